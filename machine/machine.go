@@ -1,0 +1,80 @@
+// Package machine is the contract between business logic and the loop that runs
+// it: what a deterministic state machine is, what it may ask for, and the
+// ordered containers that its state is made of.
+package machine
+
+import "hindcast.dev/event"
+
+// A Machine is deterministic: its next state and its effects depend on its state
+// and the event alone. It holds no I/O, starts no goroutine, looks at no clock
+// and ranges over no Go map where the order shows.
+//
+// Its state is its exported fields, and theirs. Unexported fields are caches: a
+// checkpoint doesn't hold them, so a machine that was loaded from one must do
+// the same as one that was not.
+//
+// Step is never called concurrently. It must not keep ev.Payload or ev.Baggage.
+type Machine interface {
+	Step(ctx *Context, ev event.Event)
+}
+
+// Versions holds the constructor of each version of a machine. A constructor
+// returns a new machine in its initial state.
+type Versions map[uint32]func() Machine
+
+// A Registry holds the machines of a service: name → version → constructor. On
+// a node every name runs, each at the highest version unless told otherwise.
+type Registry map[string]Versions
+
+// Latest returns the highest version, 0 if there is none.
+func (v Versions) Latest() uint32 {
+	var latest uint32
+	for n := range v {
+		latest = max(latest, n)
+	}
+	return latest
+}
+
+// Delivery is what a machine wants to see of an unreliable network.
+type Delivery uint8
+
+const (
+	// Ordered: per sender's boot first in, first out, with gaps, no duplicates.
+	Ordered Delivery = iota
+	// AnyOrder: late, reordered and duplicated as they came, for protocols that
+	// claim to bear it.
+	AnyOrder
+)
+
+// The optional parts of a Machine.
+type (
+	// Typed names the payload types that a machine sends or takes, each by a zero
+	// value. An event of another name is refused. A machine that isn't Typed gets
+	// raw payloads and a nil Body.
+	Typed interface{ Payloads() []any }
+
+	// Delivering chooses a Delivery other than Ordered.
+	Delivering interface{ Delivery() Delivery }
+
+	// Upgrading takes over the state of the version before it. It is called on a
+	// new machine with the old one, at an upgrade event.
+	Upgrading interface{ UpgradeFrom(old Machine) error }
+
+	// Coded replaces the encoding of a machine's state in checkpoints.
+	Coded interface {
+		EncodeState() ([]byte, error)
+		DecodeState(b []byte) error
+	}
+)
+
+// The optional parts of a payload type.
+type (
+	// Named replaces the name of the Go type as a payload's registered name.
+	Named interface{ PayloadName() string }
+
+	// Versioned gives a payload's schema version, 1 without it. A receiver that
+	// knows the type refuses a message of a higher version than its own; raise it
+	// when an old receiver would misread the new form, and leave it when a field
+	// was added that an old one may ignore.
+	Versioned interface{ SchemaVersion() uint32 }
+)
