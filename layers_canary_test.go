@@ -83,8 +83,11 @@ var layerCanaries = map[string]struct {
 		[]string{"history/merge.go:3: history/merge.go is pure: it may not import sync"},
 	},
 	"pure file gone": {
-		"-- history/disk.go --\npackage history\n",
-		[]string{"history/merge.go: named in purityLaw and missing: rename it there too"},
+		"-- history/disk.go --\npackage history\n\ntype (\n\tx int\n)\n\ntype merger int\n\nfunc Merge() {}\n",
+		[]string{
+			"history/disk.go:7: merger belongs into history/merge.go, which purityLaw names and which is missing",
+			"history/disk.go:9: Merge belongs into history/merge.go, which purityLaw names and which is missing",
+		},
 	},
 	"a loop that takes time itself": {
 		"-- loop/a.go --\npackage loop\n\nimport (\n\t_ \"sync\"\n\t\"time\"\n)\n\nfunc f() {\n\tgo f()\n\ttime.Sleep(1)\n}\n",

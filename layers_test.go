@@ -360,17 +360,43 @@ func (f goFile) subject(c *purityClass) string {
 	return f.pkg
 }
 
-// checkFileEntries finds files named in purityLaw that are gone from a package
-// that is there: a law that binds nothing would pass unseen.
+// checkFileEntries finds code that has left a file named in purityLaw: a
+// declaration that carries the file's name while the file itself is gone. A law
+// that binds nothing would pass unseen.
 func (l *laws) checkFileEntries(t *tree) []finding {
 	var out []finding
 	for _, c := range l.classes {
 		for _, name := range c.packages {
-			inPackage := func(f goFile) bool { return f.pkg == path.Dir(name) }
-			isFile := func(f goFile) bool { return f.path == name }
-			if strings.HasSuffix(name, ".go") && slices.ContainsFunc(t.gos, inPackage) && !slices.ContainsFunc(t.gos, isFile) {
-				out = append(out, finding{token.Position{Filename: name}, "named in purityLaw and missing: rename it there too"})
+			there := slices.ContainsFunc(t.gos, func(f goFile) bool { return f.path == name })
+			noun, isFile := strings.CutSuffix(path.Base(name), ".go")
+			if !isFile || there {
+				continue
 			}
+			for _, f := range t.gos {
+				if f.pkg == path.Dir(name) && !f.test {
+					out = append(out, strays(t, f, noun, name)...)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// strays finds declarations in f that begin with noun.
+func strays(t *tree, f goFile, noun, file string) []finding {
+	var out []finding
+	for _, d := range f.ast.Decls {
+		var id *ast.Ident
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			id = d.Name
+		case *ast.GenDecl:
+			if s, ok := d.Specs[0].(*ast.TypeSpec); ok && len(d.Specs) == 1 {
+				id = s.Name
+			}
+		}
+		if id != nil && strings.HasPrefix(strings.ToLower(id.Name), noun) {
+			out = append(out, t.at(id.Pos(), "%s belongs into %s, which purityLaw names and which is missing", id.Name, file))
 		}
 	}
 	return out
