@@ -1,3 +1,5 @@
+//go:build 386 || amd64 || arm || arm64 || loong64 || mips64le || mipsle || ppc64le || riscv64 || wasm
+
 package vfs
 
 import (
@@ -24,8 +26,9 @@ func AddUint64(b []byte, off int, delta uint64) uint64 {
 	return atomic.AddUint64(word(b, off), delta)
 }
 
-// word assumes a little-endian machine, as does every format of the project; on
-// a big-endian one build tags keep this package out.
+// word assumes a little-endian machine, as does every format of the project; the
+// build constraint above keeps these functions off big-endian ones, where what
+// needs them fails to compile rather than to read.
 func word(b []byte, off int) *uint64 {
 	p := unsafe.Pointer(unsafe.SliceData(b[off : off+8 : off+8]))
 	if uintptr(p)%8 != 0 {

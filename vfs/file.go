@@ -1,0 +1,70 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+)
+
+// tempSuffix marks a file that WriteFile had not finished.
+const tempSuffix = ".tmp"
+
+// ReadFile returns the whole content of a file. A file longer than sizeMax bytes
+// is an error: it is not what the caller believes.
+func ReadFile(fsys FS, name string, sizeMax int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > sizeMax {
+		return nil, fmt.Errorf("read %s: it has %d bytes, at most %d are expected: is it the right file?", name, size, sizeMax)
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) { // cut short since Size
+		err = nil
+	}
+	return b[:n], err
+}
+
+// WriteFile makes name hold data, durably and atomically: after a crash or an
+// error it holds either data or what it held before. It writes name.tmp first,
+// so two writers of one name exclude each other; what a crash left of name.tmp
+// the next WriteFile overwrites.
+func WriteFile(fsys FS, name string, data []byte) error {
+	temp := name + tempSuffix
+	if err := writeSynced(fsys, temp, data); err != nil {
+		if err2 := fsys.Remove(temp); err2 != nil && !errors.Is(err2, fs.ErrNotExist) {
+			err = errors.Join(err, err2)
+		}
+		return err
+	}
+	if err := fsys.Rename(temp, name); err != nil {
+		return err
+	}
+	return fsys.SyncDir(path.Dir(name))
+}
+
+// writeSynced writes and syncs a new file.
+func writeSynced(fsys FS, name string, data []byte) (err error) {
+	f, err := fsys.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err2 := f.Close(); err == nil {
+			err = err2
+		}
+	}()
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
