@@ -293,11 +293,11 @@ func (m *Mem) resize(n *memNode, size int64) error {
 	return nil
 }
 
-// released gives back the space of a file that nobody can reach any more.
+// released gives back the space of a file that nobody can reach any more. Its
+// bytes stay: a crash may undo the removal.
 func (m *Mem) released(n *memNode) {
 	if !n.linked && n.opens == 0 {
 		m.used -= int64(len(n.content.cur))
-		n.content = content{}
 	}
 }
 

@@ -45,6 +45,7 @@ func (c *content) resize(size int64) error {
 }
 
 func (c *content) sync() {
+	c.device = c.device[:min(len(c.device), len(c.cur))] // what was cut off is zero if it comes back
 	c.syncRange(0, len(c.cur))
 	c.deviceSize, c.sizeMin = len(c.cur), len(c.cur)
 }

@@ -92,14 +92,12 @@ func (c *nameChange) apply() {
 
 // Crash returns the disk as a power loss might leave it now. pick(n) returns a
 // number in [0, n) and decides everything, in an order that depends only on what
-// was done to m: the same numbers give the same disk. pick is not called with m's
-// lock held on anything it could want, but must not use m.
+// was done to m: the same numbers give the same disk.
 //
 // Each change of a name that no SyncDir covered is kept or lost, a Rename as one.
 // Each file has its synced size, its current one, or the smallest in between; each
 // sector of it holds its synced or its current bytes. m itself stays as it is, and
-// nothing done to it or to its open Files and Maps shows in the result. No other
-// goroutine changes names or sizes of m meanwhile.
+// nothing done to it or to its open Files and Maps shows in the result.
 func (m *Mem) Crash(pick func(n int) int) *Mem {
 	c := m.Restart()
 	kept := make(map[*nameChange]bool, len(c.pending))
