@@ -7,30 +7,30 @@ import (
 	"sync"
 )
 
-// A Kind says what an Op does.
-type Kind uint8
+// An OpKind says what an Op does.
+type OpKind uint8
 
-// The kinds of Op, named for the methods of FS, File and Map.
+// The kinds of Op, named for the methods of FS and File; OpMapSync is Map.Sync.
 const (
-	Create Kind = iota
-	Open
-	OpenWrite
-	Remove
-	Rename
-	MkdirAll
-	ReadDir
-	Stat
-	SyncDir
-	Lock
-	Free
-	Read
-	Write
-	Size
-	Truncate
-	Preallocate
-	Sync
-	MapOpen
-	MapSync
+	OpCreate OpKind = iota
+	OpOpen
+	OpOpenWrite
+	OpRemove
+	OpRename
+	OpMkdirAll
+	OpReadDir
+	OpStat
+	OpSyncDir
+	OpLock
+	OpFree
+	OpRead
+	OpWrite
+	OpSize
+	OpTruncate
+	OpPreallocate
+	OpSync
+	OpMap
+	OpMapSync
 	kindCount // how many there are
 )
 
@@ -39,7 +39,7 @@ var kindNames = [kindCount]string{
 	"read", "write", "size", "truncate", "preallocate", "sync", "map", "mapsync",
 }
 
-func (k Kind) String() string {
+func (k OpKind) String() string {
 	if k < kindCount {
 		return kindNames[k]
 	}
@@ -48,9 +48,9 @@ func (k Kind) String() string {
 
 // Changes reports whether an Op of this kind can change the disk or what of it is
 // durable: whether a crash before it and one after it can differ.
-func (k Kind) Changes() bool {
+func (k OpKind) Changes() bool {
 	switch k {
-	case Create, Remove, Rename, MkdirAll, SyncDir, Lock, Write, Truncate, Preallocate, Sync, MapSync:
+	case OpCreate, OpRemove, OpRename, OpMkdirAll, OpSyncDir, OpLock, OpWrite, OpTruncate, OpPreallocate, OpSync, OpMapSync:
 		return true
 	}
 	return false
@@ -59,21 +59,21 @@ func (k Kind) Changes() bool {
 // An Op is a call that is about to be made.
 type Op struct {
 	N    int64  // its running number, from 1; reads count too
-	Kind Kind   // what it is
+	Kind OpKind // what it is
 	Name string // of the file or directory; of a Rename, the old name
 	To   string // of a Rename, the new name
 	Off  int64  // of Read, Write, MapSync: the first byte
-	Len  int64  // of Read, Write, MapSync: how many bytes; of Truncate, Preallocate, MapOpen: the size
+	Len  int64  // of Read, Write, MapSync: how many bytes; of Truncate, Preallocate, Map: the size
 }
 
 func (op Op) String() string {
 	s := fmt.Sprintf("%d %s %s", op.N, op.Kind, op.Name)
 	switch op.Kind {
-	case Rename:
+	case OpRename:
 		s += " to " + op.To
-	case Read, Write, MapSync:
+	case OpRead, OpWrite, OpMapSync:
 		s += fmt.Sprintf(" [%d, %d)", op.Off, op.Off+op.Len)
-	case Truncate, Preallocate, MapOpen:
+	case OpTruncate, OpPreallocate, OpMap:
 		s += fmt.Sprintf(" size %d", op.Len)
 	}
 	return s
@@ -134,17 +134,17 @@ func (f *Faulty) before(op Op) error {
 
 // Create implements FS.
 func (f *Faulty) Create(name string) (File, error) {
-	return f.opened(Op{Kind: Create, Name: name}, f.inner.Create)
+	return f.opened(Op{Kind: OpCreate, Name: name}, f.inner.Create)
 }
 
 // Open implements FS.
 func (f *Faulty) Open(name string) (File, error) {
-	return f.opened(Op{Kind: Open, Name: name}, f.inner.Open)
+	return f.opened(Op{Kind: OpOpen, Name: name}, f.inner.Open)
 }
 
 // OpenWrite implements FS.
 func (f *Faulty) OpenWrite(name string) (File, error) {
-	return f.opened(Op{Kind: OpenWrite, Name: name}, f.inner.OpenWrite)
+	return f.opened(Op{Kind: OpOpenWrite, Name: name}, f.inner.OpenWrite)
 }
 
 func (f *Faulty) opened(op Op, open func(string) (File, error)) (File, error) {
@@ -160,7 +160,7 @@ func (f *Faulty) opened(op Op, open func(string) (File, error)) (File, error) {
 
 // Remove implements FS.
 func (f *Faulty) Remove(name string) error {
-	if err := f.before(Op{Kind: Remove, Name: name}); err != nil {
+	if err := f.before(Op{Kind: OpRemove, Name: name}); err != nil {
 		return err
 	}
 	return f.inner.Remove(name)
@@ -168,7 +168,7 @@ func (f *Faulty) Remove(name string) error {
 
 // Rename implements FS.
 func (f *Faulty) Rename(oldName, newName string) error {
-	if err := f.before(Op{Kind: Rename, Name: oldName, To: newName}); err != nil {
+	if err := f.before(Op{Kind: OpRename, Name: oldName, To: newName}); err != nil {
 		return err
 	}
 	return f.inner.Rename(oldName, newName)
@@ -176,7 +176,7 @@ func (f *Faulty) Rename(oldName, newName string) error {
 
 // MkdirAll implements FS.
 func (f *Faulty) MkdirAll(dir string) error {
-	if err := f.before(Op{Kind: MkdirAll, Name: dir}); err != nil {
+	if err := f.before(Op{Kind: OpMkdirAll, Name: dir}); err != nil {
 		return err
 	}
 	return f.inner.MkdirAll(dir)
@@ -184,7 +184,7 @@ func (f *Faulty) MkdirAll(dir string) error {
 
 // ReadDir implements FS.
 func (f *Faulty) ReadDir(dir string) ([]string, error) {
-	if err := f.before(Op{Kind: ReadDir, Name: dir}); err != nil {
+	if err := f.before(Op{Kind: OpReadDir, Name: dir}); err != nil {
 		return nil, err
 	}
 	return f.inner.ReadDir(dir)
@@ -192,7 +192,7 @@ func (f *Faulty) ReadDir(dir string) ([]string, error) {
 
 // Stat implements FS.
 func (f *Faulty) Stat(name string) (fs.FileInfo, error) {
-	if err := f.before(Op{Kind: Stat, Name: name}); err != nil {
+	if err := f.before(Op{Kind: OpStat, Name: name}); err != nil {
 		return nil, err
 	}
 	return f.inner.Stat(name)
@@ -200,7 +200,7 @@ func (f *Faulty) Stat(name string) (fs.FileInfo, error) {
 
 // SyncDir implements FS.
 func (f *Faulty) SyncDir(dir string) error {
-	if err := f.before(Op{Kind: SyncDir, Name: dir}); err != nil {
+	if err := f.before(Op{Kind: OpSyncDir, Name: dir}); err != nil {
 		return err
 	}
 	return f.inner.SyncDir(dir)
@@ -208,7 +208,7 @@ func (f *Faulty) SyncDir(dir string) error {
 
 // Lock implements FS.
 func (f *Faulty) Lock(name string) (io.Closer, error) {
-	if err := f.before(Op{Kind: Lock, Name: name}); err != nil {
+	if err := f.before(Op{Kind: OpLock, Name: name}); err != nil {
 		return nil, err
 	}
 	return f.inner.Lock(name)
@@ -216,7 +216,7 @@ func (f *Faulty) Lock(name string) (io.Closer, error) {
 
 // Free implements FS.
 func (f *Faulty) Free(dir string) (int64, error) {
-	if err := f.before(Op{Kind: Free, Name: dir}); err != nil {
+	if err := f.before(Op{Kind: OpFree, Name: dir}); err != nil {
 		return 0, err
 	}
 	return f.inner.Free(dir)

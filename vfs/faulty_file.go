@@ -10,19 +10,19 @@ type faultyFile struct {
 	f *Faulty
 }
 
-func (f *faultyFile) before(kind Kind, off, length int64) error {
+func (f *faultyFile) before(kind OpKind, off, length int64) error {
 	return f.f.before(Op{Kind: kind, Name: f.Name(), Off: off, Len: length})
 }
 
 func (f *faultyFile) ReadAt(b []byte, off int64) (int, error) {
-	if err := f.before(Read, off, int64(len(b))); err != nil {
+	if err := f.before(OpRead, off, int64(len(b))); err != nil {
 		return 0, err
 	}
 	return f.File.ReadAt(b, off)
 }
 
 func (f *faultyFile) WriteAt(b []byte, off int64) (int, error) {
-	err := f.before(Write, off, int64(len(b)))
+	err := f.before(OpWrite, off, int64(len(b)))
 	if err == nil {
 		return f.File.WriteAt(b, off)
 	}
@@ -35,35 +35,35 @@ func (f *faultyFile) WriteAt(b []byte, off int64) (int, error) {
 }
 
 func (f *faultyFile) Size() (int64, error) {
-	if err := f.before(Size, 0, 0); err != nil {
+	if err := f.before(OpSize, 0, 0); err != nil {
 		return 0, err
 	}
 	return f.File.Size()
 }
 
 func (f *faultyFile) Truncate(size int64) error {
-	if err := f.before(Truncate, 0, size); err != nil {
+	if err := f.before(OpTruncate, 0, size); err != nil {
 		return err
 	}
 	return f.File.Truncate(size)
 }
 
 func (f *faultyFile) Preallocate(size int64) error {
-	if err := f.before(Preallocate, 0, size); err != nil {
+	if err := f.before(OpPreallocate, 0, size); err != nil {
 		return err
 	}
 	return f.File.Preallocate(size)
 }
 
 func (f *faultyFile) Sync() error {
-	if err := f.before(Sync, 0, 0); err != nil {
+	if err := f.before(OpSync, 0, 0); err != nil {
 		return err
 	}
 	return f.File.Sync()
 }
 
 func (f *faultyFile) Map(size int) (Map, error) {
-	if err := f.before(MapOpen, 0, int64(size)); err != nil {
+	if err := f.before(OpMap, 0, int64(size)); err != nil {
 		return nil, err
 	}
 	m, err := f.File.Map(size)
@@ -81,7 +81,7 @@ type faultyMap struct {
 }
 
 func (m *faultyMap) Sync(from, to int) error {
-	err := m.f.before(Op{Kind: MapSync, Name: m.name, Off: int64(from), Len: int64(to - from)})
+	err := m.f.before(Op{Kind: OpMapSync, Name: m.name, Off: int64(from), Len: int64(to - from)})
 	if err == nil {
 		return m.Map.Sync(from, to)
 	}
