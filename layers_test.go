@@ -391,8 +391,10 @@ func strays(t *tree, f goFile, noun, file string) []finding {
 		case *ast.FuncDecl:
 			id = d.Name
 		case *ast.GenDecl:
-			if s, ok := d.Specs[0].(*ast.TypeSpec); ok && len(d.Specs) == 1 {
-				id = s.Name
+			if len(d.Specs) == 1 {
+				if s, ok := d.Specs[0].(*ast.TypeSpec); ok {
+					id = s.Name
+				}
 			}
 		}
 		if id != nil && strings.HasPrefix(strings.ToLower(id.Name), noun) {

@@ -16,6 +16,10 @@ type Reading struct {
 	Mono time.Duration // the monotonic clock since any fixed point; never decreases
 }
 
+// at is where the wall clock should be when the monotonic clock shows mono, if
+// nobody has set it since r.
+func (r Reading) at(mono time.Duration) Timestamp { return r.Wall.Add(mono - r.Mono) }
+
 // A DriftError says that a time was refused because accepting it would have put
 // the clock more than its MaxDrift ahead of where it has reason to be.
 type DriftError struct {
@@ -33,29 +37,37 @@ func (e *DriftError) Error() string {
 // no I/O and is not safe for concurrent use: one loop owns it.
 //
 // A jump of the wall clock is a change of the difference between wall and
-// monotonic time. A jump ahead by more than MaxDrift is refused: the clock then
-// goes on by monotonic time from its last good reading, until the wall clock
-// returns to within MaxDrift of that, or until a remote timestamp bears witness
-// to the wall clock by being within MaxDrift of it while more than MaxDrift
-// ahead of us (which is how a node gets over a suspended machine). A jump back
-// is always taken: the HLC itself stays ahead, counting on from its last stamp.
+// monotonic time since the last reading; so idleness is none. A jump ahead by
+// more than MaxDrift is refused: the clock then goes on by monotonic time from
+// its last good reading, until the wall clock returns to within MaxDrift of
+// that, or until a remote timestamp bears witness to the wall clock by being
+// within MaxDrift of it while more than MaxDrift ahead of us (which is how a
+// node gets over a suspended machine). A jump back is always taken: the HLC
+// itself stays ahead, counting on from its last stamp. If that was the bad
+// reading, the way ahead again, to where the wall clock was before, is no jump
+// to be refused.
 type Clock struct {
-	maxDrift Timestamp // in Timestamp units
+	maxDrift time.Duration
+	drift    Timestamp // maxDrift in Timestamp units
 	last     Timestamp // the last one issued; the next is greater
-	good     Reading   // the last reading whose wall was accepted
-	started  bool      // good is set
-	jump     time.Duration
-	jumps    uint64 // jumps refused since the start, each counted once
-	refused  uint64 // remote timestamps refused
+
+	good    Reading // the last reading whose wall was accepted
+	started bool    // good is set
+	before  Reading // the good reading before the wall clock jumped back
+	back    bool    // before is set: the wall clock hasn't returned there
+
+	jump    time.Duration // how far the wall clock is ahead, while that is refused; else 0
+	jumps   uint64        // jumps refused since the start, each counted once
+	refused uint64        // remote timestamps refused
 }
 
 // NewClock returns a clock that issues only Timestamps above last. A maxDrift of
-// 0 means DefaultMaxDrift.
+// 0 or less means DefaultMaxDrift.
 func NewClock(maxDrift time.Duration, last Timestamp) *Clock {
-	if maxDrift == 0 {
+	if maxDrift <= 0 {
 		maxDrift = DefaultMaxDrift
 	}
-	return &Clock{maxDrift: Timestamp(DurationTicks(maxDrift)) << LogicalBits, last: last}
+	return &Clock{maxDrift: maxDrift, drift: Timestamp(0).Add(maxDrift), last: last}
 }
 
 // Last returns the last Timestamp issued, or the one the clock was made with.
@@ -78,48 +90,71 @@ func (c *Clock) Physical(r Reading) Timestamp {
 		c.good, c.started = Reading{wall, r.Mono}, true
 		return wall
 	}
-	expected := c.good.Wall.Add(r.Mono - c.good.Mono)
-	if wall > expected && wall-expected > c.maxDrift {
+	expected := c.good.at(r.Mono)
+	returned := c.back && distance(wall, c.before.at(r.Mono)) <= c.drift
+	if ahead(wall, expected) > c.drift && !returned {
 		if c.jump == 0 {
 			c.jumps++
 		}
 		c.jump = wall.Sub(expected)
 		return expected
 	}
-	c.jump = 0
-	c.good = Reading{wall, r.Mono}
+	switch {
+	case returned:
+		c.back = false
+	case ahead(expected, wall) > c.drift && !c.back:
+		c.before, c.back = c.good, true
+	}
+	c.accept(wall, r.Mono)
 	return wall
+}
+
+func (c *Clock) accept(wall Timestamp, mono time.Duration) {
+	c.good, c.jump = Reading{wall, mono}, 0
 }
 
 // Local returns the Timestamp of a local event: max(pt, last+1). It also
 // returns pt, the physical time used.
 func (c *Clock) Local(r Reading) (ts, pt Timestamp) {
 	pt = c.Physical(r)
-	c.last = max(pt, c.last+1)
-	return c.last, pt
+	return c.issue(pt), pt
 }
 
 // Receive returns the Timestamp of the receipt of an event stamped remote:
-// max(pt, last+1, remote+1). A remote more than MaxDrift ahead of pt is refused
-// with a *DriftError and counted; the clock is then as Physical left it, and no
-// Timestamp is issued.
+// max(pt, last+1, remote+1). A remote whose physical part is more than MaxDrift
+// ahead of pt is refused with a *DriftError and counted; the clock is then as
+// Physical left it, and no Timestamp is issued.
 func (c *Clock) Receive(r Reading, remote Timestamp) (ts, pt Timestamp, err error) {
 	pt = c.Physical(r)
-	if remote > pt && remote-pt > c.maxDrift {
-		if wall := r.Wall.Physical(); c.jump == 0 || distance(remote, wall) > c.maxDrift {
+	if ahead(remote.Physical(), pt) > c.drift {
+		wall := r.Wall.Physical()
+		if c.jump == 0 || distance(remote.Physical(), wall) > c.drift {
 			c.refused++
-			return 0, pt, &DriftError{Local: pt, Refused: remote, MaxDrift: TicksDuration(c.maxDrift.Ticks())}
-		} else {
-			// The peer agrees with the wall clock that we refused: we were wrong.
-			c.good, c.jump, pt = Reading{wall, r.Mono}, 0, wall
+			return 0, pt, &DriftError{Local: pt, Refused: remote, MaxDrift: c.maxDrift}
 		}
+		// The peer agrees with the wall clock that we refused: we were wrong.
+		c.accept(wall, r.Mono)
+		c.back = false
+		pt = wall
 	}
-	c.last = max(pt, c.last+1, remote+1)
-	return c.last, pt, nil
+	return c.issue(max(pt, remote+1)), pt, nil
+}
+
+// issue returns the next Timestamp, at least floor.
+func (c *Clock) issue(floor Timestamp) Timestamp {
+	if c.last >= Max-1 {
+		panic(fmt.Sprintf("hlc: nothing can be stamped after %d: Advance was given a time that nobody checked", uint64(c.last)))
+	}
+	c.last = max(floor, c.last+1)
+	return c.last
 }
 
 // Advance makes sure that everything issued from now on is above ts. It is how
-// a recovered stamp, a clock ceiling or a promise binds the clock.
+// a recovered stamp, a clock ceiling or a promise binds the clock. There is no
+// bound: whoever takes ts from outside compares it with MaxDrift first.
 func (c *Clock) Advance(ts Timestamp) { c.last = max(c.last, ts) }
 
 func distance(a, b Timestamp) Timestamp { return max(a, b) - min(a, b) }
+
+// ahead is by how much a is ahead of b, 0 if it isn't.
+func ahead(a, b Timestamp) Timestamp { return max(a, b) - b }

@@ -58,32 +58,31 @@ func (t Timestamp) Logical() uint16 { return uint16(t & logicalMask) }
 // Ticks returns the physical part in ticks since the epoch, in [0, 2⁴⁸).
 func (t Timestamp) Ticks() uint64 { return uint64(t) >> LogicalBits }
 
-// Time returns the physical part as a time in UTC, its fraction rounded down to
-// the nanosecond.
+// Time returns the physical part as a time in UTC, its fraction rounded up to
+// the nanosecond: FromTime gives back exactly t without its logical part.
 func (t Timestamp) Time() time.Time {
-	frac := uint64(t) >> LogicalBits & fractionMask
-	return time.Unix(int64(t>>32), int64(frac*nanosPerSec/TicksPerSecond)).UTC()
+	return time.Unix(int64(t>>32), int64(fractionNanos(t.Ticks()))).UTC()
 }
 
 // Add returns t moved by d, which is cut down to whole ticks; the logical part
-// is kept. The result is clamped to the range of Timestamp.
+// is kept. The result is clamped to the range of Timestamp. For any u with u's
+// physical part at or after t's, t.Add(u.Sub(t)) has exactly that physical part.
 func (t Timestamp) Add(d time.Duration) Timestamp {
+	ticks := DurationTicks(d.Abs())
 	if d < 0 {
-		back := Timestamp(DurationTicks(-d)) << LogicalBits
-		if back > t {
+		if ticks > t.Ticks() {
 			return 0
 		}
-		return t - back
+		return t - Timestamp(ticks)<<LogicalBits
 	}
-	ahead := Timestamp(DurationTicks(d)) << LogicalBits
-	if t+ahead < t {
+	if ticks > Max.Ticks()-t.Ticks() {
 		return Max
 	}
-	return t + ahead
+	return t + Timestamp(ticks)<<LogicalBits
 }
 
-// Sub returns the physical time from u to t, negative if t is before u. Logical
-// parts don't count.
+// Sub returns the physical time from u to t as TicksDuration does, negative if t
+// is before u. Logical parts don't count.
 func (t Timestamp) Sub(u Timestamp) time.Duration {
 	if t < u {
 		return -u.Sub(t)
@@ -91,20 +90,29 @@ func (t Timestamp) Sub(u Timestamp) time.Duration {
 	return TicksDuration(t.Ticks() - u.Ticks())
 }
 
-// DurationTicks cuts a non-negative duration down to whole ticks.
+// DurationTicks cuts a duration down to whole ticks. A negative one has none.
 func DurationTicks(d time.Duration) uint64 {
+	if d < 0 {
+		return 0
+	}
 	sec, rest := uint64(d/time.Second), uint64(d%time.Second)
 	return sec<<LogicalBits | rest*TicksPerSecond/nanosPerSec
 }
 
-// TicksDuration is the duration of n ticks, cut down to the nanosecond; it
-// saturates at the longest duration (292 years).
+// TicksDuration is the duration of n ticks, rounded up to the nanosecond, so
+// that DurationTicks gives back exactly n; it saturates at the longest duration
+// (292 years), which no two Timestamps are apart.
 func TicksDuration(n uint64) time.Duration {
 	sec := n >> LogicalBits
 	if sec > uint64(1<<63-1)/nanosPerSec-1 {
 		return 1<<63 - 1
 	}
-	return time.Duration(sec*nanosPerSec + (n&fractionMask)*nanosPerSec/TicksPerSecond)
+	return time.Duration(sec*nanosPerSec + fractionNanos(n))
+}
+
+// fractionNanos is the fraction of a second in n ticks, rounded up.
+func fractionNanos(n uint64) uint64 {
+	return ((n&fractionMask)*nanosPerSec + TicksPerSecond - 1) / TicksPerSecond
 }
 
 // String is the text form: RFC 3339 in UTC with microseconds, rounded up, then
