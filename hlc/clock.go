@@ -128,7 +128,7 @@ func (c *Clock) Receive(r Reading, remote Timestamp) (ts, pt Timestamp, err erro
 	pt = c.Physical(r)
 	if ahead(remote.Physical(), pt) > c.drift {
 		wall := r.Wall.Physical()
-		if c.jump == 0 || distance(remote.Physical(), wall) > c.drift {
+		if distance(remote.Physical(), wall) > c.drift { // so too when pt is wall
 			c.refused++
 			return 0, pt, &DriftError{Local: pt, Refused: remote, MaxDrift: c.maxDrift}
 		}

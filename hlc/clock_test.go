@@ -284,6 +284,32 @@ func TestAWallClockThatJumpedBackMayReturn(t *testing.T) {
 	wantLocal(t, c, r, noon+2, noon.Add(2*time.Second-time.Hour)) // one tick past where it was
 }
 
+// The way back is one, and it is the latest: what was good before an older jump
+// back excuses nothing any more.
+func TestTheWayBackIsForgottenOnceTaken(t *testing.T) {
+	c := NewClock(0, 0)
+	c.Local(reading(0, 0))
+	c.Local(reading(0, -time.Hour))
+	c.Local(reading(0, 0))
+	for i := range 10 {
+		c.Local(reading(0, time.Duration(-i)*400*ms))
+	}
+	if _, pt := c.Local(reading(0, 0)); pt != noon.Add(-3600*ms) {
+		t.Errorf("pt %s: a jump of 3.6 s was taken for a return", pt)
+	}
+
+	c = NewClock(0, 0)
+	c.Local(reading(0, 0))
+	c.Local(reading(0, -time.Hour))
+	if _, _, err := c.Receive(reading(0, time.Hour), noon.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	c.Local(reading(0, -time.Hour))
+	if _, pt := c.Local(reading(0, time.Hour)); pt != noon.Add(time.Hour) {
+		t.Errorf("pt %s: the clock didn't return to where the witness put it", pt)
+	}
+}
+
 func TestIdleHoursAreNoJump(t *testing.T) {
 	c := NewClock(0, 0)
 	wantLocal(t, c, reading(0, 0), noon, noon)
