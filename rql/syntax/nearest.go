@@ -8,9 +8,9 @@ const nearestLen = 64
 
 // Nearest returns the candidate that word is most likely a misprint of: the one
 // with the fewest letters wrong, missing, too many or swapped with their
-// neighbour (the case of letters counts only between equals). It reports false
-// if none is near: at most a third of word's letters, rounded up, may be wrong,
-// and never all of them. Among equals the first by bytes wins.
+// neighbour; between equals one that begins in the same case, then one of the
+// same length, then the first by bytes. It reports false if none is near: at most
+// a third of word's letters, rounded up, may be wrong, and never all of them.
 func Nearest(word string, candidates []string) (string, bool) {
 	w := []rune(strings.ToLower(word))
 	if len(w) == 0 || len(w) > nearestLen {
@@ -30,8 +30,11 @@ func Nearest(word string, candidates []string) (string, bool) {
 		if d > limit || d >= len(r) && d > 0 {
 			continue
 		}
-		score := 2 * d
+		score := 4 * d
 		if !sameCase(word, c) {
+			score += 2
+		}
+		if len(r) != len(w) {
 			score++
 		}
 		if !found || score < bestScore || score == bestScore && c < best {
