@@ -50,15 +50,18 @@ func (c *content) sync() {
 	c.deviceSize, c.sizeMin = len(c.cur), len(c.cur)
 }
 
-// syncRange copies the sectors that hold [from, to) to the device.
+// syncRange copies the sectors that hold [from, to) to the device; what they have
+// past the end of the file is zero.
 func (c *content) syncRange(from, to int) {
 	from -= from % SectorSize
-	to = min(len(c.cur), (to+SectorSize-1)/SectorSize*SectorSize)
+	end := (to + SectorSize - 1) / SectorSize * SectorSize
+	to = min(end, len(c.cur))
 	if to > len(c.device) {
 		c.device = append(c.device, make([]byte, to-len(c.device))...)
 	}
 	if from < to {
 		copyShared(c.device[from:to], c.cur[from:to])
+		clear(c.device[to:max(to, min(end, len(c.device)))])
 	}
 }
 
@@ -98,7 +101,8 @@ func (c *content) mapped() []byte {
 // sized returns a copy of b, cut or filled with zeros to size.
 func sized(b []byte, size int) []byte {
 	to := make([]byte, size)
-	copyShared(to, b[:min(size, len(b))])
+	n := min(size, len(b))
+	copyShared(to[:n], b[:n])
 	return to
 }
 
