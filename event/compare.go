@@ -2,7 +2,6 @@ package event
 
 import (
 	"cmp"
-	"iter"
 	"math"
 	"math/big"
 	"strings"
@@ -26,7 +25,7 @@ func Compare(a, b Value) int {
 	case TypeString:
 		return strings.Compare(a.str, b.str)
 	case TypeList, TypeSet:
-		return compareLists(a.list, b.list)
+		return compareLists(a.Members(), b.Members())
 	case TypeMap:
 		return compareMaps(a.m, b.m)
 	default:
@@ -43,28 +42,69 @@ func compareLists(a, b []Value) int {
 	return cmp.Compare(len(a), len(b))
 }
 
+// compareMaps costs what differs, not what is there, where one map was made from
+// the other: subtrees that both share are passed over whole.
 func compareMaps(a, b *Map) int {
 	if a == b {
 		return 0
 	}
-	next, stop := iter.Pull2(b.All())
-	defer stop()
-	for k, v := range a.All() {
-		k2, v2, ok := next()
-		if !ok {
-			return 1
-		}
-		if c := cmp.Or(Compare(k, k2), Compare(v, v2)); c != 0 {
-			return c
+	x, y := a.todo(), b.todo()
+	for len(x) > 0 && len(y) > 0 {
+		p, q := x[len(x)-1], y[len(y)-1]
+		switch {
+		case p.sub != nil && p.sub == q.sub:
+			x, y = x[:len(x)-1], y[:len(y)-1]
+		case p.sub != nil && p.sub.len() >= q.sub.len():
+			x = p.expand(x)
+		case q.sub != nil:
+			y = q.expand(y)
+		default:
+			if c := cmp.Or(Compare(p.entry.Key, q.entry.Key), Compare(p.entry.Value, q.entry.Value)); c != 0 {
+				return c
+			}
+			x, y = x[:len(x)-1], y[:len(y)-1]
 		}
 	}
-	return cmp.Compare(a.Len(), b.Len())
+	return cmp.Compare(len(x), len(y))
+}
+
+// A todo is a part of a map still to be compared: a subtree, or one entry.
+type todo struct {
+	sub   *node
+	entry *Entry
+}
+
+// todo returns the whole map as a stack, what comes first on top.
+func (m *Map) todo() []todo {
+	if m == nil {
+		return nil
+	}
+	if m.root != nil {
+		return append(make([]todo, 0, 16), todo{sub: m.root})
+	}
+	stack := make([]todo, 0, len(m.small))
+	for i := len(m.small) - 1; i >= 0; i-- {
+		stack = append(stack, todo{entry: &m.small[i]})
+	}
+	return stack
+}
+
+// expand replaces t, the top of the stack and a subtree, by its parts.
+func (t todo) expand(stack []todo) []todo {
+	stack = stack[:len(stack)-1]
+	if t.sub.right != nil {
+		stack = append(stack, todo{sub: t.sub.right})
+	}
+	stack = append(stack, todo{entry: &t.sub.entry})
+	if t.sub.left != nil {
+		stack = append(stack, todo{sub: t.sub.left})
+	}
+	return stack
 }
 
 func compareNumbers(a, b Value) int {
 	if a.typ == TypeFloat && b.typ == TypeFloat {
-		// -0 is told from 0, and one NaN from another, so that equal Values are
-		// identical.
+		// -0 is told from 0, so that equal Values are identical.
 		return cmp.Or(CompareNumeric(a, b), cmp.Compare(a.num, b.num))
 	}
 	return cmp.Or(CompareNumeric(a, b), cmp.Compare(a.typ, b.typ))

@@ -1,6 +1,9 @@
 package event
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // smallMax is the size up to which a Map is one sorted slice: the size of most
 // structs, where copying beats a tree.
@@ -30,13 +33,24 @@ type node struct {
 }
 
 // NewMap returns the map of the entries, of which a later one replaces an
-// earlier one of the same key.
+// earlier one of the same key, or removes it if its value is Absent.
 func NewMap(entries ...Entry) *Map {
-	var m *Map
-	for _, e := range entries {
-		m = m.With(e.Key, e.Value)
+	sorted := slices.Clone(entries)
+	slices.SortStableFunc(sorted, func(a, b Entry) int { return Compare(a.Key, b.Key) })
+	out := sorted[:0]
+	for i, e := range sorted {
+		last := i+1 == len(sorted) || Compare(e.Key, sorted[i+1].Key) != 0
+		if last && !e.Value.IsAbsent() {
+			out = append(out, e)
+		}
 	}
-	return m
+	switch {
+	case len(out) == 0:
+		return nil
+	case len(out) > smallMax:
+		return &Map{root: build(out)}
+	}
+	return &Map{small: out}
 }
 
 // Len returns the number of entries.

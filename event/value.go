@@ -2,7 +2,7 @@ package event
 
 import (
 	"math"
-	"sort"
+	"slices"
 
 	"hindcast.dev/hlc"
 )
@@ -37,7 +37,7 @@ type Value struct {
 	typ  Type
 	num  uint64 // bool, int, uint, float bits, time
 	str  string
-	list []Value // list: as given; set: sorted, no two equal
+	list *[]Value // list: as given; set: sorted, no two equal; by pointer to keep Values small
 	m    *Map
 }
 
@@ -66,8 +66,13 @@ func Uint(n uint64) Value {
 	return Value{typ: TypeUint, num: n}
 }
 
-// Float returns f as a Value.
-func Float(f float64) Value { return Value{typ: TypeFloat, num: math.Float64bits(f)} }
+// Float returns f as a Value. There is one NaN: its other bits are not kept.
+func Float(f float64) Value {
+	if f != f {
+		f = math.NaN()
+	}
+	return Value{typ: TypeFloat, num: math.Float64bits(f)}
+}
 
 // String returns s as a Value. s may hold any bytes.
 func String(s string) Value { return Value{typ: TypeString, str: s} }
@@ -76,18 +81,13 @@ func String(s string) Value { return Value{typ: TypeString, str: s} }
 func Time(t hlc.Timestamp) Value { return Value{typ: TypeTime, num: uint64(t)} }
 
 // List returns a list of the values, whose slice it takes over.
-func List(vs ...Value) Value { return Value{typ: TypeList, list: vs} }
+func List(vs ...Value) Value { return Value{typ: TypeList, list: &vs} }
 
 // Set returns the set of the values, whose slice it takes over and sorts.
 func Set(vs ...Value) Value {
-	sort.Slice(vs, func(i, j int) bool { return Compare(vs[i], vs[j]) < 0 })
-	out := vs[:0]
-	for i, v := range vs {
-		if i == 0 || Compare(v, out[len(out)-1]) != 0 {
-			out = append(out, v)
-		}
-	}
-	return Value{typ: TypeSet, list: out}
+	slices.SortFunc(vs, Compare)
+	vs = slices.CompactFunc(vs, Equal)
+	return Value{typ: TypeSet, list: &vs}
 }
 
 // MapOf returns m as a Value; nil is the empty map.
@@ -135,7 +135,12 @@ func (v Value) AsTime() hlc.Timestamp {
 
 // Members returns the members of a list, or of a set in order; nil for other
 // types. The caller must not change the slice.
-func (v Value) Members() []Value { return v.list }
+func (v Value) Members() []Value {
+	if v.list == nil {
+		return nil
+	}
+	return *v.list
+}
 
 // AsMap returns the map in v, nil for other types and for the empty map; a nil
 // *Map reads as empty.
@@ -149,7 +154,7 @@ func (v Value) Len() int {
 	case TypeMap:
 		return v.m.Len()
 	default:
-		return len(v.list)
+		return len(v.Members())
 	}
 }
 
@@ -160,8 +165,8 @@ func (v Value) Index(key Value) Value {
 	case TypeMap:
 		return v.m.Get(key)
 	case TypeList:
-		if i, ok := key.AsInt(); ok && i >= 0 && i < int64(len(v.list)) {
-			return v.list[i]
+		if i, ok := key.AsInt(); ok && i >= 0 && i < int64(v.Len()) {
+			return v.Members()[i]
 		}
 	}
 	return Absent
