@@ -40,11 +40,11 @@ func catch(err *error) {
 
 // A parser reads by recursive descent, at most two tokens ahead.
 type parser struct {
-	scan    scanner // stands after tok, or after ahead if there is one
-	tok     token   // the next one, not consumed
-	ahead   *token  // the one after tok, if peek has read it
-	prev    token   // the last one consumed
-	depth   int     // brackets, prefix operators and sub-queries open now
+	scan  scanner // stands after tok, or after ahead if there is one
+	tok   token   // the next one, not consumed
+	ahead *token  // the one after tok, if peek has read it
+	prev  token   // the last one consumed
+	depth int     // brackets, prefix operators and sub-queries open now
 
 	clauses []string // of the statement, in order; nil for an expression alone
 	last    int      // index in clauses of the last one read

@@ -302,7 +302,7 @@ func (p *parser) path() operand {
 	var below []operand
 	for {
 		pos := p.tok.pos
-		if len(path.Steps) == MaxList {
+		if len(path.Steps) == MaxList && (p.tok.isSign(".") || p.tok.isSign("[")) {
 			fail(pos, "", "a path has more than %d steps", MaxList)
 		}
 		switch {

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata gave as what they expect")
@@ -104,7 +106,7 @@ func TestMistakesAreAnsweredWithPlaceAndRemedy(t *testing.T) {
 }
 
 // mustRoundTrip checks that n's text gives n again, and that text its own.
-func mustRoundTrip(t testing.TB, n Node) {
+func mustRoundTrip(t rapid.TB, n Node) {
 	t.Helper()
 	text := Print(n)
 	var again Node
