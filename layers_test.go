@@ -34,7 +34,7 @@ const importLaw = `
 0   hlc faultpoint
 0+  event causal
 1   baggage machine vfs metrics
-2   journal/record journal/segment journal machine/state rql/syntax
+2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
 3   stepper history transport rql/plan
 4   loop replay rql rql/exec check align tracepoint
 5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify recording
