@@ -56,20 +56,19 @@ func (m *Mem) settleNames(keep func(*nameChange) bool) {
 
 // commit applies the durable changes to the durable tree and returns the others,
 // with those durable ones that have to wait because an older change of the same
-// node or place is undecided.
+// place is undecided. (An older change of the same node is one: it put the node
+// where this one takes it from.)
 func commit(pending []*nameChange) []*nameChange {
 	var rest []*nameChange
-	nodes, places := map[*memNode]bool{}, map[place]bool{}
+	undecided := map[place]bool{}
 	for _, c := range pending {
-		waits := nodes[c.node] ||
-			c.from.dir != nil && places[c.from] ||
-			c.to.dir != nil && places[c.to]
+		waits := c.from.dir != nil && undecided[c.from] || c.to.dir != nil && undecided[c.to]
 		if c.durable && !waits {
 			c.apply()
 			continue
 		}
 		rest = append(rest, c)
-		nodes[c.node], places[c.from], places[c.to] = true, true, true
+		undecided[c.from], undecided[c.to] = true, true
 	}
 	return rest
 }

@@ -155,6 +155,21 @@ func TestWhatWasCutOffAndSyncedStaysZero(t *testing.T) {
 	}
 }
 
+func TestASyncedSectorIsZeroPastTheEnd(t *testing.T) {
+	m := NewMem()
+	create(t, m, "f", "secret")
+	f, err := m.OpenWrite("f")
+	ok(t, err)
+	ok(t, f.Sync())
+	ok(t, m.SyncDir("."))
+	ok(t, f.Truncate(1))
+	p, err := f.Map(1)
+	ok(t, err)
+	ok(t, p.Sync(0, 1))
+	wantContent(t, m.Crash(keepNothing), "f", "s\x00\x00\x00\x00\x00")
+	wantContent(t, m.Crash(keepAll), "f", "s")
+}
+
 func TestARemovalThatWasNotSyncedMayBeUndone(t *testing.T) {
 	m := NewMem()
 	ok(t, WriteFile(m, "f", []byte("text")))
