@@ -28,16 +28,16 @@ const modulePath = "hindcast.dev"
 //
 // One departure from the first design: event and causal stand a step above hlc
 // and faultpoint, because they speak in Timestamps. One addition: recording,
-// the directory format of a recording, how it is pulled and what opens it. And
+// the directory format of a recording and how it is pulled. And
 // bench, with the peers measured against, is a module of its own, outside.
 const importLaw = `
 0   hlc faultpoint
 0+  event causal
 1   baggage machine vfs metrics
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
-3   stepper history transport rql/plan
+3   stepper history history/historytest recording transport rql/plan
 4   loop replay rql rql/exec check align tracepoint
-5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify recording
+5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify
 6   debug collect monitor
 7   debug/web debug/tui
 8   app
@@ -75,6 +75,7 @@ tests           rapid goleak go-internal x/tools
 vfs             x/sys
 metrics         x/sys
 machine         cbor
+recording       compress
 journal         x/sys compress cbor
 journal/segment x/sys compress
 machine/state   cbor
@@ -90,7 +91,7 @@ export/*        parquet
 debug           liner x/term
 collect         nats
 debug/tui       bubbletea x/term
-app             cobra
+app             cobra liner x/term
 cmd/hindcast    cobra x/term
 `
 

@@ -16,7 +16,7 @@ import (
 const (
 	Align      = 16 // every frame's length is a multiple of it
 	HeaderSize = 56
-	StampSize  = 40
+	StampSize  = 48
 	SizeMin    = HeaderSize + StampSize // of a frame that isn't padding
 	PaddingMin = 16
 

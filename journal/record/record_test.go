@@ -93,7 +93,7 @@ func TestEveryFlippedBitIsSeen(t *testing.T) {
 	f := Frame{Kind: event.Message, Machine: "m", Baggage: []byte{1}, Payload: []byte("hello")}
 	const position, nonce = 8192, 77
 	b := journaled(&f, position, nonce)
-	want := Stamp{Time: 9 << 16, Physical: 8 << 16, Seq: 3, Chain: 4, Disposition: Skipped}
+	want := Stamp{Time: 9 << 16, Physical: 8 << 16, Seq: 3, Chain: 4, Boot: 5, Disposition: Skipped}
 	want.Write(b, position, nonce)
 	if got, ok := ReadStamp(b, position, nonce); !ok || got != want {
 		t.Fatalf("stamp %+v, %v, want %+v", got, ok, want)

@@ -13,6 +13,10 @@ type Stamp struct {
 	Physical    hlc.Timestamp // the node's own clock at that
 	Seq         uint64        // the node's sequence number, from 1
 	Chain       uint64        // digest chain up to the event before
+	// Boot is that of the node when it stamped. A frame published before a crash is
+	// stamped by the boot after it, ahead of that boot's note; and the ids of its
+	// effects carry the boot.
+	Boot        uint64
 	Disposition Disposition
 }
 
@@ -43,8 +47,9 @@ func (s Stamp) Write(b []byte, position uint64, nonce uint32) {
 	le.PutUint64(a[8:], uint64(s.Physical))
 	le.PutUint64(a[16:], s.Seq)
 	le.PutUint64(a[24:], s.Chain)
-	le.PutUint32(a[32:], uint32(s.Disposition))
-	le.PutUint32(a[36:], stampCRC(b, position, nonce))
+	le.PutUint64(a[32:], s.Boot)
+	le.PutUint32(a[40:], uint32(s.Disposition))
+	le.PutUint32(a[44:], stampCRC(b, position, nonce))
 }
 
 // ReadStamp returns the stamp of the frame that fills b, and whether it is valid.
@@ -56,9 +61,9 @@ func ReadStamp(b []byte, position uint64, nonce uint32) (Stamp, bool) {
 	le := binary.LittleEndian
 	s := Stamp{
 		Time: hlc.Timestamp(le.Uint64(a)), Physical: hlc.Timestamp(le.Uint64(a[8:])),
-		Seq: le.Uint64(a[16:]), Chain: le.Uint64(a[24:]), Disposition: Disposition(a[32]),
+		Seq: le.Uint64(a[16:]), Chain: le.Uint64(a[24:]), Boot: le.Uint64(a[32:]), Disposition: Disposition(a[40]),
 	}
-	ok := s.Seq > 0 && le.Uint32(a[32:]) <= 0xff && le.Uint32(a[36:]) == stampCRC(b, position, nonce)
+	ok := s.Seq > 0 && le.Uint32(a[40:]) <= 0xff && le.Uint32(a[44:]) == stampCRC(b, position, nonce)
 	if !ok {
 		return Stamp{}, false
 	}
