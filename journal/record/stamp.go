@@ -9,10 +9,10 @@ import (
 
 // A Stamp is what the consumer adds to a frame when it takes it in.
 type Stamp struct {
-	Time        hlc.Timestamp // when the node took it in
-	Physical    hlc.Timestamp // the node's own clock at that
-	Seq         uint64        // the node's sequence number, from 1
-	Chain       uint64        // digest chain up to the event before
+	Time     hlc.Timestamp // when the node took it in
+	Physical hlc.Timestamp // the node's own clock at that
+	Seq      uint64        // the node's sequence number, from 1
+	Chain    uint64        // digest chain up to the event before
 	// Boot is that of the node when it stamped. A frame published before a crash is
 	// stamped by the boot after it, ahead of that boot's note; and the ids of its
 	// effects carry the boot.
