@@ -81,6 +81,7 @@ journal/segment x/sys compress
 machine/state   cbor
 stepper         cbor
 history         cbor compress
+history/historytest rapid
 transport       cbor
 check           porcupine
 node            compress

@@ -27,9 +27,16 @@ func (p Position) Compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.Time, q.Time), cmp.Compare(p.Node, q.Node), cmp.Compare(p.Seq, q.Seq))
 }
 
-// An Event is one event of one node with everything that came of it.
+// An Event is one event of one node with everything that came of it, or, if
+// Base is set, the point from which what is known of a node begins or begins
+// again after a gap. Who takes an Event from a Source doesn't change it.
 type Event struct {
 	Position
+	// Base marks an entry of the walk that is no event: it makes no cut and isn't
+	// counted. Its Changes turn the node's variables into those that held after the
+	// event with sequence number Seq, which isn't recorded itself; Time is that
+	// event's. Kind is "base".
+	Base     bool
 	Physical hlc.Timestamp // the node's own clock at it; 0 if not recorded
 	Kind     string        // "recv", "request", "timer", "set", "note", a tracepoint's name…
 	Name     string        // payload's name; of a note or control, its name
@@ -64,9 +71,12 @@ type Effect struct {
 type Change struct {
 	Var VarID
 	// Path leads from the variable's value to the entry: keys of maps, one for
-	// each level; empty for the whole variable. Missing maps on the way are made.
-	Path  []event.Value
-	Value event.Value // Absent deletes
+	// each level; empty for the whole variable. Missing maps on the way are made,
+	// and what isn't a map is replaced by one. Of a list an int key within [0, Len]
+	// sets an element, the last of these by appending it.
+	Path []event.Value
+	// Value is set there; Absent deletes. A list's elements aren't deleted.
+	Value event.Value
 }
 
 // A Span is a half-open range of time: [From, To).
@@ -92,8 +102,8 @@ type Node struct {
 type Var struct {
 	Name    string       // log.name
 	Nodes   []int        // where it was ever set, sorted
-	Types   []event.Type // seen for it, sorted
-	Changes uint64
+	Types   []event.Type // seen for it, sorted; an int of any size is TypeInt
+	Changes uint64       // made by events; those of bases aren't counted
 }
 
 // Meta is what a Source knows without being walked. It belongs to the Source
@@ -101,10 +111,14 @@ type Var struct {
 type Meta struct {
 	Nodes    []Node // sorted by name, as bytes
 	Vars     []Var  // VarID → variable
-	Events   uint64
+	Events   uint64 // bases aren't counted
 	First    Position
 	Last     Position
-	Warnings []string // causality violations, gaps and the like, one sentence each
+	Warnings []string // causality violations, gaps and the like, one sentence each, bounded in number
+	// Violations counts receives whose Timestamp is not after their send's.
+	Violations uint64
+	// Skipped counts malformed lines of the input that were left out on request.
+	Skipped uint64
 }
 
 // NodeIndex returns the index of the node with this name.
@@ -127,7 +141,9 @@ func (m *Meta) VarID(name string) (VarID, bool) {
 	return 0, false
 }
 
-// A Message tells where a message was sent and received, as far as recorded.
+// A Message tells where a message was sent and received, as far as recorded. A
+// timer or a call counts as a message: its id is sent by the effect that set it
+// and received by the "timer" or "result" event that came of it.
 type Message struct {
 	ID       string
 	Send     Position // valid if Sent
@@ -141,12 +157,12 @@ type Source interface {
 	// Meta describes the whole History.
 	Meta() *Meta
 
-	// Walk returns a Cursor over the events at positions in [from, to) of the given
-	// nodes (nil: all). Cursor.States is the state just before from.
+	// Walk returns a Cursor over the events and bases at positions in [from, to) of
+	// the given nodes (nil: all). Cursor.States is the state just before from.
 	Walk(ctx context.Context, from, to Position, nodes []int) (Cursor, error)
 
-	// Before returns up to n events of the given nodes (nil: all) that come last
-	// before p, in walk order.
+	// Before returns up to n events (no bases) of the given nodes (nil: all) that
+	// come last before p, in walk order.
 	Before(ctx context.Context, p Position, n int, nodes []int) ([]Event, error)
 
 	// Event returns the event with the sequence number seq of a node;

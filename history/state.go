@@ -51,13 +51,19 @@ func (s *State) ApplyAll(cs []Change) {
 	}
 }
 
-// Clone returns a copy that changes apart from s.
+// Clone returns a copy that changes apart from s. A nil State's is empty.
 func (s *State) Clone() *State {
+	if s == nil {
+		return NewState()
+	}
 	return &State{vals: append([]event.Value(nil), s.vals...)}
 }
 
 // Vars returns the ids of the variables that are present, ascending.
 func (s *State) Vars() []VarID {
+	if s == nil {
+		return nil
+	}
 	var ids []VarID
 	for i, v := range s.vals {
 		if !v.IsAbsent() {
@@ -67,19 +73,40 @@ func (s *State) Vars() []VarID {
 	return ids
 }
 
-// setPath returns v with the entry at path set; what isn't a map on the way is
-// replaced by one, unless an entry is deleted.
+// setPath returns v with the entry at path set.
 func setPath(v event.Value, path []event.Value, val event.Value) event.Value {
+	if len(path) == 0 {
+		return val
+	}
+	if i, ok := path[0].AsInt(); ok && v.Type() == event.TypeList && i >= 0 && i <= int64(v.Len()) {
+		return setElement(v.Members(), int(i), path[1:], val)
+	}
 	if val.IsAbsent() && v.Type() != event.TypeMap {
 		return v
 	}
 	m := v.AsMap()
-	if len(path) == 1 {
-		return event.MapOf(m.With(path[0], val))
-	}
 	inner := m.Get(path[0])
 	if val.IsAbsent() && inner.IsAbsent() {
 		return v
 	}
 	return event.MapOf(m.With(path[0], setPath(inner, path[1:], val)))
+}
+
+// setElement returns the list with what path leads to from element i set, where
+// i may be the list's length.
+func setElement(list []event.Value, i int, path []event.Value, val event.Value) event.Value {
+	out := append(make([]event.Value, 0, len(list)+1), list...)
+	old := event.Absent
+	if i < len(out) {
+		old = out[i]
+	}
+	changed := setPath(old, path, val)
+	switch {
+	case changed.IsAbsent():
+	case i < len(out):
+		out[i] = changed
+	default:
+		out = append(out, changed)
+	}
+	return event.List(out...)
 }

@@ -1,0 +1,345 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+
+	"hindcast.dev/event"
+)
+
+// Mem is a History in memory, made by a Builder. All of its events are kept as
+// they are handed out; a state at any moment is found from one of the states
+// kept beside them, of which there is one whenever the events and changes since
+// the last have reached its size.
+type Mem struct {
+	meta  Meta
+	nodes []memNode // like meta.Nodes
+	refs  []msgRef  // sorted by hash, then walk position on the node
+}
+
+type memNode struct {
+	entries []Event
+	states  []stateAt // ascending; none before the first entry
+}
+
+// A stateAt is the node's state after the first n entries.
+type stateAt struct {
+	n     int
+	state *State
+}
+
+// A msgRef says that entry number entry of a node sends or receives a message
+// whose id has this hash.
+type msgRef struct {
+	hash  uint64
+	node  uint32
+	entry uint32
+}
+
+// stateMin is how many events and changes lie between two kept states at least.
+const stateMin = 64
+
+// addNode takes a node's entries, turns the variables of its bases into changes
+// and keeps states on the way.
+func (m *Mem) addNode(node Node, entries []Event) {
+	i := len(m.nodes)
+	node.First.Node, node.Last.Node = i, i
+	n := memNode{entries: entries}
+	state, since, bases := NewState(), 0, 0
+	for j := range entries {
+		e := &entries[j]
+		if e.Base {
+			e.Changes = baseChanges(state, e.Changes)
+			bases++
+		}
+		state.ApplyAll(e.Changes)
+		m.countVars(i, e, state)
+		since += 1 + len(e.Changes)
+		if since >= max(stateMin, len(state.vals)) {
+			n.states = append(n.states, stateAt{j + 1, state.Clone()})
+			since = 0
+		}
+	}
+	m.nodes = append(m.nodes, n)
+	m.meta.Nodes = append(m.meta.Nodes, node)
+}
+
+// countVars keeps the statistics of the variables that e changed.
+func (m *Mem) countVars(node int, e *Event, state *State) {
+	for i := range e.Changes {
+		id := e.Changes[i].Var
+		v := &m.meta.Vars[id]
+		if !e.Base {
+			v.Changes++
+		}
+		note(v, node, state.Get(id).Type())
+	}
+}
+
+// note adds a node and a type to what is known of a variable.
+func note(v *Var, node int, t event.Type) {
+	if t == event.TypeAbsent {
+		return
+	}
+	if t == event.TypeUint {
+		t = event.TypeInt
+	}
+	if n := len(v.Nodes); n == 0 || v.Nodes[n-1] != node {
+		v.Nodes = append(v.Nodes, node)
+	}
+	if i, ok := slices.BinarySearch(v.Types, t); !ok {
+		v.Types = slices.Insert(v.Types, i, t)
+	}
+}
+
+// Meta implements Source.
+func (m *Mem) Meta() *Meta { return &m.meta }
+
+// Close implements Source; there is nothing to release.
+func (m *Mem) Close() error { return nil }
+
+// find returns how many entries lie before p.
+func (n *memNode) find(p Position) int {
+	return sort.Search(len(n.entries), func(i int) bool { return n.entries[i].Position.Compare(p) >= 0 })
+}
+
+// state returns the state after the first count entries, nil if count is 0.
+func (n *memNode) state(count int) *State {
+	if count == 0 {
+		return nil
+	}
+	from, s := 0, NewState()
+	if i := sort.Search(len(n.states), func(i int) bool { return n.states[i].n > count }); i > 0 {
+		from, s = n.states[i-1].n, n.states[i-1].state.Clone()
+	}
+	for i := from; i < count; i++ {
+		s.ApplyAll(n.entries[i].Changes)
+	}
+	return s
+}
+
+// chosen returns the nodes asked for, sorted and each once.
+func (m *Meta) chosen(nodes []int) ([]int, error) {
+	if nodes == nil {
+		all := make([]int, len(m.Nodes))
+		for i := range all {
+			all[i] = i
+		}
+		return all, nil
+	}
+	out := slices.Clone(nodes)
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) > 0 && (out[0] < 0 || out[len(out)-1] >= len(m.Nodes)) {
+		return nil, fmt.Errorf("nodes %v: this History has nodes 0 to %d", nodes, len(m.Nodes)-1)
+	}
+	return out, nil
+}
+
+// Walk implements Source.
+func (m *Mem) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor, error) {
+	chosen, err := m.meta.chosen(nodes)
+	if err != nil {
+		return nil, err
+	}
+	c := &memCursor{ctx: ctx, mem: m, starts: make([]int, len(m.nodes))}
+	var streams []stream
+	for _, i := range chosen {
+		n := &m.nodes[i]
+		start, end := n.find(from), n.find(to)
+		c.starts[i] = start
+		if start < end {
+			streams = append(streams, &memStream{rest: n.entries[start:end]})
+		}
+	}
+	c.merge, err = newMerger(streams, false)
+	return c, err
+}
+
+// A memStream gives entries forwards, or backwards.
+type memStream struct {
+	rest      []Event
+	backwards bool
+}
+
+func (s *memStream) next() (*Event, error) {
+	if len(s.rest) == 0 {
+		return nil, io.EOF
+	}
+	if s.backwards {
+		last := len(s.rest) - 1
+		e := &s.rest[last]
+		s.rest = s.rest[:last]
+		return e, nil
+	}
+	e := &s.rest[0]
+	s.rest = s.rest[1:]
+	return e, nil
+}
+
+type memCursor struct {
+	ctx    context.Context
+	mem    *Mem
+	merge  *merger
+	starts []int // by node: how many of its entries lie before; 0 for one not asked for
+	count  int
+}
+
+// States implements Cursor.
+func (c *memCursor) States() []*State {
+	out := make([]*State, len(c.starts))
+	for i, n := range c.starts {
+		out[i] = c.mem.nodes[i].state(n)
+	}
+	return out
+}
+
+// contextEvery is how many events are walked between two looks at the context.
+const contextEvery = 1024
+
+// Next implements Cursor.
+func (c *memCursor) Next() (*Event, error) {
+	if c.count++; c.count%contextEvery == 0 {
+		if err := c.ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return c.merge.next()
+}
+
+// Close implements Cursor.
+func (c *memCursor) Close() error { return nil }
+
+// Before implements Source.
+func (m *Mem) Before(ctx context.Context, p Position, n int, nodes []int) ([]Event, error) {
+	chosen, err := m.meta.chosen(nodes)
+	if err != nil {
+		return nil, err
+	}
+	var streams []stream
+	for _, i := range chosen {
+		node := &m.nodes[i]
+		streams = append(streams, &memStream{rest: node.entries[:node.find(p)], backwards: true})
+	}
+	return before(ctx, streams, n)
+}
+
+// before takes the first n events of streams that run backwards, and returns
+// them in walk order.
+func before(ctx context.Context, streams []stream, n int) ([]Event, error) {
+	merge, err := newMerger(streams, true)
+	if err != nil {
+		return nil, err
+	}
+	var out []Event
+	for len(out) < n {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		e, err := merge.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !e.Base {
+			out = append(out, *e)
+		}
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// Event implements Source.
+func (m *Mem) Event(_ context.Context, node int, seq uint64) (*Event, error) {
+	if node < 0 || node >= len(m.nodes) {
+		return nil, fmt.Errorf("node %d: %w", node, ErrNoEvent)
+	}
+	entries := m.nodes[node].entries
+	i := sort.Search(len(entries), func(i int) bool { return entries[i].Seq >= seq })
+	for ; i < len(entries) && entries[i].Seq == seq; i++ {
+		if !entries[i].Base {
+			return &entries[i], nil
+		}
+	}
+	return nil, fmt.Errorf("%s:%d: %w", m.meta.Nodes[node].Name, seq, ErrNoEvent)
+}
+
+// Message implements Source.
+func (m *Mem) Message(_ context.Context, id string) (Message, error) {
+	out := Message{ID: id}
+	if id == "" {
+		return out, nil
+	}
+	h := hashID(id)
+	i := sort.Search(len(m.refs), func(i int) bool { return m.refs[i].hash >= h })
+	for ; i < len(m.refs) && m.refs[i].hash == h; i++ {
+		out.take(&m.nodes[m.refs[i].node].entries[m.refs[i].entry])
+	}
+	out.sort()
+	return out, nil
+}
+
+// index makes refs, and finds the causality violations.
+func (m *Mem) index() {
+	for i := range m.nodes {
+		entries := m.nodes[i].entries
+		for j := range entries {
+			entries[j].messageIDs(func(id string) {
+				m.refs = append(m.refs, msgRef{hashID(id), uint32(i), uint32(j)})
+			})
+		}
+	}
+	slices.SortFunc(m.refs, func(a, b msgRef) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.node, b.node), cmp.Compare(a.entry, b.entry))
+	})
+	m.refs = slices.Compact(m.refs)
+}
+
+// summarize fills in what Meta says of the whole.
+func (m *Mem) summarize() {
+	m.meta.sum()
+	var w warnings
+	w.nodes(m.meta.Nodes)
+	m.violations(&w)
+	m.meta.Warnings = w.list()
+}
+
+// violations counts the receives that are not after their send.
+func (m *Mem) violations(w *warnings) {
+	for i := 0; i < len(m.refs); {
+		end := i + 1
+		for end < len(m.refs) && m.refs[end].hash == m.refs[i].hash {
+			end++
+		}
+		m.checkReceives(m.refs[i:end], w)
+		i = end
+	}
+}
+
+// checkReceives looks at the entries under one hash, which is that of one id
+// unless two collide.
+func (m *Mem) checkReceives(refs []msgRef, w *warnings) {
+	var msg Message
+	for _, r := range refs {
+		recv := &m.nodes[r.node].entries[r.entry]
+		if recv.Kind != kindRecv || hashID(recv.ID) != r.hash {
+			continue // it only sends under this hash
+		}
+		if recv.ID != msg.ID {
+			msg = Message{ID: recv.ID}
+			for _, r := range refs {
+				msg.take(&m.nodes[r.node].entries[r.entry])
+			}
+		}
+		if msg.Sent && recv.Time <= msg.Send.Time {
+			m.meta.Violations++
+			w.violation(m.meta.Nodes, recv.Position, msg)
+		}
+	}
+}
