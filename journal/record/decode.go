@@ -49,6 +49,14 @@ func DecodeWire(b []byte) (Frame, int, error) {
 	return d.DecodeWire(b)
 }
 
+// CheckWire checks the wire frame at the start of b as DecodeWire does, allocates
+// nothing, and returns the frame's length.
+func CheckWire(b []byte) (int, error) {
+	var d *Decoder
+	_, n, err := d.DecodeWire(b)
+	return n, err
+}
+
 // WireLength returns the length of the wire frame that begins b; ErrShort if b has
 // less than 8 bytes. It is checked before memory is taken for a frame.
 func WireLength(b []byte) (int, error) {
@@ -67,7 +75,7 @@ func WireLength(b []byte) (int, error) {
 }
 
 // A Decoder decodes frames, allocating a name only the first time it is seen.
-// The zero Decoder is ready. It is not safe for concurrent use.
+// The zero Decoder is ready; a nil one checks and leaves names out. It is not safe for concurrent use.
 type Decoder struct {
 	names map[string]string
 }
@@ -76,7 +84,7 @@ type Decoder struct {
 const namesMax = 4096
 
 func (d *Decoder) name(b []byte) string {
-	if len(b) == 0 {
+	if len(b) == 0 || d == nil {
 		return ""
 	}
 	if s, ok := d.names[string(b)]; ok {
