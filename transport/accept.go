@@ -163,7 +163,7 @@ func (t *Transport) judge(g greeting, err error) *Refusal {
 // and its last frame delivered, so that order is kept.
 func (t *Transport) seat(r *inbound, hello greeting, timeout time.Duration) *Refusal {
 	r.init(hello)
-	late := time.NewTimer(timeout)
+	late := time.NewTimer(timeout / 2) // in time for the refusal to be heard
 	defer late.Stop()
 	for {
 		old, refusal := t.trySeat(r)

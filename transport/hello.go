@@ -50,7 +50,7 @@ type Refusal struct {
 	Text string // what is wrong and what to do
 }
 
-func (r *Refusal) Error() string { return "refused: " + r.Text }
+func (r *Refusal) Error() string { return r.Text }
 
 // A greeting is a hello, a welcome or a refusal.
 type greeting struct {

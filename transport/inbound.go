@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -48,6 +49,10 @@ func (r *inbound) fail(cause Cause, offset uint64, err error) {
 		r.failure = &Error{Cause: cause, Addr: r.peer.Addr, Peer: r.peer.Name, Offset: offset, Err: err}
 	}
 	r.mu.Unlock()
+	if c, ok := r.conn.(*tls.Conn); ok {
+		c.NetConn().Close() // without the farewell, which may have to wait
+		return
+	}
 	r.conn.Close()
 }
 
@@ -203,11 +208,10 @@ func (r *inbound) write() {
 		switch {
 		case len(batch) > 0:
 			if err := r.send(batch); err != nil {
-				cause := CauseLost
+				// Unless it doesn't read at all, the reader sees best why it is gone.
 				if isTimeout(err) {
-					cause = CauseSlow
+					r.fail(CauseSlow, 0, err)
 				}
-				r.fail(cause, 0, err)
 				return
 			}
 			continue

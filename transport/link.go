@@ -200,7 +200,8 @@ func secure(conn net.Conn, addr string, cfg *tls.Config) (net.Conn, error) {
 	return tls.Client(conn, cfg), nil
 }
 
-// shakeHands sends a hello and reads the answer, a *Refusal if that is it.
+// shakeHands sends a hello and reads the answer; the error wraps a *Refusal if
+// that is it.
 func shakeHands(conn net.Conn, hello greeting, timeout time.Duration) (greeting, error) {
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return greeting{}, err
@@ -213,7 +214,7 @@ func shakeHands(conn net.Conn, hello greeting, timeout time.Duration) (greeting,
 	case err != nil:
 		return g, fmt.Errorf("handshake: %w", err)
 	case g.what == greetingRefusal:
-		return g, &g.refusal
+		return g, fmt.Errorf("refused: %w", &g.refusal)
 	case g.what != greetingWelcome:
 		return g, errors.New("handshake: the answer is a hello, not a welcome")
 	}

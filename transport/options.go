@@ -123,7 +123,9 @@ type Limits struct {
 	Pending          int // connections not yet past the handshake; 64
 }
 
-// Timing is how long things take. Zero fields take the default.
+// Timing is how long things take. Zero fields take the default. Heartbeat and
+// Missed should be alike on all nodes: an acceptor gives up a node that has been
+// silent for twice as long.
 type Timing struct {
 	Dial       time.Duration // to connect; 2 s
 	Handshake  time.Duration // from the connection to the welcome; 5 s

@@ -183,8 +183,10 @@ func (s *sender) write(b []byte) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.l.t.o.Timing.silence())); err != nil {
 		return err
 	}
-	_, err := s.conn.Write(b)
-	return err
+	if _, err := s.conn.Write(b); err != nil {
+		return fmt.Errorf("%s: %w", CauseLost, err)
+	}
+	return nil
 }
 
 // readAcks reads what comes back until the connection ends.
@@ -195,8 +197,12 @@ func (s *sender) readAcks() {
 	in := newStream(s.conn, controlBytesMax, 2*t.silence(), t.Stall)
 	for {
 		f, _, err := in.next()
-		if err == io.EOF {
+		var bad *streamError
+		switch {
+		case err == io.EOF:
 			err = errors.New("closed by the other side")
+		case errors.As(err, &bad):
+			err = fmt.Errorf("%s: %w", bad.cause, bad.err) // the offset in acks means nothing to anybody
 		}
 		if err == nil && f.Kind != kindControl {
 			err = fmt.Errorf("a frame of kind %s came back, only acks may", f.Kind)

@@ -64,8 +64,11 @@ func (s *stream) next() (record.Frame, []byte, error) {
 	}
 	wire := s.buf[s.start : s.start+size]
 	f, n, err := s.decoder.DecodeWire(wire)
-	if err == nil && n != size {
+	switch {
+	case err == nil && n != size:
 		err = fmt.Errorf("its commit word says %d bytes, it has %d", size, n)
+	case err == nil && !isZero(wire[size-record.StampSize:]):
+		err = errors.New("its stamp is not zero")
 	}
 	if err != nil {
 		return record.Frame{}, nil, &streamError{CauseGarbage, s.offset, err}
@@ -73,6 +76,17 @@ func (s *stream) next() (record.Frame, []byte, error) {
 	s.start += size
 	s.offset += uint64(size)
 	return f, wire, nil
+}
+
+// isZero is for the stamp area, which no checksum covers: a stamp is the
+// receiver's to give.
+func isZero(b []byte) bool {
+	for _, v := range b {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // frameSize returns the size of the frame at start once it is held whole.
