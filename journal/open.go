@@ -18,7 +18,7 @@ func Open(o Options) (*Journal, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if err := o.FS.MkdirAll(o.Dir); err != nil {
+	if err := vfs.MkdirSync(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("journal directory: %w", err)
 	}
 	lock, err := takeLock(o.FS, o.Dir)
@@ -87,9 +87,6 @@ func (rc *recovering) load(l *listing) (slot int, err error) {
 				Detail: "it is missing, though there are segments"}
 		}
 		if err := createMeta(fsys, dir, segment.Meta{Node: rc.o.Node}); err != nil {
-			return 0, fmt.Errorf("create journal: %w", err)
-		}
-		if err := fsys.SyncDir(path.Dir(path.Clean(dir))); err != nil {
 			return 0, fmt.Errorf("create journal: %w", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"hindcast.dev/journal/segment"
+	"hindcast.dev/vfs"
 )
 
 // SetRetainFrom keeps everything from the sequence number seq on: that of the
@@ -75,7 +76,7 @@ func (j *Journal) remove(s sealed) error {
 
 // archive writes the compressed segment, durably.
 func (j *Journal) archive(s sealed) (err error) {
-	if err := j.o.FS.MkdirAll(j.o.Archive); err != nil {
+	if err := vfs.MkdirSync(j.o.FS, j.o.Archive); err != nil {
 		return err
 	}
 	src, h, err := openHead(j.o.FS, j.o.Dir, segmentFile{number: s.number, name: segmentName(s.number)})

@@ -68,3 +68,20 @@ func writeSynced(fsys FS, name string, data []byte) (err error) {
 	}
 	return f.Sync()
 }
+
+// MkdirSync makes a directory and its parents like MkdirAll, durably: the names
+// of all of them are synced, also of those that were there, for who made them may
+// not have come to it. A parent that may not be opened is skipped: then somebody
+// else made it.
+func MkdirSync(fsys FS, dir string) error {
+	if err := fsys.MkdirAll(dir); err != nil {
+		return err
+	}
+	for at := path.Clean(dir); at != "." && at != "/"; {
+		at = path.Dir(at)
+		if err := fsys.SyncDir(at); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
+}
