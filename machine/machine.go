@@ -60,6 +60,15 @@ type (
 	// new machine with the old one, at an upgrade event.
 	Upgrading interface{ UpgradeFrom(old Machine) error }
 
+	// Querying answers questions about its state as it is between two events.
+	// Nothing of it is journaled, so it works while nothing can be written; for the
+	// same reason it must not change the state, nor have effects: the Context's Send,
+	// Reply, Call, timers and Log panic. What it returns shares no memory with the
+	// state.
+	Querying interface {
+		Query(ctx *Context, body any) (reply any)
+	}
+
 	// Coded replaces the encoding of a machine's state in checkpoints.
 	Coded interface {
 		EncodeState() ([]byte, error)
