@@ -48,7 +48,7 @@ type copier struct {
 func (c *copier) run(ctx context.Context) error {
 	c.fetched, c.checkpoints = map[string]File{}, map[string]bool{}
 	for _, sub := range []string{JournalName, CheckpointsName} {
-		if err := c.fs.MkdirAll(path.Join(c.to, sub)); err != nil {
+		if err := vfs.MkdirSync(c.fs, path.Join(c.to, sub)); err != nil {
 			return err
 		}
 	}
@@ -110,36 +110,32 @@ func (c *copier) copyCheckpoints(ctx context.Context) error {
 	return nil
 }
 
-// copyJournal copies what is live and small first, then segments in order. A
-// file that has gone is passed over: dropRemoved and replay deal with what that
-// leaves.
+// copyJournal copies side files, then segments in order. What segments there are
+// and how far they reach is asked only when meta is here: they reach at least as
+// far as that says. A file that has gone is passed over: dropRemoved and replay
+// deal with what that leaves.
 func (c *copier) copyJournal(ctx context.Context) error {
-	files, err := c.from.list(ctx, JournalName)
-	if err != nil {
-		return err
-	}
-	files = slices.DeleteFunc(files, func(f File) bool { return !JournalFile(f.Name) })
-	slices.SortStableFunc(files, func(a, b File) int { return copyOrder(a.Name) - copyOrder(b.Name) })
-	c.expect(files)
-	for _, f := range files {
-		if err := c.fetch(ctx, JournalName, f); errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
+	for _, side := range []bool{true, false} {
+		files, err := c.from.list(ctx, JournalName)
+		if err != nil {
 			return err
 		}
-		if copyOrder(f.Name) > 0 {
-			c.fetched[f.Name] = f
+		files = slices.DeleteFunc(files, func(f File) bool {
+			return !JournalFile(f.Name) || sideName.MatchString(f.Name) != side
+		})
+		c.expect(files)
+		for _, f := range files {
+			if err := c.fetch(ctx, JournalName, f); errors.Is(err, fs.ErrNotExist) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			if !side {
+				c.fetched[f.Name] = f
+			}
 		}
 	}
 	return nil
-}
-
-// copyOrder is 0 for side files, 1 for the rest, whose order is that of the list.
-func copyOrder(name string) int {
-	if sideName.MatchString(name) {
-		return 0
-	}
-	return 1
 }
 
 // dropRemoved removes the copies of files that are no longer there: they may

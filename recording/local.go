@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/vfs"
 )
 
@@ -17,6 +20,26 @@ type CopyOptions struct {
 	// Checkpoint chooses checkpoints by name; nil takes all.
 	Checkpoint func(name string) bool
 	Progress   func(Progress) // may be nil
+}
+
+// Since returns the options that copy what replay needs from a time on: the last
+// checkpoint before it, those after that, and the journal since. Without a sound
+// checkpoint before it that is all. dir is the node's data directory.
+func Since(fsys vfs.FS, dir string, t hlc.Timestamp) (CopyOptions, error) {
+	dir = path.Join(dir, CheckpointsName)
+	seqs, err := checkpoint.List(fsys, dir)
+	if err != nil {
+		return CopyOptions{}, err
+	}
+	for _, seq := range slices.Backward(seqs) {
+		h, _, err := checkpoint.Read(fsys, path.Join(dir, checkpoint.Name(seq)))
+		if err != nil || h.Seq != seq || h.Time > t {
+			continue // one that is damaged or was removed serves nobody
+		}
+		first := checkpoint.Name(seq) // names sort like numbers
+		return CopyOptions{From: seq + 1, Checkpoint: func(name string) bool { return name >= first }}, nil
+	}
+	return CopyOptions{}, nil
 }
 
 // CopyNode copies journal and checkpoints of a node from its data directory,
@@ -87,7 +110,7 @@ func (l *localNode) since(dir string, files []File) ([]File, error) {
 	}
 	var out []File
 	for _, f := range files {
-		if copyOrder(f.Name) == 0 || number(f.Name) >= start {
+		if sideName.MatchString(f.Name) || number(f.Name) >= start {
 			out = append(out, f)
 		}
 	}

@@ -42,7 +42,7 @@ func Create(fsys vfs.FS, dir string, m Manifest) (*Recording, error) {
 	if Is(fsys, dir) {
 		return nil, fmt.Errorf("%s: there is a recording already: choose a directory that doesn't exist, or remove it", dir)
 	}
-	if err := fsys.MkdirAll(path.Join(dir, nodesName)); err != nil {
+	if err := vfs.MkdirSync(fsys, path.Join(dir, nodesName)); err != nil {
 		return nil, fmt.Errorf("create recording: %w", err)
 	}
 	r := &Recording{fs: fsys, dir: dir, manifest: m.clone()}
