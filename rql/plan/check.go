@@ -241,6 +241,15 @@ func (c *checker) condition(e syntax.Expr, where string) Expr {
 	return c.scalar(e)
 }
 
+// Nodes returns the nodes of an AT NODES, sorted; nil is all.
+func Nodes(s *Schema, at *syntax.At) ([]int, error) {
+	q, err := run(s, func(c *checker) { c.at(at) })
+	if err != nil {
+		return nil, err
+	}
+	return q.Nodes, nil
+}
+
 func (c *checker) at(at *syntax.At) {
 	if at == nil || len(at.Nodes) == 0 {
 		return

@@ -90,6 +90,7 @@ func (c *checker) ref(p *syntax.Path) *Ref {
 	if len(r.Vars) == 0 {
 		c.unknownVariable(p, log)
 	}
+	c.out.Refs = append(c.out.Refs, r)
 	return r
 }
 

@@ -31,6 +31,7 @@ type Query struct {
 	Locals  int   // how many quantified names there are, that of FOR EACH included
 	Cells   int   // how many aggregates are worth keeping for one cut: Agg.Cell
 	Tallies []*Agg
+	Refs    []*Ref // every variable written
 	// UsesPrev says that some part asks for what was one cut before.
 	UsesPrev bool
 }

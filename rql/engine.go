@@ -1,0 +1,412 @@
+package rql
+
+import (
+	"context"
+	"slices"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql/plan"
+)
+
+// An engine follows the walk: it is given the events one by one and keeps, for
+// every member of FOR EACH (or the one instance without it), whether the
+// condition holds. An event costs what it touched.
+type engine struct {
+	env
+	insts  []*instance
+	byKey  map[string]*instance // by keyID of the member
+	shared []leafState          // by Leaf.ID; used where the leaf is Shared
+	watch  map[history.VarID][]watch
+	counts map[history.VarID][]*tally
+	used   map[history.VarID]bool // nil: all variables are kept
+	net    *netLog                // nil unless the query asks for log net
+	vars   []string               // names by VarID
+
+	cut   uint64 // how many cuts so far
+	work  []mark // leaves to be decided at this cut
+	echo  []mark // to be marked at the next cut, because PREV and CHANGED end there
+	flips []*instance
+}
+
+// An instance is the query for one member of FOR EACH.
+type instance struct {
+	index    int // among the members in order
+	member   value
+	leaves   []leafState // by Leaf.ID; used where the leaf isn't Shared
+	matching bool
+	stamp    uint64
+	open     *entry // its run that isn't over
+}
+
+// A watch tells what a change of a variable touches.
+type watch struct {
+	leaf  *plan.Leaf
+	dep   plan.Dep
+	steps []plan.Step // into the variable
+	fixed int         // how many of them depend on nothing
+	keyed bool        // steps[fixed], or the key after all of them, is a member's
+}
+
+// A mark is a leaf to be decided anew; of a Shared one inst is nil.
+type mark struct {
+	leaf *plan.Leaf
+	inst *instance
+	node int
+}
+
+// newEngine starts before the first cut. members is nil without FOR EACH.
+func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []*history.State, members []value, opt Options) *engine {
+	w := &world{states: states}
+	for i := range meta.Nodes {
+		w.names = append(w.names, meta.Nodes[i].Name)
+	}
+	if w.nodes = q.Nodes; w.nodes == nil {
+		for i := range w.names {
+			w.nodes = append(w.nodes, i)
+		}
+	}
+	e := &engine{vars: schemaOf(meta).Vars, watch: map[history.VarID][]watch{}, counts: map[history.VarID][]*tally{}, used: usedVars(q)}
+	e.env = env{q: q, w: w, ctx: ctx, limit: opt.maxCombinations(), faults: &faults{},
+		slots: make([]int, len(q.Slots)), locals: make([]value, q.Locals),
+		kept: make([]kept, q.Cells), computed: make([]kept, len(q.Compute)), clock: opt.Now}
+	for i := range e.slots {
+		e.slots[i] = none
+	}
+	e.start, e.end = extent(meta, w.nodes)
+	if usesNet(q, meta) {
+		e.net = newNetLog(len(meta.Vars), meta)
+	}
+	e.makeTallies()
+	e.makeWatches()
+	e.makeInstances(members)
+	return e
+}
+
+// extent is from the first to the last moment of the nodes asked.
+func extent(meta *history.Meta, nodes []int) (start, end hlc.Timestamp) {
+	start = hlc.Max
+	for _, n := range nodes {
+		if node := &meta.Nodes[n]; node.Events > 0 {
+			start, end = min(start, node.First.Time), max(end, node.Last.Time)
+		}
+	}
+	return min(start, end), end
+}
+
+func (e *engine) makeTallies() {
+	for _, a := range e.q.Tallies {
+		t := newTally(a, len(e.w.names))
+		for _, n := range e.w.nodes {
+			if e.w.in(n) {
+				t.reset(&e.env, n, e.w.get(n, t.id, false))
+			}
+		}
+		e.tallies = append(e.tallies, t)
+		e.counts[history.VarID(t.id)] = append(e.counts[history.VarID(t.id)], t)
+	}
+}
+
+func (e *engine) makeWatches() {
+	for _, l := range e.q.Leaves {
+		for _, d := range l.Deps {
+			for _, c := range d.Ref.Vars {
+				w := watch{leaf: l, dep: d, steps: d.Ref.Steps[c.Rest:], fixed: d.Ref.Fixed - c.Rest}
+				switch {
+				case len(d.Ref.Vars) > 1:
+				case l.Class == plan.ClassEachKey:
+					w.keyed = d.Key == l.Quant.Locals[0] || d.Ref == l.KeysOf()
+				case !l.Shared:
+					w.keyed = d.Key == 0
+				}
+				e.watch[history.VarID(c.Var)] = append(e.watch[history.VarID(c.Var)], w)
+			}
+		}
+	}
+}
+
+func (e *engine) makeInstances(members []value) {
+	e.shared = e.newStates()
+	if e.q.ForEach == nil {
+		e.insts = []*instance{{}}
+		return
+	}
+	e.byKey = make(map[string]*instance, len(members))
+	private := !slices.ContainsFunc(e.q.Leaves, func(l *plan.Leaf) bool { return !l.Shared })
+	for i, m := range members {
+		in := &instance{index: i, member: m}
+		if !private {
+			in.leaves = e.newStates()
+		}
+		e.insts = append(e.insts, in)
+		e.byKey[memberID(m)] = in
+	}
+}
+
+func (e *engine) newStates() []leafState {
+	states := make([]leafState, len(e.q.Leaves))
+	for i, l := range e.q.Leaves {
+		if l.Class == plan.ClassEachKey {
+			states[i].keys = &keyTruth{holds: map[string]bool{}, all: true}
+		}
+	}
+	return states
+}
+
+// step moves to the cut that an event makes. What became true or false is in
+// flips then, ordered by member.
+func (e *engine) step(ev *history.Event) error {
+	e.cut++
+	e.round++
+	e.choice++
+	e.spent = 0
+	e.w.event, e.w.now, e.w.before = ev, ev.Time, e.w.before[:0]
+	e.work, e.flips = e.work[:0], e.flips[:0]
+	echo := e.echo
+	e.echo = nil
+	enters := !e.w.in(ev.Node)
+	if enters {
+		e.w.states[ev.Node] = history.NewState()
+	}
+	for i := range ev.Changes {
+		e.change(ev.Node, &ev.Changes[i])
+	}
+	if e.net != nil {
+		e.net.follow(e, ev)
+	}
+	for _, m := range echo {
+		e.mark(m)
+	}
+	for _, l := range e.q.Leaves {
+		if enters || e.cut == 1 || l.Volatile {
+			e.markAll(l, allNodes)
+		}
+	}
+	e.decideMarked()
+	return e.err
+}
+
+// change applies one change and marks what it touches.
+func (e *engine) change(node int, c *history.Change) {
+	if e.used != nil && !e.used[c.Var] || !e.w.in(node) {
+		return
+	}
+	s := e.w.states[node]
+	old := s.Get(c.Var)
+	s.Apply(c)
+	now := s.Get(c.Var)
+	if e.q.UsesPrev {
+		e.w.remember(node, c.Var, old)
+	}
+	for _, t := range e.counts[c.Var] {
+		t.change(&e.env, node, c.Path, old, now)
+	}
+	if e.cut == 1 {
+		return // everything is decided anyway
+	}
+	for i := range e.watch[c.Var] {
+		e.touch(&e.watch[c.Var][i], node, c.Path, old, now)
+	}
+}
+
+// touch marks what one change touches of one leaf.
+func (e *engine) touch(w *watch, node int, path []event.Value, old, now event.Value) {
+	at := e.nodeOf(w, node)
+	if len(w.dep.Ref.Vars) > 1 {
+		e.markDep(w, nil, at)
+		return
+	}
+	if !onPath(w.steps[:w.fixed], path) {
+		return
+	}
+	was, is := e.walk(old, w.steps[:w.fixed]), e.walk(now, w.steps[:w.fixed])
+	switch {
+	case !w.keyed:
+		if was.Type() < event.TypeList && event.Equal(was, is) {
+			return
+		}
+		e.markDep(w, nil, at)
+	case w.dep.Slot >= 0 && was.IsAbsent() != is.IsAbsent():
+		e.markDep(w, nil, at)
+	case len(path) > w.fixed && (was.IsAbsent() || was.Type() == event.TypeMap):
+		if onPath(leadingKeys(w.steps[min(w.fixed+1, len(w.steps)):]), path[w.fixed+1:]) {
+			e.markDep(w, &path[w.fixed], at)
+		}
+	default:
+		diffKeys(was, is, func(key event.Value) { e.markDep(w, &key, at) })
+	}
+}
+
+// nodeOf says where a change on a node must be looked at: there alone if the
+// leaf reads the variable on the node of its one slot.
+func (e *engine) nodeOf(w *watch, node int) int {
+	l := w.leaf
+	if l.Class == plan.ClassOneNode && w.dep.Slot == l.Slots[0] ||
+		l.Class == plan.ClassEachNode && w.dep.Slot == l.Each.Slot {
+		return node
+	}
+	return allNodes
+}
+
+// leadingKeys is the steps up to the first that isn't a key.
+func leadingKeys(steps []plan.Step) []plan.Step {
+	for i := range steps {
+		if steps[i].Kind != plan.StepKey {
+			return steps[:i]
+		}
+	}
+	return steps
+}
+
+// diffKeys calls f with the keys under which two maps or lists differ.
+func diffKeys(a, b event.Value, f func(event.Value)) {
+	if a.Type() != event.TypeMap || b.Type() != event.TypeMap {
+		for i := range max(len(a.Members()), len(b.Members())) {
+			f(event.Int(int64(i)))
+		}
+	}
+	if a.AsMap() == b.AsMap() {
+		return
+	}
+	for k, v := range a.AsMap().All() {
+		if !event.Equal(v, b.AsMap().Get(k)) {
+			f(k)
+		}
+	}
+	for k := range b.AsMap().All() {
+		if a.AsMap().Get(k).IsAbsent() {
+			f(k)
+		}
+	}
+}
+
+// markDep marks the leaf of a watch: for the member or key alone if it is given.
+func (e *engine) markDep(w *watch, key *event.Value, node int) {
+	switch {
+	case w.leaf.Class == plan.ClassEachKey:
+		k := e.shared[w.leaf.ID].keys
+		if key == nil {
+			k.all = true
+		} else if !k.all {
+			k.touch = append(k.touch, *key)
+		}
+		e.markAgain(w, mark{w.leaf, nil, node})
+	case key == nil && w.leaf.Shared:
+		e.markAgain(w, mark{w.leaf, nil, node})
+	case key == nil:
+		for _, in := range e.insts {
+			e.markAgain(w, mark{w.leaf, in, node})
+		}
+	default:
+		if in := e.byKey[keyID(*key)]; in != nil {
+			e.markAgain(w, mark{w.leaf, in, node})
+		}
+	}
+}
+
+// markAgain marks, and at the next cut once more if PREV or CHANGED is asked.
+func (e *engine) markAgain(w *watch, m mark) {
+	e.mark(m)
+	if w.dep.Prev {
+		e.echo = append(e.echo, m)
+	}
+}
+
+func (e *engine) markAll(l *plan.Leaf, node int) {
+	if l.Class == plan.ClassEachKey {
+		e.shared[l.ID].keys.all = true
+	}
+	if l.Shared {
+		e.mark(mark{l, nil, node})
+		return
+	}
+	for _, in := range e.insts {
+		e.mark(mark{l, in, node})
+	}
+}
+
+func (e *engine) state(m mark) *leafState {
+	if m.inst != nil {
+		return &m.inst.leaves[m.leaf.ID]
+	}
+	return &e.shared[m.leaf.ID]
+}
+
+func (e *engine) mark(m mark) {
+	s := e.state(m)
+	switch {
+	case s.stamp != e.cut:
+		s.stamp, s.node = e.cut, m.node
+		e.work = append(e.work, m)
+	case s.node != m.node:
+		s.node = allNodes
+	}
+}
+
+// decideMarked decides the marked leaves and finds the instances that flipped.
+func (e *engine) decideMarked() {
+	everyone := e.cut == 1
+	var touched []*instance
+	for _, m := range e.work {
+		s := e.state(m)
+		was := s.ok
+		e.enter(m.inst)
+		e.decide(m.leaf, s)
+		switch {
+		case s.ok == was:
+		case m.inst == nil:
+			everyone = true
+		case m.inst.stamp != e.cut:
+			m.inst.stamp = e.cut
+			touched = append(touched, m.inst)
+		}
+	}
+	if everyone {
+		touched = e.insts
+	}
+	for _, in := range touched {
+		if now := e.q.Root == nil || e.truth(e.q.Root, in); now != in.matching {
+			in.matching = now
+			e.flips = append(e.flips, in)
+		}
+	}
+	slices.SortFunc(e.flips, func(a, b *instance) int { return a.index - b.index })
+}
+
+// enter makes the environment that of a member; nil is none in particular.
+func (e *engine) enter(in *instance) {
+	e.round++
+	e.choice++
+	if in != nil && e.q.ForEach != nil {
+		e.locals[0] = in.member
+	}
+}
+
+// truth combines the truth of the leaves.
+func (e *engine) truth(c *plan.Cond, in *instance) bool {
+	switch c.Op {
+	case plan.CondAnd:
+		for _, k := range c.Kids {
+			if !e.truth(k, in) {
+				return false
+			}
+		}
+		return true
+	case plan.CondOr:
+		for _, k := range c.Kids {
+			if e.truth(k, in) {
+				return true
+			}
+		}
+		return false
+	}
+	return e.leafState(c.Leaf, in).ok
+}
+
+func (e *engine) leafState(l *plan.Leaf, in *instance) *leafState {
+	if l.Shared {
+		return &e.shared[l.ID]
+	}
+	return &in.leaves[l.ID]
+}

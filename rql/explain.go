@@ -1,0 +1,18 @@
+package rql
+
+import (
+	"hindcast.dev/event"
+	"hindcast.dev/rql/plan"
+)
+
+// explain gives the plan as rows of one column, line by line.
+func explain(q *plan.Query, emit func(*Row) error) (Summary, error) {
+	var sum Summary
+	for _, line := range q.Explanation() {
+		sum.Rows++
+		if err := emit(&Row{Columns: []Field{{"plan", event.String(line)}}}); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}

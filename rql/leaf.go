@@ -1,0 +1,167 @@
+package rql
+
+import (
+	"hindcast.dev/event"
+	"hindcast.dev/rql/plan"
+)
+
+// allNodes marks a leaf that is to be decided anew on every node.
+const allNodes = -1
+
+// A leafState is what is kept of a leaf's truth, for one member of FOR EACH or
+// for all.
+type leafState struct {
+	ok    bool
+	stamp uint64 // of the cut at which it was marked
+	node  int    // what to decide anew then: a node or allNodes
+	nodes []nodeTruth
+	in    int // how many of nodes are in
+	true_ int // how many of those are true
+	keys  *keyTruth
+}
+
+// A nodeTruth is a leaf's truth on one node: a candidate, or a node that LINK
+// EACH_NODE goes over, is in.
+type nodeTruth struct{ in, holds bool }
+
+// A keyTruth is a quantifier's truth for each key.
+type keyTruth struct {
+	holds map[string]bool
+	true_ int
+	touch []event.Value // keys to be decided anew
+	all   bool          // all are
+}
+
+// decide evaluates a leaf where it was marked.
+func (e *engine) decide(l *plan.Leaf, s *leafState) {
+	switch l.Class {
+	case plan.ClassOneNode:
+		e.decideOneNode(l, s)
+	case plan.ClassEachNode:
+		e.decideEachNode(l, s)
+	case plan.ClassEachKey:
+		e.decideEachKey(l, s)
+	case plan.ClassJoin:
+		s.ok = e.join(l) != nil
+	default:
+		s.ok = e.holds(l.Parts[0].X)
+	}
+}
+
+// update sets the truth on one node and keeps the counts.
+func (s *leafState) update(node int, now nodeTruth) {
+	count := func(t nodeTruth, by int) {
+		if t.in {
+			s.in += by
+			if t.holds {
+				s.true_ += by
+			}
+		}
+	}
+	count(s.nodes[node], -1)
+	count(now, 1)
+	s.nodes[node] = now
+}
+
+// marked calls f for the nodes on which the leaf is to be decided anew.
+func (e *engine) marked(s *leafState, f func(node int)) {
+	if s.nodes == nil {
+		s.nodes = make([]nodeTruth, len(e.w.names))
+	}
+	if s.node != allNodes {
+		f(s.node)
+		return
+	}
+	for _, n := range e.w.nodes {
+		f(n)
+	}
+}
+
+func (e *engine) decideOneNode(l *plan.Leaf, s *leafState) {
+	slot := l.Slots[0]
+	e.marked(s, func(n int) {
+		t := nodeTruth{in: e.candidate(slot, n)}
+		if t.in {
+			t.holds = e.partsHold(l, slot, n)
+		}
+		s.update(n, t)
+	})
+	s.ok = s.true_ > 0
+	if s.in == 0 {
+		s.ok = e.partsHold(l, slot, none)
+	}
+}
+
+func (e *engine) partsHold(l *plan.Leaf, slot, node int) bool {
+	e.slots[slot] = node
+	e.choice++
+	for _, p := range l.Parts {
+		if !e.holds(p.X) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *engine) decideEachNode(l *plan.Leaf, s *leafState) {
+	e.marked(s, func(n int) {
+		t := nodeTruth{in: e.relevant(l.Each.Slot, n)}
+		if t.in {
+			e.slots[l.Each.Slot] = n
+			t.holds = e.holds(l.Each.X)
+		}
+		s.update(n, t)
+	})
+	s.ok = (s.in > 0 && s.in == s.true_) != l.Not
+}
+
+// decideEachKey decides a quantifier over KEYS for the keys that were touched.
+func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
+	q := l.Quant
+	k := s.keys
+	if k.all {
+		ms, _ := e.collection(q.Set)
+		clear(k.holds)
+		k.true_ = 0
+		for _, m := range ms {
+			e.decideKey(q, k, m.v, true)
+		}
+	} else {
+		ref := l.KeysOf()
+		for _, key := range k.touch {
+			e.decideKey(q, k, key, e.hasKey(ref, key))
+		}
+	}
+	k.touch, k.all = k.touch[:0], false
+	some := k.true_ > 0
+	if q.All {
+		some = k.true_ == len(k.holds)
+	}
+	s.ok = some != l.Not
+}
+
+func (e *engine) decideKey(q *plan.Quant, k *keyTruth, key event.Value, in bool) {
+	id := keyID(key)
+	if k.holds[id] {
+		k.true_--
+	}
+	delete(k.holds, id)
+	if !in {
+		return
+	}
+	e.locals[q.Locals[0]] = of(key)
+	k.holds[id] = e.holds(q.Body)
+	if k.holds[id] {
+		k.true_++
+	}
+}
+
+// hasKey reports whether some node's map has the key.
+func (e *engine) hasKey(r *plan.Ref, key event.Value) bool {
+	for _, n := range e.w.nodes {
+		if e.w.in(n) && !e.variable(r, n, false).AsMap().Get(key).IsAbsent() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,157 @@
+package rql
+
+import (
+	"context"
+	"io"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/rql/plan"
+)
+
+// members walks the History for what the collection of FOR EACH ever has; nil
+// without FOR EACH.
+func (r *runner) members(ctx context.Context) ([]value, error) {
+	f := r.q.ForEach
+	if f == nil {
+		return nil, nil
+	}
+	if len(f.Deps) == 0 { // the same set always
+		e := newEngine(ctx, r.q, r.src.Meta(), make([]*history.State, len(r.src.Meta().Nodes)), nil, r.opt)
+		ms, _ := e.collection(f.Set)
+		return setOf(ms).ext.set, nil
+	}
+	cur, err := r.src.Walk(ctx, history.Begin, history.End, r.q.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	defer cur.Close()
+	e := newEngine(ctx, bare(r.q), r.src.Meta(), cur.States(), nil, r.opt)
+	g := &gathering{e: e, seen: map[string]value{}, keys: keysOf(f.Set)}
+	if g.keys != nil {
+		for _, n := range e.w.nodes {
+			if e.w.in(n) {
+				g.all(e.variable(g.keys, n, false))
+			}
+		}
+	} else {
+		g.evaluate(f.Set)
+	}
+	for {
+		ev, err := cur.Next()
+		if err == io.EOF {
+			return g.list(), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := g.step(ev, f); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// bare is the query without its condition: an engine for it only keeps states.
+func bare(q *plan.Query) *plan.Query {
+	b := *q
+	b.Root, b.Leaves, b.Tallies = nil, nil, nil
+	b.ForEach, b.UsesPrev = nil, false
+	return &b
+}
+
+// keysOf returns the variable of FOR EACH k IN KEYS(variable), or nil.
+func keysOf(set plan.Expr) *plan.Ref {
+	a, ok := set.(*plan.Agg)
+	if !ok || a.Op != plan.AggKeys {
+		return nil
+	}
+	s, ok := a.Arg.(*plan.Spread)
+	if !ok || s.Ref == nil || len(s.Ref.Vars) != 1 || s.Ref.Fixed < len(s.Ref.Steps) {
+		return nil
+	}
+	return s.Ref
+}
+
+// A gathering collects members over the walk.
+type gathering struct {
+	e    *engine
+	seen map[string]value
+	keys *plan.Ref // over whose keys; nil: the set is evaluated wherever it may change
+}
+
+func (g *gathering) add(v value) {
+	id := memberID(v)
+	if _, ok := g.seen[id]; !ok {
+		g.seen[id] = v
+	}
+}
+
+func (g *gathering) all(m event.Value) {
+	for k := range m.AsMap().All() {
+		g.add(of(k))
+	}
+}
+
+func (g *gathering) evaluate(set plan.Expr) {
+	g.e.round++
+	ms, _ := g.e.collection(set)
+	for _, m := range ms {
+		g.add(m)
+	}
+}
+
+// step follows one event.
+func (g *gathering) step(ev *history.Event, f *plan.ForEach) error {
+	if err := g.e.step(ev); err != nil {
+		return err
+	}
+	if g.keys == nil {
+		if g.e.net != nil || touches(f.Deps, ev) {
+			g.evaluate(f.Set)
+		}
+		return g.e.err
+	}
+	c := g.keys.Vars[0]
+	steps := g.keys.Steps[c.Rest:]
+	if g.e.net != nil {
+		for _, n := range g.e.w.nodes {
+			if g.e.w.in(n) {
+				g.all(g.e.variable(g.keys, n, false))
+			}
+		}
+	}
+	for i := range ev.Changes {
+		ch := &ev.Changes[i]
+		switch {
+		case int(ch.Var) != c.Var || !onPath(steps, ch.Path):
+		case len(ch.Path) <= len(steps):
+			g.all(g.e.variable(g.keys, ev.Node, false))
+		case !g.e.variable(g.keys, ev.Node, false).AsMap().Get(ch.Path[len(steps)]).IsAbsent():
+			g.add(of(ch.Path[len(steps)]))
+		}
+	}
+	return nil
+}
+
+// touches reports whether an event changes what a collection depends on.
+func touches(deps []plan.Dep, ev *history.Event) bool {
+	for _, d := range deps {
+		for _, c := range d.Ref.Vars {
+			for i := range ev.Changes {
+				if int(ev.Changes[i].Var) == c.Var {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// list is the members in order.
+func (g *gathering) list() []value {
+	out := make([]value, 0, len(g.seen))
+	for _, v := range g.seen {
+		out = append(out, v)
+	}
+	return setOf(out).ext.set
+}

@@ -1,0 +1,196 @@
+package rql
+
+import (
+	"context"
+	"fmt"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql/plan"
+	"hindcast.dev/rql/syntax"
+)
+
+// DefaultMaxCombinations is how many choices of nodes and members are tried at
+// one cut, unless Options says otherwise.
+const DefaultMaxCombinations = 1_000_000
+
+// Options of a run. The zero value is ready for use.
+type Options struct {
+	// MaxCombinations bounds the choices tried at one cut; 0 is
+	// DefaultMaxCombinations. A run that needs more ends with a *CombinationsError.
+	MaxCombinations int
+	// Now is what NOW means in the query.
+	Now hlc.Timestamp
+}
+
+func (o *Options) maxCombinations() int {
+	if o.MaxCombinations == 0 {
+		return DefaultMaxCombinations
+	}
+	return o.MaxCombinations
+}
+
+// A Summary tells what a run did. How long it took is for the caller to measure.
+type Summary struct {
+	Cuts       uint64 // cuts walked
+	Rows       uint64
+	Errors     []ErrorCount // by kind, in the order in which they first came
+	Incomplete []string     // nodes whose recording is missing somewhere in the walk
+}
+
+// A Query is a checked statement. It is immutable and may be run any number of
+// times, also at once.
+type Query struct {
+	text   string
+	schema *plan.Schema
+	cut    *plan.Query  // of a cut query
+	show   *syntax.Show // of SHOW
+	nodes  []int        // of SHOW … AT NODES
+}
+
+// Compile parses a statement and checks it against a History. Its error is a
+// *syntax.Error, whose Render(text) shows the place.
+func Compile(meta *history.Meta, text string) (*Query, error) {
+	st, err := syntax.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	q := &Query{text: text, schema: schemaOf(meta)}
+	switch st := st.(type) {
+	case *syntax.Show:
+		q.show = st
+		q.nodes, err = showNodes(q.schema, st)
+	case *syntax.Query:
+		q.cut, err = plan.Compile(q.schema, st)
+	default:
+		err = &syntax.Error{Pos: st.Position(), Msg: "an event query (FROM name IN source …) is not yet supported by this build",
+			Hint: "a cut query begins with SELECT"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// Run asks a History, which must be the one that the query was compiled for, and
+// gives every row to emit, whose error ends it. A row belongs to emit.
+func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit func(*Row) error) (Summary, error) {
+	if err := q.fits(src.Meta()); err != nil {
+		return Summary{}, err
+	}
+	switch {
+	case q.show != nil:
+		return runShow(ctx, q, src, opt, emit)
+	case q.cut.Explain:
+		return explain(q.cut, emit)
+	}
+	r := &runner{q: q.cut, src: src, opt: opt, emit: emit}
+	return r.run(ctx)
+}
+
+// fits fails unless ids mean the same in both Histories.
+func (q *Query) fits(meta *history.Meta) error {
+	s := schemaOf(meta)
+	same := len(s.Nodes) == len(q.schema.Nodes) && len(s.Vars) >= len(q.schema.Vars)
+	for i := 0; same && i < len(s.Nodes); i++ {
+		same = s.Nodes[i] == q.schema.Nodes[i]
+	}
+	for i := 0; same && i < len(q.schema.Vars); i++ {
+		same = s.Vars[i] == q.schema.Vars[i]
+	}
+	if !same {
+		return fmt.Errorf("the query was compiled for another History: compile it for this one")
+	}
+	return nil
+}
+
+// Columns are the names of what a row shows, for the head of a table; SELECT *
+// adds to them row by row.
+func (q *Query) Columns() []string {
+	if q.show != nil {
+		return showColumns[q.show.What]
+	}
+	if q.cut.Explain {
+		return []string{"plan"}
+	}
+	cols := []string{"from", "to", "cuts"}
+	if f := q.cut.ForEach; f != nil {
+		cols = append(cols, f.Name)
+	}
+	for _, it := range q.cut.Items {
+		if !it.Star {
+			cols = append(cols, it.Name)
+		}
+	}
+	return append(cols, "witness", "event")
+}
+
+// rowOf is the row of the current cut, whose end isn't known yet.
+func (e *engine) rowOf(in *instance, witness bool) *Row {
+	ev := e.w.event
+	r := &Row{From: e.w.now, Open: true, Cuts: 1, Event: EventRef{e.w.names[ev.Node], ev.Seq}}
+	if f := e.q.ForEach; f != nil {
+		v, _ := in.member.shown()
+		r.Each = &Field{f.Name, v}
+	}
+	if witness {
+		c := e.witness(in)
+		e.choose(c)
+		r.Witness = e.witnesses(c)
+	}
+	e.enter(in)
+	e.opaque = !witness
+	for i := range e.q.Items {
+		r.Values = e.item(r.Values, &e.q.Items[i])
+	}
+	e.opaque = false
+	return r
+}
+
+// witnesses names the nodes of a choice, placeholder by placeholder.
+func (e *engine) witnesses(c choice) []Witness {
+	var out []Witness
+	for i, h := range e.q.Holders {
+		if e.q.Slots[h.Slot].Kind == plan.SlotChosen && c[h.Slot] != none {
+			out = append(out, Witness{i + 1, e.w.names[c[h.Slot]]})
+		}
+	}
+	return out
+}
+
+// item appends what one item of SELECT shows.
+func (e *engine) item(out []Cell, it *plan.Item) []Cell {
+	if it.Star {
+		return e.star(out, it)
+	}
+	c := Cell{Name: it.Name}
+	if hasCell(out, c.Name) {
+		return out
+	}
+	if it.Slot < 0 {
+		c.Value = e.show(it.X)
+		return append(out, c)
+	}
+	c.PerNode = true
+	for _, n := range e.w.nodes {
+		if !e.candidate(it.Slot, n) {
+			continue
+		}
+		e.slots[it.Slot] = n
+		v := e.show(it.X)
+		if it.Ref == nil || !v.IsAbsent() {
+			c.Nodes = append(c.Nodes, Field{e.w.names[n], v})
+		}
+	}
+	return append(out, c)
+}
+
+// show is an expression's value as a row shows it.
+func (e *engine) show(x plan.Expr) event.Value {
+	v, ok := e.eval(x).shown()
+	if !ok {
+		e.fault(FaultRange, x.Position())
+	}
+	return v
+}

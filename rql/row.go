@@ -1,0 +1,183 @@
+package rql
+
+import (
+	"strconv"
+	"strings"
+
+	"hindcast.dev/event"
+	"hindcast.dev/hlc"
+)
+
+// A Row is one answer of a query. Of a cut query it is a run of cuts (or one
+// cut) with what the query shows of it; SHOW and EXPLAIN fill Columns alone.
+type Row struct {
+	From       hlc.Timestamp // of the event that made the first cut
+	To         hlc.Timestamp // of the next cut after the run; if Open there is none
+	Open       bool
+	Cuts       uint64
+	Each       *Field // the member of FOR EACH
+	Values     []Cell
+	Witness    []Witness // the smallest satisfying choice, by placeholder
+	Event      EventRef  // that made the first cut
+	Incomplete bool      // a node whose recording is missing there could make a difference
+
+	Columns []Field // of SHOW and EXPLAIN
+}
+
+// A Field is a named value. Absent is shown as null.
+type Field struct {
+	Name  string
+	Value event.Value
+}
+
+// A Cell is what a row shows of one item of SELECT: a value for each of Nodes if
+// PerNode, else Value.
+type Cell struct {
+	Name    string
+	PerNode bool
+	Nodes   []Field // Name is the node's; in its order
+	Value   event.Value
+}
+
+// Map is the cell as one value: a map by node if PerNode.
+func (c *Cell) Map() event.Value {
+	if !c.PerNode {
+		return orNull(c.Value)
+	}
+	var m *event.Map
+	for _, f := range c.Nodes {
+		m = m.With(event.String(f.Name), orNull(f.Value))
+	}
+	return event.MapOf(m)
+}
+
+func orNull(v event.Value) event.Value {
+	if v.IsAbsent() {
+		return event.Null()
+	}
+	return v
+}
+
+// A Witness is the node that stands for a placeholder.
+type Witness struct {
+	Holder int // n of $n
+	Node   string
+}
+
+// An EventRef names an event.
+type EventRef struct {
+	Node string
+	Seq  uint64
+}
+
+// AppendJSON appends the row as JSON, its keys in the order of the language's
+// page.
+func (r *Row) AppendJSON(b []byte) []byte {
+	if r.Columns != nil {
+		return appendObject(b, r.Columns)
+	}
+	b = append(b, `{"from":`...)
+	b = appendTime(b, r.From)
+	b = append(b, `,"to":`...)
+	if r.Open {
+		b = append(b, "null"...)
+	} else {
+		b = appendTime(b, r.To)
+	}
+	b = append(b, `,"cuts":`...)
+	b = strconv.AppendUint(b, r.Cuts, 10)
+	if r.Each != nil {
+		b = append(b, `,"each":`...)
+		b = appendObject(b, []Field{*r.Each})
+	}
+	b = append(b, `,"values":{`...)
+	for i := range r.Values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = r.Values[i].appendJSON(b)
+	}
+	b = append(b, '}')
+	if len(r.Witness) > 0 {
+		b = r.appendWitness(b)
+	}
+	b = append(b, `,"event":{"node":`...)
+	b = event.String(r.Event.Node).AppendJSON(b)
+	b = append(b, `,"seq":`...)
+	b = strconv.AppendUint(b, r.Event.Seq, 10)
+	b = append(b, '}')
+	if r.Incomplete {
+		b = append(b, `,"incomplete":true`...)
+	}
+	return append(b, '}')
+}
+
+// MarshalJSON is AppendJSON.
+func (r *Row) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
+
+func (r *Row) appendWitness(b []byte) []byte {
+	b = append(b, `,"witness":`...)
+	var fs []Field
+	for _, w := range r.Witness {
+		fs = append(fs, Field{"$" + strconv.Itoa(w.Holder), event.String(w.Node)})
+	}
+	return appendObject(b, fs)
+}
+
+func appendTime(b []byte, t hlc.Timestamp) []byte {
+	b = append(b, '"')
+	b = t.Append(b)
+	return append(b, '"')
+}
+
+func (c *Cell) appendJSON(b []byte) []byte {
+	b = event.String(c.Name).AppendJSON(b)
+	b = append(b, ':')
+	if c.PerNode {
+		return appendObject(b, c.Nodes)
+	}
+	return orNull(c.Value).AppendJSON(b)
+}
+
+// appendObject appends fields in their order.
+func appendObject(b []byte, fs []Field) []byte {
+	b = append(b, '{')
+	for i, f := range fs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = event.String(f.Name).AppendJSON(b)
+		b = append(b, ':')
+		b = orNull(f.Value).AppendJSON(b)
+	}
+	return append(b, '}')
+}
+
+// Fields is the row for a table: from, to, cuts, the name of FOR EACH, the items,
+// witness, event, and incomplete where it is. Every row of a query has the same
+// columns but for those of SELECT * and incomplete.
+func (r *Row) Fields() []Field {
+	if r.Columns != nil {
+		return r.Columns
+	}
+	fs := []Field{{"from", event.Time(r.From)}, {"to", event.Null()}, {"cuts", event.Uint(r.Cuts)}}
+	if !r.Open {
+		fs[1].Value = event.Time(r.To)
+	}
+	if r.Each != nil {
+		fs = append(fs, Field{r.Each.Name, orNull(r.Each.Value)})
+	}
+	for i := range r.Values {
+		fs = append(fs, Field{r.Values[i].Name, r.Values[i].Map()})
+	}
+	var ws []string
+	for _, w := range r.Witness {
+		ws = append(ws, "$"+strconv.Itoa(w.Holder)+"="+w.Node)
+	}
+	fs = append(fs, Field{"witness", event.String(strings.Join(ws, " "))},
+		Field{"event", event.String(r.Event.Node + ":" + strconv.FormatUint(r.Event.Seq, 10))})
+	if r.Incomplete {
+		fs = append(fs, Field{"incomplete", event.Bool(true)})
+	}
+	return fs
+}

@@ -1,0 +1,220 @@
+package rql
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql/plan"
+	"hindcast.dev/rql/syntax"
+)
+
+// showColumns are what SHOW shows. SHOW EVENTS counts events by kind and name:
+// one row for each, with the nodes that have it, how often, and the first and
+// last time; LIKE is about "kind.name" or, without a name, the kind.
+var showColumns = map[syntax.ShowKind][]string{
+	syntax.ShowNodes:     {"node", "events", "first", "last", "unknown", "reason", "build"},
+	syntax.ShowLogs:      {"log", "variables", "nodes", "changes"},
+	syntax.ShowVariables: {"variable", "types", "nodes", "changes"},
+	syntax.ShowEvents:    {"event", "kind", "name", "nodes", "count", "first", "last"},
+}
+
+// showNodes checks AT NODES of a SHOW.
+func showNodes(s *plan.Schema, st *syntax.Show) ([]int, error) {
+	if st.At == nil || len(st.At.Nodes) == 0 {
+		return nil, nil
+	}
+	return plan.Nodes(s, st.At)
+}
+
+func runShow(ctx context.Context, q *Query, src history.Source, opt Options, emit func(*Row) error) (Summary, error) {
+	var sum Summary
+	give := func(values ...event.Value) error {
+		if l := q.show.Limit; l != nil && int64(sum.Rows) >= l.N {
+			return errLimit
+		}
+		r := &Row{}
+		for i, name := range showColumns[q.show.What] {
+			r.Columns = append(r.Columns, Field{name, values[i]})
+		}
+		sum.Rows++
+		return emit(r)
+	}
+	meta := src.Meta()
+	var err error
+	switch q.show.What {
+	case syntax.ShowNodes:
+		err = showNodeRows(meta, give)
+	case syntax.ShowLogs:
+		err = showLogs(meta, give)
+	case syntax.ShowVariables:
+		err = showVariables(meta, q.show.Like, give)
+	case syntax.ShowEvents:
+		err = showEvents(ctx, q, src, opt, &sum, give)
+	}
+	if err == errLimit {
+		err = nil
+	}
+	return sum, err
+}
+
+type giveFunc func(values ...event.Value) error
+
+func showNodeRows(meta *history.Meta, give giveFunc) error {
+	for i := range meta.Nodes {
+		n := &meta.Nodes[i]
+		first, last := event.Null(), event.Null()
+		if n.Events > 0 {
+			first, last = event.Time(n.First.Time), event.Time(n.Last.Time)
+		}
+		var gaps []event.Value
+		for _, s := range n.Unknown {
+			gaps = append(gaps, event.List(event.Time(s.From), event.Time(s.To)))
+		}
+		err := give(event.String(n.Name), event.Uint(n.Events), first, last, event.List(gaps...), textOrNull(n.Reason), textOrNull(n.Build))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func textOrNull(s string) event.Value {
+	if s == "" {
+		return event.Null()
+	}
+	return event.String(s)
+}
+
+func nodeList(meta *history.Meta, nodes []int) event.Value {
+	var out []event.Value
+	for _, n := range nodes {
+		out = append(out, event.String(meta.Nodes[n].Name))
+	}
+	return event.List(out...)
+}
+
+func showLogs(meta *history.Meta, give giveFunc) error {
+	type log struct {
+		vars    uint64
+		changes uint64
+		nodes   []int
+	}
+	logs := map[string]*log{}
+	var names []string
+	for i := range meta.Vars {
+		v := &meta.Vars[i]
+		name, _, _ := strings.Cut(v.Name, ".")
+		l := logs[name]
+		if l == nil {
+			l = &log{}
+			logs[name] = l
+			names = append(names, name)
+		}
+		l.vars++
+		l.changes += v.Changes
+		l.nodes = append(l.nodes, v.Nodes...)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		l := logs[name]
+		slices.Sort(l.nodes)
+		err := give(event.String(name), event.Uint(l.vars), nodeList(meta, slices.Compact(l.nodes)), event.Uint(l.changes))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showVariables(meta *history.Meta, pattern *syntax.String, give giveFunc) error {
+	vars := slices.Clone(meta.Vars)
+	slices.SortFunc(vars, func(a, b history.Var) int { return strings.Compare(a.Name, b.Name) })
+	for i := range vars {
+		v := &vars[i]
+		if pattern != nil && !like(v.Name, pattern.Value) {
+			continue
+		}
+		var types []event.Value
+		for _, t := range v.Types {
+			types = append(types, event.String(t.String()))
+		}
+		if err := give(event.String(v.Name), event.Set(types...), nodeList(meta, v.Nodes), event.Uint(v.Changes)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An eventGroup is the events of one kind and name.
+type eventGroup struct {
+	kind, name  string
+	nodes       []int
+	count       uint64
+	first, last hlc.Timestamp
+}
+
+func (g *eventGroup) text() string {
+	if g.name == "" {
+		return g.kind
+	}
+	return g.kind + "." + g.name
+}
+
+func showEvents(ctx context.Context, q *Query, src history.Source, opt Options, sum *Summary, give giveFunc) error {
+	r := &runner{q: &plan.Query{OnTime: q.show.OnTime, Nodes: q.nodes}, src: src, opt: opt}
+	if err := r.timeRange(ctx); err != nil {
+		return err
+	}
+	cur, err := src.Walk(ctx, r.begin, history.End, q.nodes)
+	if err != nil {
+		return err
+	}
+	defer cur.Close()
+	groups := map[[2]string]*eventGroup{}
+	for {
+		ev, err := cur.Next()
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if err == io.EOF || ev.Time > r.to {
+			return giveEvents(src.Meta(), groups, q.show.Like, give)
+		}
+		sum.Cuts++
+		key := [2]string{ev.Kind, ev.Name}
+		g := groups[key]
+		if g == nil {
+			g = &eventGroup{kind: ev.Kind, name: ev.Name, first: ev.Time}
+			groups[key] = g
+		}
+		g.count++
+		g.last = ev.Time
+		if i, ok := slices.BinarySearch(g.nodes, ev.Node); !ok {
+			g.nodes = slices.Insert(g.nodes, i, ev.Node)
+		}
+	}
+}
+
+func giveEvents(meta *history.Meta, groups map[[2]string]*eventGroup, pattern *syntax.String, give giveFunc) error {
+	var all []*eventGroup
+	for _, g := range groups {
+		if pattern == nil || like(g.text(), pattern.Value) {
+			all = append(all, g)
+		}
+	}
+	slices.SortFunc(all, func(a, b *eventGroup) int {
+		return slices.Compare([]string{a.kind, a.name}, []string{b.kind, b.name})
+	})
+	for _, g := range all {
+		err := give(event.String(g.text()), event.String(g.kind), textOrNull(g.name), nodeList(meta, g.nodes),
+			event.Uint(g.count), event.Time(g.first), event.Time(g.last))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
