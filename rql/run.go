@@ -21,10 +21,10 @@ type runner struct {
 	e       *engine
 	begin   history.Position // ON TIME: of the event that makes the first cut of the range
 	to      hlc.Timestamp    // and no cut after this is in it
-	queue   []*entry      // rows not given yet, in their order
-	pending []*entry      // rows of one cut, which end at the next
-	on      []*instance   // that match, by member; kept for EMIT CUTS
-	inRange uint64        // cuts of the range so far
+	queue   []*entry         // rows not given yet, in their order
+	pending []*entry         // rows of one cut, which end at the next
+	on      []*instance      // that match, by member; kept for EMIT CUTS
+	inRange uint64           // cuts of the range so far
 	sum     Summary
 }
 

@@ -100,7 +100,7 @@ type checker struct {
 
 	slots   []Slot // raw
 	parent  []int  // union-find over raw slots
-	placed   []*Var // every Var, its Slot raw until numberSlots
+	placed  []*Var // every Var, its Slot raw until numberSlots
 	eaches  []*EachNode
 	aggs    []*Agg
 	written map[string][]int // variable as written → its placeholders
