@@ -28,6 +28,8 @@ type engine struct {
 	work  []mark // leaves to be decided at this cut
 	echo  []mark // to be marked at the next cut, because PREV and CHANGED end there
 	flips []*instance
+	// anew says that a base came since the last cut: everything is decided anew.
+	anew bool
 }
 
 // An instance is the query for one member of FOR EACH.
@@ -179,28 +181,52 @@ func (e *engine) step(ev *history.Event) error {
 		e.mark(m)
 	}
 	for _, l := range e.q.Leaves {
-		if enters || e.cut == 1 || l.Volatile {
+		if enters || e.anew || e.cut == 1 || l.Volatile {
 			e.markAll(l, allNodes)
 		}
 	}
+	e.anew = false
 	e.decideMarked()
 	return e.err
 }
 
-// change applies one change and marks what it touches.
-func (e *engine) change(node int, c *history.Change) {
+// base takes a node's variables from the moment at which its recording begins.
+// That is no cut and changes nothing for PREV and CHANGED; it shows at the next
+// cut.
+func (e *engine) base(ev *history.Event) {
+	e.anew = true
+	e.round++
+	if !e.w.in(ev.Node) {
+		e.w.states[ev.Node] = history.NewState()
+	}
+	for i := range ev.Changes {
+		e.apply(ev.Node, &ev.Changes[i])
+	}
+}
+
+// apply makes one change; ok is false if nothing looks at the variable.
+func (e *engine) apply(node int, c *history.Change) (old, now event.Value, ok bool) {
 	if e.used != nil && !e.used[c.Var] || !e.w.in(node) {
-		return
+		return old, now, false
 	}
 	s := e.w.states[node]
-	old := s.Get(c.Var)
+	old = s.Get(c.Var)
 	s.Apply(c)
-	now := s.Get(c.Var)
-	if e.q.UsesPrev {
-		e.w.remember(node, c.Var, old)
-	}
+	now = s.Get(c.Var)
 	for _, t := range e.counts[c.Var] {
 		t.change(&e.env, node, c.Path, old, now)
+	}
+	return old, now, true
+}
+
+// change applies one change of this cut's event and marks what it touches.
+func (e *engine) change(node int, c *history.Change) {
+	old, now, ok := e.apply(node, c)
+	if !ok {
+		return
+	}
+	if e.q.UsesPrev {
+		e.w.remember(node, c.Var, old)
 	}
 	if e.cut == 1 {
 		return // everything is decided anyway

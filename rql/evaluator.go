@@ -50,8 +50,12 @@ type Evaluator struct {
 }
 
 // Feed moves to the cut that ev makes and reports whether the condition holds
-// there.
+// there. A base makes no cut: the answer is then that of the cut before.
 func (v *Evaluator) Feed(ev *history.Event) (matching bool, err error) {
+	if ev.Base {
+		v.e.base(ev)
+		return v.e.insts[0].matching, v.e.err
+	}
 	if err := v.e.step(ev); err != nil {
 		return false, err
 	}

@@ -16,7 +16,7 @@ type leafState struct {
 	node  int    // what to decide anew then: a node or allNodes
 	nodes []nodeTruth
 	in    int // how many of nodes are in
-	true_ int // how many of those are true
+	trues int // how many of those are true
 	keys  *keyTruth
 }
 
@@ -27,7 +27,7 @@ type nodeTruth struct{ in, holds bool }
 // A keyTruth is a quantifier's truth for each key.
 type keyTruth struct {
 	holds map[string]bool
-	true_ int
+	trues int
 	touch []event.Value // keys to be decided anew
 	all   bool          // all are
 }
@@ -54,7 +54,7 @@ func (s *leafState) update(node int, now nodeTruth) {
 		if t.in {
 			s.in += by
 			if t.holds {
-				s.true_ += by
+				s.trues += by
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func (e *engine) decideOneNode(l *plan.Leaf, s *leafState) {
 		}
 		s.update(n, t)
 	})
-	s.ok = s.true_ > 0
+	s.ok = s.trues > 0
 	if s.in == 0 {
 		s.ok = e.partsHold(l, slot, none)
 	}
@@ -112,7 +112,7 @@ func (e *engine) decideEachNode(l *plan.Leaf, s *leafState) {
 		}
 		s.update(n, t)
 	})
-	s.ok = (s.in > 0 && s.in == s.true_) != l.Not
+	s.ok = (s.in > 0 && s.in == s.trues) != l.Not
 }
 
 // decideEachKey decides a quantifier over KEYS for the keys that were touched.
@@ -122,7 +122,7 @@ func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
 	if k.all {
 		ms, _ := e.collection(q.Set)
 		clear(k.holds)
-		k.true_ = 0
+		k.trues = 0
 		for _, m := range ms {
 			e.decideKey(q, k, m.v, true)
 		}
@@ -133,9 +133,9 @@ func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
 		}
 	}
 	k.touch, k.all = k.touch[:0], false
-	some := k.true_ > 0
+	some := k.trues > 0
 	if q.All {
-		some = k.true_ == len(k.holds)
+		some = k.trues == len(k.holds)
 	}
 	s.ok = some != l.Not
 }
@@ -143,7 +143,7 @@ func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
 func (e *engine) decideKey(q *plan.Quant, k *keyTruth, key event.Value, in bool) {
 	id := keyID(key)
 	if k.holds[id] {
-		k.true_--
+		k.trues--
 	}
 	delete(k.holds, id)
 	if !in {
@@ -152,7 +152,7 @@ func (e *engine) decideKey(q *plan.Quant, k *keyTruth, key event.Value, in bool)
 	e.locals[q.Locals[0]] = of(key)
 	k.holds[id] = e.holds(q.Body)
 	if k.holds[id] {
-		k.true_++
+		k.trues++
 	}
 }
 

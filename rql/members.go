@@ -102,7 +102,9 @@ func (g *gathering) evaluate(set plan.Expr) {
 
 // step follows one event.
 func (g *gathering) step(ev *history.Event, f *plan.ForEach) error {
-	if err := g.e.step(ev); err != nil {
+	if ev.Base {
+		g.e.base(ev)
+	} else if err := g.e.step(ev); err != nil {
 		return err
 	}
 	if g.keys == nil {

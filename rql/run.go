@@ -105,6 +105,10 @@ func (r *runner) walk(cur history.Cursor) error {
 		if err != nil {
 			return err
 		}
+		if ev.Base {
+			r.e.base(ev)
+			continue
+		}
 		if ev.Time > r.to {
 			r.close(ev.Time)
 			return r.flush(hlc.Max)

@@ -184,6 +184,9 @@ func showEvents(ctx context.Context, q *Query, src history.Source, opt Options, 
 		if err == io.EOF || ev.Time > r.to {
 			return giveEvents(src.Meta(), groups, q.show.Like, give)
 		}
+		if ev.Base {
+			continue
+		}
 		sum.Cuts++
 		key := [2]string{ev.Kind, ev.Name}
 		g := groups[key]
