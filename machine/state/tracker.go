@@ -1,0 +1,207 @@
+package state
+
+import (
+	"iter"
+	"unsafe"
+
+	"hindcast.dev/event"
+	"hindcast.dev/machine"
+)
+
+// SmallMax is up to which weight (words, and 64 bytes of strings) the content of
+// plain maps and slices of a variable is compared after every event. A variable
+// that passes it is from then on left to Materialize, and absent from changes.
+const SmallMax = 256
+
+// An Emit takes a change: the entry at path in a variable (the whole variable,
+// if path is empty) now is v, or is gone if v is Absent. The callee may keep
+// path.
+type Emit func(name string, path []event.Value, v event.Value)
+
+// A Tracker follows one machine from event to event: what was touched enters
+// the digest and, in replay, becomes changes.
+type Tracker struct {
+	plan *Plan
+	base unsafe.Pointer
+	at   []watch // one for each leaf of plan
+	walk func(name string) bool
+}
+
+// A watch is what a Tracker remembers of a leaf.
+type watch struct {
+	container machine.Container // of containerKind
+	inspector machine.Inspector // that was there at the last commit: another one is a replaced container
+
+	// For changes only.
+	known bool        // was emitted, or was there when tracking began
+	hash  Hash        // of the content then
+	bulk  bool        // its content is too much to be compared; not emitted any more
+	old   event.Value // of a walked leaf, to find which entries changed
+}
+
+// Track returns a Tracker for m. walk says of which variables plain maps and
+// slices are compared by content, whatever their size; nil is of none.
+func (p *Plan) Track(m machine.Machine, walk func(name string) bool) *Tracker {
+	t := &Tracker{plan: p, base: p.base(m), at: make([]watch, len(p.leaves)), walk: walk}
+	for i, l := range p.leaves {
+		if l.shape.kind == containerKind {
+			t.at[i].container = l.shape.containerAt(unsafe.Add(t.base, l.offset))
+		}
+	}
+	return t
+}
+
+// Skip takes the present state as known, so that the first Commit reports only
+// what changes from now on. It is for a machine that comes from a checkpoint.
+func (t *Tracker) Skip() { t.Commit(0, func(string, []event.Value, event.Value) {}) }
+
+// Commit ends an event: it folds what the event touched into h, tells emit what
+// changed (nil if nobody wants to know: then nothing is compared) and settles
+// the containers. The first Commit with an emit reports every variable.
+//
+// Digested are scalars and small structs, the touched entries of ordered
+// containers, and of plain maps and slices the lengths.
+func (t *Tracker) Commit(h Hash, emit Emit) Hash {
+	for i := range t.plan.leaves {
+		l, w := &t.plan.leaves[i], &t.at[i]
+		p := unsafe.Add(t.base, l.offset)
+		if w.container != nil {
+			h = t.commitContainer(h, l, w, emit)
+			continue
+		}
+		h = l.shape.hash(h, p, false)
+		if emit != nil && !l.hidden {
+			t.changed(l, w, p, emit)
+		}
+	}
+	return h
+}
+
+func (t *Tracker) commitContainer(h Hash, l *leaf, w *watch, emit Emit) Hash {
+	in := w.container.Inspect()
+	replaced := in != w.inspector
+	w.inspector = in
+	if replaced {
+		h = l.shape.hashContainer(h, in)
+	} else {
+		h = l.shape.hashTouched(h, in)
+	}
+	if emit != nil && !l.hidden {
+		l.emitContainer(w, in, replaced, emit)
+	}
+	l.shape.settle(unsafe.Add(t.base, l.offset))
+	return h
+}
+
+// hashTouched folds in what was touched in a container.
+func (s *shape) hashTouched(h Hash, in machine.Inspector) Hash {
+	h = h.Word(uint64(in.Len())).Word(uint64(in.Base()))
+	in.Touched(func(k, v any) bool {
+		h = s.key.hash(h, pointerIn(k), true)
+		if v == nil {
+			h = h.Word(0)
+		} else {
+			h = s.elem.hash(h.Word(1), pointerIn(v), true)
+		}
+		return true
+	})
+	return h
+}
+
+func (l *leaf) emitContainer(w *watch, in machine.Inspector, replaced bool, emit Emit) {
+	switch {
+	case l.redact:
+		if !w.known {
+			emit(l.variable, l.path, event.String(Redacted))
+		}
+	case replaced || !w.known:
+		emit(l.variable, l.path, l.shape.containerValue(in))
+	case in.Shape() == machine.ShapeSet:
+		in.Touched(func(_, _ any) bool {
+			emit(l.variable, l.path, l.shape.containerValue(in))
+			return false
+		})
+	default:
+		in.Touched(func(k, v any) bool {
+			val := event.Absent
+			if v != nil {
+				val = l.shape.elem.value(pointerIn(v))
+			}
+			emit(l.variable, l.join(l.shape.key.value(pointerIn(k))), val)
+			return true
+		})
+	}
+	w.known = true
+}
+
+// join is the leaf's path and one key more.
+func (l *leaf) join(key event.Value) []event.Value {
+	return append(append(make([]event.Value, 0, len(l.path)+1), l.path...), key)
+}
+
+// changed compares a leaf that is no container with what it was.
+func (t *Tracker) changed(l *leaf, w *watch, p unsafe.Pointer, emit Emit) {
+	walked := l.shape.bulk && t.walk != nil && t.walk(l.variable)
+	if l.redact || w.bulk {
+		if !w.known && !w.bulk {
+			emit(l.variable, l.path, event.String(Redacted))
+		}
+		w.known = true
+		return
+	}
+	if l.shape.bulk && !walked && l.shape.weight(p, SmallMax+1) > SmallMax {
+		w.bulk = true
+		if w.known {
+			emit(l.variable, l.path, event.Absent)
+		}
+		return
+	}
+	h := l.shape.hash(0, p, true)
+	if w.known && h == w.hash {
+		return
+	}
+	v := l.shape.value(p)
+	if walked && w.known && v.Type() == event.TypeMap && w.old.Type() == event.TypeMap {
+		l.emitDifference(w.old.AsMap(), v.AsMap(), emit)
+	} else {
+		emit(l.variable, l.path, v)
+	}
+	w.known, w.hash = true, h
+	if walked {
+		w.old = v
+	}
+}
+
+// emitDifference reports the entries in which b differs from a.
+func (l *leaf) emitDifference(a, b *event.Map, emit Emit) {
+	next, stop := iter.Pull2(a.All())
+	defer stop()
+	k, old, more := next()
+	for key, v := range b.All() {
+		for ; more && event.Compare(k, key) < 0; k, old, more = next() {
+			emit(l.variable, l.join(k), event.Absent)
+		}
+		if more && event.Equal(k, key) {
+			if !event.Equal(old, v) {
+				emit(l.variable, l.join(key), v)
+			}
+			k, old, more = next()
+		} else {
+			emit(l.variable, l.join(key), v)
+		}
+	}
+	for ; more; k, old, more = next() {
+		emit(l.variable, l.join(k), event.Absent)
+	}
+}
+
+// Bulky reports whether the content of a variable is not part of the changes
+// because it is too large.
+func (t *Tracker) Bulky(name string) bool {
+	for i, l := range t.plan.leaves {
+		if l.variable == name && t.at[i].bulk {
+			return true
+		}
+	}
+	return false
+}
