@@ -83,3 +83,13 @@ func (e *CorruptError) Error() string {
 
 // Unwrap returns the cause.
 func (e *CorruptError) Unwrap() error { return e.Err }
+
+// A FormatError says that a checkpoint's body is of a format that this build
+// doesn't read.
+type FormatError struct {
+	Has, Known uint32
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("checkpoint body of format %d, this build reads format %d: use the build that wrote it, or an older checkpoint", e.Has, e.Known)
+}

@@ -6,9 +6,15 @@
 package stepper
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
 	"hindcast.dev/machine"
+	"hindcast.dev/machine/state"
 )
 
 // Bounds that hold where Options names no other.
@@ -88,87 +94,207 @@ type Internal struct {
 
 // A Stepper is one node's sequential core. It is not safe for concurrent use.
 type Stepper struct {
-	opts Options
+	opts     Options
+	programs map[string]map[uint32]*program
+	infos    *state.Codec // of the payloads in package event
+
+	// What a checkpoint holds.
+	seq      uint64
+	time     hlc.Timestamp
+	chain    state.Hash
+	start    event.StartInfo
+	rand     *machine.Rand // nil until the first Start
+	machines map[string]*instance
+	timers   timers
+	senders  map[sender]event.MessageID // the last message taken in
+	skips    map[uint64]string          // events that are not to be handled, and why
+
+	run    run
+	failed error // after which nothing goes on
+}
+
+// A sender is a pair of a node and the ordered machine here that it sent to.
+type sender struct {
+	node, machine string
 }
 
 // New returns a stepper at sequence number 0, where no machine has started. It
 // fails if a machine of the registry can't be recorded; the error says why.
-func New(o Options) (*Stepper, error) { panic("not yet") }
+func New(o Options) (*Stepper, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	programs, err := compile(o.Registry)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := state.NewCodec([]any{event.StartInfo{}, event.UpgradeInfo{}, event.SkipInfo{}, event.NoteInfo{}})
+	if err != nil {
+		return nil, err
+	}
+	s := &Stepper{opts: o, programs: programs, infos: infos, machines: map[string]*instance{},
+		timers: newTimers(), senders: map[sender]event.MessageID{}, skips: map[uint64]string{}}
+	s.run.s = s
+	return s, nil
+}
+
+// complete fills in defaults and says what is missing.
+func (o *Options) complete() error {
+	if o.Node == "" || len(o.Registry) == 0 {
+		return errors.New("stepper: Options need a Node and a Registry with a machine")
+	}
+	for name, v := range o.Versions {
+		if o.Registry[name][v] == nil {
+			return &VersionError{Machine: name, Want: v, Have: slices.Sorted(maps.Keys(o.Registry[name]))}
+		}
+	}
+	for _, d := range []struct {
+		p *int
+		d int
+	}{{&o.MaxEffects, DefaultMaxEffects}, {&o.MaxInternal, DefaultMaxInternal},
+		{&o.MaxTimers, DefaultMaxTimers}, {&o.MaxSenders, DefaultMaxSenders}} {
+		if *d.p <= 0 {
+			*d.p = d.d
+		}
+	}
+	return nil
+}
+
+// wanted is the version of a machine that is to run, 0 if there is none.
+func (o *Options) wanted(name string) uint32 {
+	if v := o.Versions[name]; v != 0 {
+		return v
+	}
+	return o.Registry[name].Latest()
+}
 
 // Step handles one event; boot is the boot of this node that handles it. Events
-// come in the order of their sequence numbers.
+// come in the order of their sequence numbers and Timestamps. Notes are counted
+// and nothing else.
 //
 // A panic of a machine comes back as a *PanicError, a bound that one event
-// passed as a *LimitError, an upgrade that can't be done as a *VersionError or
-// an *UpgradeError. After an error the stepper is of no further use and returns
-// the same error again.
-func (s *Stepper) Step(ev event.Event, boot uint64) (Outcome, error) { panic("not yet") }
+// passed as a *LimitError, an upgrade that can't be done as a *VersionError, a
+// *RollbackError or an *UpgradeError. After an error the stepper is of no
+// further use and returns the same error again.
+func (s *Stepper) Step(ev event.Event, boot uint64) (Outcome, error) {
+	if s.failed != nil {
+		return Outcome{}, s.failed
+	}
+	if ev.Seq <= s.seq || ev.Time <= s.time {
+		return Outcome{}, fmt.Errorf("stepper: event %d at %s came after event %d at %s: events come in order",
+			ev.Seq, ev.Time, s.seq, s.time)
+	}
+	s.seq, s.time = ev.Seq, ev.Time
+	if ev.Kind == event.Note || ev.Kind == event.Padding {
+		return Outcome{}, nil
+	}
+	s.run.begin(ev, boot)
+	if s.failed = s.dispatch(); s.failed == nil {
+		s.failed = s.run.drain()
+	}
+	if s.failed != nil {
+		return Outcome{}, s.failed
+	}
+	s.commit()
+	return s.run.out, nil
+}
+
+// dispatch hands the event to whom it is for.
+func (s *Stepper) dispatch() error {
+	ev := &s.run.ev
+	if reason, ok := s.skips[ev.Seq]; ok {
+		delete(s.skips, ev.Seq)
+		s.run.out.Refused = "skipped: " + reason
+		return nil
+	}
+	switch ev.Kind {
+	case event.Start:
+		return s.handleStart(*ev)
+	case event.Control:
+		return s.handleControl(*ev)
+	case event.Message, event.Request, event.Timer, event.Result, event.Refused:
+		return s.deliver(*ev)
+	}
+	return fmt.Errorf("stepper: event %d is of kind %s, which this build doesn't know: use the build that wrote it", ev.Seq, ev.Kind)
+}
+
+// commit ends an event that was handled: it chains what came of it and reports
+// changes.
+func (s *Stepper) commit() {
+	r := &s.run
+	h := s.chain.Word(s.seq).Word(uint64(r.ev.Kind)).Text(r.out.Refused)
+	h = h.Word(r.outcome()).Word(uint64(r.effects))
+	for _, name := range s.Machines() {
+		in := s.machines[name]
+		if !in.stepped {
+			continue
+		}
+		in.stepped = false
+		h = in.tracker.Commit(h.Text(name), s.emit(name))
+	}
+	if s.rand != nil {
+		h = h.Word(s.rand.Hi).Word(s.rand.Lo)
+	}
+	s.chain = h
+}
+
+// emit is the Emit for a machine's tracker, nil if nobody listens.
+func (s *Stepper) emit(log string) state.Emit {
+	if s.opts.OnChange == nil {
+		return nil
+	}
+	return func(name string, path []event.Value, v event.Value) {
+		s.opts.OnChange.Change(log+"."+name, path, v)
+	}
+}
 
 // Chain is the digest of everything up to and including the last event: its
 // effects and the state it touched. The stamp of the next event carries it.
-func (s *Stepper) Chain() uint64 { panic("not yet") }
+func (s *Stepper) Chain() uint64 { return uint64(s.chain) }
 
 // Seq is the sequence number of the last event, 0 if there was none.
-func (s *Stepper) Seq() uint64 { panic("not yet") }
+func (s *Stepper) Seq() uint64 { return s.seq }
 
 // Time is the Timestamp of the last event.
-func (s *Stepper) Time() hlc.Timestamp { panic("not yet") }
+func (s *Stepper) Time() hlc.Timestamp { return s.time }
 
 // Start is the node's configuration, as of the last Start or ControlConfig.
-func (s *Stepper) Start() event.StartInfo { panic("not yet") }
+func (s *Stepper) Start() event.StartInfo { return s.start }
 
 // NextTimer returns the pending timer that is due first and that was not
 // Offered, as the Timer event to be appended (without sequence number and time).
-func (s *Stepper) NextTimer() (at hlc.Timestamp, ev event.Event, ok bool) { panic("not yet") }
+// Timers due at the same time come in the order in which they were set.
+func (s *Stepper) NextTimer() (at hlc.Timestamp, ev event.Event, ok bool) {
+	t := s.timers.next()
+	if t == nil {
+		return 0, event.Event{}, false
+	}
+	return t.At, event.Event{Kind: event.Timer, Machine: t.Machine, From: t.Timer, ID: t.ID,
+		Name: t.Name, Version: t.Version, Baggage: t.Baggage, Payload: t.Payload}, true
+}
 
 // Offered says that the Timer event with this id was appended to the journal, so
 // that NextTimer goes on to the next one. It isn't part of a checkpoint: after a
 // restart the timer is offered again, and the second event of the two is stale.
-func (s *Stepper) Offered(id event.MessageID) { panic("not yet") }
+func (s *Stepper) Offered(id event.MessageID) { s.timers.offered(id) }
 
 // Machines returns the names of the machines that have started, sorted.
-func (s *Stepper) Machines() []string { panic("not yet") }
+func (s *Stepper) Machines() []string { return slices.Sorted(maps.Keys(s.machines)) }
 
-// Machine returns a started machine, nil if there is none. The caller must not
-// change it.
-func (s *Stepper) Machine(name string) machine.Machine { panic("not yet") }
+// Machine returns a started machine, nil if there is none, or if it came from a
+// checkpoint of a version that this build doesn't have and waits for its
+// upgrade. The caller must not change it.
+func (s *Stepper) Machine(name string) machine.Machine {
+	if in := s.machines[name]; in != nil {
+		return in.m
+	}
+	return nil
+}
 
 // Version returns the version that a started machine runs at, 0 for others.
-func (s *Stepper) Version(name string) uint32 { panic("not yet") }
-
-// Unstarted returns the machines of the registry that had no Start event yet,
-// sorted: the loop appends one for each, with the Version to run in StartInfo.
-func (s *Stepper) Unstarted() []Upgrade { panic("not yet") }
-
-// Upgrades returns what ControlUpgrade events are due so that each machine runs
-// the version that Options asks for, sorted by machine.
-func (s *Stepper) Upgrades() []Upgrade { panic("not yet") }
-
-// An Upgrade says that a machine is to go from one version to another; From is 0
-// for one that hasn't started.
-type Upgrade struct {
-	Machine  string
-	From, To uint32
+func (s *Stepper) Version(name string) uint32 {
+	if in := s.machines[name]; in != nil {
+		return in.version
+	}
+	return 0
 }
-
-// Variables calls emit with every variable of every machine and its value, in
-// order of name. Large plain maps and slices are included.
-func (s *Stepper) Variables(emit func(variable string, v event.Value)) { panic("not yet") }
-
-// Data returns the payload of an event or, with Machine, Name, Version and
-// Payload of an effect, of that: as a Value for people and queries. What can't
-// be decoded is shown as a string of bytes; an empty payload is Absent.
-func (s *Stepper) Data(kind event.Kind, machine, name string, version uint32, payload []byte) event.Value {
-	panic("not yet")
-}
-
-// Checkpoint returns the whole sequential state after the last event: machines,
-// timers, random state, duplicate suppression, versions and configuration.
-func (s *Stepper) Checkpoint() ([]byte, error) { panic("not yet") }
-
-// Restore returns a stepper that goes on where the one that made the checkpoint
-// was. A machine comes back at the version it had; Upgrades then says what is
-// due. Errors: *RollbackError for a machine that ran at a higher version than
-// this registry or Options would run, *VersionError for code that is missing,
-// *CorruptError for a body that isn't a checkpoint's.
-func Restore(o Options, body []byte) (*Stepper, error) { panic("not yet") }

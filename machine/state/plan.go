@@ -59,9 +59,14 @@ func (p *Plan) addLeaves(l leaf) {
 		p.leaves = append(p.leaves, l)
 		return
 	}
+	if l.redact && !l.hidden { // shown as one, watched in parts
+		sign := l
+		sign.shape, l.hidden = &shape{kind: structKind}, true
+		p.leaves = append(p.leaves, sign)
+	}
 	for _, f := range l.shape.fields {
 		part := leaf{variable: l.variable, offset: l.offset + f.offset, shape: f.shape}
-		part.hidden, part.redact = l.hidden || f.hidden, l.redact || f.redact
+		part.hidden, part.redact = l.hidden || f.hidden, f.redact
 		part.path = append(l.path[:len(l.path):len(l.path)], event.String(f.name))
 		p.addLeaves(part)
 	}
@@ -81,20 +86,16 @@ func (p *Plan) FullDigest(m machine.Machine) Hash {
 	return p.shape.hash(0, p.base(m), true)
 }
 
-// Variables calls emit with the name and value of every variable, in order of
-// name, whatever its size.
-func (p *Plan) Variables(m machine.Machine, emit func(name string, v event.Value)) {
-	base := p.base(m)
-	fields := make([]field, 0, len(p.shape.fields))
+// Names returns the names of all variables, sorted.
+func (p *Plan) Names() []string {
+	var names []string
 	for _, f := range p.shape.fields {
 		if !f.hidden {
-			fields = append(fields, f)
+			names = append(names, f.name)
 		}
 	}
-	sort.Slice(fields, func(i, j int) bool { return fields[i].name < fields[j].name })
-	for _, f := range fields {
-		emit(f.name, f.value(base))
-	}
+	sort.Strings(names)
+	return names
 }
 
 func (f *field) value(base unsafe.Pointer) event.Value {
@@ -113,17 +114,4 @@ func (p *Plan) Materialize(m machine.Machine, name string) event.Value {
 		}
 	}
 	return event.Absent
-}
-
-// Bulky returns the names of the variables in which a plain map or slice lies,
-// sorted: those that Tracker may leave to Materialize.
-func (p *Plan) Bulky() []string {
-	var names []string
-	for _, f := range p.shape.fields {
-		if f.shape.bulk && !f.hidden {
-			names = append(names, f.name)
-		}
-	}
-	sort.Strings(names)
-	return names
 }

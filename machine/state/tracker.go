@@ -205,3 +205,14 @@ func (t *Tracker) Bulky(name string) bool {
 	}
 	return false
 }
+
+// Settle takes the present state as the one that the last Commit saw, for the
+// digest alone; Skip does so for changes too.
+func (t *Tracker) Settle() {
+	for i := range t.plan.leaves {
+		if w := &t.at[i]; w.container != nil {
+			w.inspector = w.container.Inspect()
+			t.plan.leaves[i].shape.settle(unsafe.Add(t.base, t.plan.leaves[i].offset))
+		}
+	}
+}
