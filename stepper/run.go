@@ -19,7 +19,7 @@ type run struct {
 	count   uint32     // effects so far, internal ones included
 	effects state.Hash // of all of them
 	queue   []event.Effect
-	baggage []byte        // the event's, owned; nil until an effect needs it
+	baggage []byte // the event's, owned; nil until an effect needs it
 	ctx     machine.Context
 	current *instance // whose Step runs; nil between Steps
 }
