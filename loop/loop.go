@@ -1,0 +1,356 @@
+// Package loop is one node's event loop as an object: inbox → journal → stepper
+// → effects. It never blocks, starts no goroutine and takes time as an argument.
+// A driver turns it: package node with sockets, disks and goroutines, the
+// simulator with virtual ones, a test by hand.
+//
+//	Offer (any goroutine)            Poll (the driver's one goroutine)
+//	  frame ──▶ journal claim ──▶ next frame ─ stamp ─ step ──▶ outputs
+//	                                                 held until durable
+//	Synced, CeilingSynced ◀── the driver, after what outputs asked of the disk
+package loop
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"hindcast.dev/event"
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/machine"
+	"hindcast.dev/stepper"
+	"hindcast.dev/vfs"
+)
+
+// Bounds that hold where Config names no other.
+const (
+	// DefaultBatch bounds the events of one Poll, so that a driver can look after
+	// its other work.
+	DefaultBatch = 256
+	// DefaultMaxHeld bounds the outputs that wait for the disk; at the bound no
+	// event is stepped until some are released, and the backlog pushes back.
+	DefaultMaxHeld = 1 << 16
+	// DefaultCheckpointEvery is the number of events between checkpoints.
+	DefaultCheckpointEvery = 100_000
+	// maxNotes bounds the notes that wait for room in the journal.
+	maxNotes = 1024
+)
+
+// ceilingShare: the clock ceiling is raised to MaxDrift/ceilingShare ahead. It
+// must stay well below MaxDrift, because a new boot stamps above it and its
+// peers refuse what is MaxDrift ahead of them.
+const ceilingShare = 5
+
+// Config says what a Loop runs. Journal, FS, Checkpoints and Registry are
+// required.
+type Config struct {
+	Journal     *journal.Journal // opened; the loop is its consumer
+	FS          vfs.FS           // of the checkpoints
+	Checkpoints string           // their directory
+	Registry    machine.Registry
+	Versions    map[string]uint32 // run these instead of the latest
+	Node        string
+	Peers       []string          // the other nodes' names
+	Settings    map[string]string // what machines see as Config
+	Build, Arch string
+	Seed        uint64        // of the node's Rand, used at its first start
+	MaxDrift    time.Duration // 0 is hlc.DefaultMaxDrift
+	Durability  journal.Durability
+
+	Batch           int    // events per Poll; 0 is DefaultBatch
+	MaxHeld         int    // 0 is DefaultMaxHeld
+	CheckpointEvery uint64 // events; 0 is DefaultCheckpointEvery
+	// Again is the sequence number of an event that the journal's Skip names, to be
+	// appended once more, behind the upgrades of this start: the way on when an
+	// event stopped the node and a new version can handle it. 0 is none.
+	Again   uint64
+	Stepper stepper.Options
+}
+
+func (c *Config) withDefaults() Config {
+	d := *c
+	if d.MaxDrift == 0 {
+		d.MaxDrift = hlc.DefaultMaxDrift
+	}
+	if d.Batch == 0 {
+		d.Batch = DefaultBatch
+	}
+	if d.MaxHeld == 0 {
+		d.MaxHeld = DefaultMaxHeld
+	}
+	if d.CheckpointEvery == 0 {
+		d.CheckpointEvery = DefaultCheckpointEvery
+	}
+	d.Stepper.Node, d.Stepper.Registry, d.Stepper.Versions = d.Node, d.Registry, d.Versions
+	return d
+}
+
+// A Loop is one node's event loop. Offer and Note may be called from any
+// goroutine; all else from one at a time.
+type Loop struct {
+	cfg   Config
+	j     *journal.Journal
+	st    *stepper.Stepper
+	clock *hlc.Clock
+	boot  uint64
+	err   error // once set, the loop is over
+
+	seq     uint64        // of the last stamp
+	last    record.Stamp  // the last one written in this boot
+	durable uint64        // everything up to here survives power loss
+	asked   uint64        // a sync covering this was asked for
+	ceiling hlc.Timestamp // synced: nothing is stamped above it
+	raising hlc.Timestamp // the ceiling asked for, if above ceiling
+
+	held        []Output      // wait for durable to reach their Seq, in order
+	out         []Output      // what Poll returns, reused
+	again       *record.Frame // of Config.Again
+	jumping     bool          // a jump of the clock is being refused, and was noted
+	checkpoint  uint64
+	wantCheck   bool
+	recoveredAt uint64
+	stats       Stats
+
+	notesMu   sync.Mutex     // guards the three below
+	notes     []record.Frame // wait for room in the journal
+	lostNotes uint64
+	noteErr   error // why the first of them couldn't be appended
+}
+
+// Stats count what a Loop did since it was opened.
+type Stats struct {
+	Events       uint64 // stepped
+	Notes        uint64
+	Duplicates   uint64 // messages that came before
+	Stale        uint64 // timers that were replaced or cancelled
+	RefusedDrift uint64 // messages refused because of their timestamp
+	Refused      uint64 // messages and requests that no machine here takes
+	ClockJumps   uint64 // jumps of the own clock refused
+	LostNotes    uint64 // notes that found no room
+	Held         int    // outputs waiting for the disk now
+	Replayed     uint64 // events replayed by recovery
+	Checkpoints  uint64
+}
+
+// Offer appends a frame to the journal. It doesn't block; errors are the
+// journal's (backlog, full disk, too large, closed), and the frame then wasn't
+// taken. Any goroutine may call it.
+func (l *Loop) Offer(f *record.Frame) error { return l.j.Append(f) }
+
+// Boot is the number of this start of the node, from 1.
+func (l *Loop) Boot() uint64 { return l.boot }
+
+// Seq is the sequence number of the last event.
+func (l *Loop) Seq() uint64 { return l.seq }
+
+// Now is the Timestamp of the last event.
+func (l *Loop) Now() hlc.Timestamp { return l.clock.Last() }
+
+// Durable is the sequence number up to which the driver reported a sync.
+func (l *Loop) Durable() uint64 { return l.durable }
+
+// Stats returns the counts so far.
+func (l *Loop) Stats() Stats {
+	s := l.stats
+	s.Held = len(l.held)
+	s.ClockJumps, _ = l.clock.Refused()
+	s.LostNotes = l.lostNotes
+	s.Replayed = l.recoveredAt
+	return s
+}
+
+// ClockJump is by how much the wall clock is being refused as too far ahead, 0
+// if it isn't.
+func (l *Loop) ClockJump() time.Duration { return l.clock.Jump() }
+
+// Stepper gives read access to the machines' state between two Polls.
+func (l *Loop) Stepper() *stepper.Stepper { return l.st }
+
+// Poll stamps and steps what was appended, as far as the batch, the clock
+// ceiling and the bound on held outputs let it, and returns the outputs that may
+// be performed now. The slice is valid until the next Poll. After an error the
+// loop is over: *stepper.PanicError and other errors of the stepper, or the
+// journal's.
+func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
+	l.out = l.out[:0]
+	if l.err != nil {
+		return nil, l.err
+	}
+	l.watchClock(r)
+	l.appendNotes()
+	l.offerDueTimers(r)
+	for n := 0; n < l.cfg.Batch; n++ {
+		more, err := l.pollOne(r)
+		if err != nil {
+			l.err = err
+			break
+		}
+		if !more {
+			break
+		}
+	}
+	l.maybeCheckpoint()
+	l.release()
+	l.askForDisk(r)
+	return l.out, l.err
+}
+
+// pollOne takes the next frame, or a due timer if there is none; more is false
+// if nothing can be done now.
+func (l *Loop) pollOne(r hlc.Reading) (more bool, err error) {
+	if len(l.held) >= l.cfg.MaxHeld || l.cfg.Durability == journal.Each && l.durable < l.seq && l.seq > 0 {
+		return false, nil
+	}
+	f, ok, err := l.j.Next()
+	if err != nil {
+		return false, err
+	}
+	if !ok || l.clockBlocked(r, &f) {
+		return false, nil
+	}
+	return true, l.take(r, &f)
+}
+
+// take stamps a frame and, if it is an event, steps it.
+func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
+	s := record.Stamp{Seq: l.seq + 1, Chain: l.st.Chain(), Boot: l.boot}
+	var err error
+	if f.Kind == event.Message || f.Kind == event.Refused || f.Kind == event.Control || f.Kind == event.Request {
+		s.Time, s.Physical, err = l.clock.Receive(r, f.Sent)
+	} else {
+		s.Time, s.Physical = l.clock.Local(r)
+	}
+	if err != nil {
+		l.stats.RefusedDrift++
+		s.Disposition = record.Drift
+		s.Time, s.Physical = l.clock.Local(r)
+	}
+	ev := record.EventOf(f, s)
+	if err := l.j.Stamp(s); err != nil {
+		return err
+	}
+	l.seq, l.last = s.Seq, s
+	if s.Disposition != record.Handled {
+		l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn",
+			"dropped %s %s from %s: %v", ev.Name, ev.ID, ev.ID.Node, err)})
+		return nil
+	}
+	if f.Kind == event.Note {
+		l.stats.Notes++
+		return nil
+	}
+	out, err := l.st.Step(ev, l.boot)
+	if err != nil {
+		return err
+	}
+	l.stats.Events++
+	l.collect(&ev, &out)
+	return nil
+}
+
+// offerDueTimers appends the timers that are due, a batch at most.
+func (l *Loop) offerDueTimers(r hlc.Reading) {
+	now := max(l.clock.Physical(r), l.clock.Last())
+	for range l.cfg.Batch {
+		at, ev, ok := l.st.NextTimer()
+		if !ok || at > now {
+			return
+		}
+		f := FrameOf(&ev)
+		if l.j.Append(&f) != nil {
+			return // no room: the timer stays due and is offered at a later Poll
+		}
+		l.st.Offered(ev.ID)
+	}
+}
+
+// NextDue returns when the first pending timer is due; ok is false if none is
+// pending. It may be in the past if the journal had no room for the timer.
+func (l *Loop) NextDue() (at hlc.Timestamp, ok bool) {
+	at, _, ok = l.st.NextTimer()
+	return at, ok
+}
+
+// clockBlocked reports whether stamping the frame now could pass the ceiling.
+func (l *Loop) clockBlocked(r hlc.Reading, f *record.Frame) bool {
+	pt := l.clock.Physical(r)
+	next := max(pt, l.clock.Last()+1)
+	if f.Sent > pt && f.Sent.Sub(pt) <= l.cfg.MaxDrift {
+		next = max(next, f.Sent+1)
+	}
+	if next <= l.ceiling {
+		return false
+	}
+	l.raiseCeiling(next)
+	return true
+}
+
+func (l *Loop) raiseCeiling(from hlc.Timestamp) {
+	if l.raising > l.ceiling {
+		return // one at a time; what it lacks is asked for after it
+	}
+	l.raising = from.Add(l.cfg.MaxDrift / ceilingShare)
+	l.out = append(l.out, Output{Kind: OutputCeiling, Time: l.raising})
+}
+
+// CeilingSynced says that the journal's RaiseCeiling(ts) returned.
+func (l *Loop) CeilingSynced(ts hlc.Timestamp) { l.ceiling = max(l.ceiling, ts) }
+
+// Synced says that everything up to seq is durable.
+func (l *Loop) Synced(seq uint64) { l.durable = max(l.durable, seq) }
+
+// Fail ends the loop with an error of the driver's, such as a failed sync.
+func (l *Loop) Fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// WantCheckpoint makes the next Poll take a checkpoint.
+func (l *Loop) WantCheckpoint() { l.wantCheck = true }
+
+func (l *Loop) maybeCheckpoint() {
+	if l.err != nil || l.seq == l.checkpoint {
+		l.wantCheck = false
+		return
+	}
+	if !l.wantCheck && l.seq-l.checkpoint < l.cfg.CheckpointEvery {
+		return
+	}
+	body, err := l.st.Checkpoint()
+	if err != nil {
+		l.err = fmt.Errorf("checkpoint at event %d: %w", l.seq, err)
+		return
+	}
+	l.wantCheck = false
+	l.checkpoint = l.seq
+	l.stats.Checkpoints++
+	l.hold(checkpointOutput(l.st, l.last, body))
+}
+
+// checkpointOutput is the state after the event stamped s.
+func checkpointOutput(st *stepper.Stepper, s record.Stamp, body []byte) Output {
+	o := Output{Kind: OutputCheckpoint, Seq: s.Seq, Time: s.Time, Physical: s.Physical,
+		Chain: st.Chain(), Versions: map[string]uint32{}, Body: body}
+	for _, m := range st.Machines() {
+		o.Versions[m] = st.Version(m)
+	}
+	return o
+}
+
+// askForDisk asks for a sync if outputs wait for one, and for more ceiling
+// before it is needed.
+func (l *Loop) askForDisk(r hlc.Reading) {
+	if len(l.held) > 0 && l.held[len(l.held)-1].Seq > l.asked {
+		l.asked = l.seq
+		l.out = append(l.out, Output{Kind: OutputSync, Seq: l.seq})
+	} else if l.cfg.Durability == journal.Each && l.seq > l.asked {
+		l.asked = l.seq
+		l.out = append(l.out, Output{Kind: OutputSync, Seq: l.seq})
+	}
+	ahead := l.cfg.MaxDrift / ceilingShare
+	if now := l.clock.Last(); l.seq > 0 && now.Add(ahead/2) > l.ceiling && l.clock.Physical(r) <= now.Add(ahead) {
+		l.raiseCeiling(now)
+	}
+}

@@ -1,0 +1,89 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"hindcast.dev/journal"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/stepper"
+)
+
+// A Shadow is a second stepper that follows the journal of a running node. It
+// takes checkpoints without a pause of the node, and tells whoever asks what
+// changes. It is an object like Loop: its driver gives it a goroutine, the
+// simulator a turn. Not safe for concurrent use.
+type Shadow struct {
+	f       *stepper.Follower
+	rd      *journal.Reader
+	skip    func(seq uint64) (reason string, skip bool)
+	at      record.Stamp // of the last event
+	pending *Output      // a checkpoint whose chain no stamp has confirmed yet
+}
+
+// NewShadow returns a Shadow that goes on from where st is, reading rd, which
+// begins at the event after it; skip is Journal.Skip. The Shadow takes both over.
+func NewShadow(st *stepper.Stepper, rd *journal.Reader, skip func(uint64) (string, bool)) *Shadow {
+	return &Shadow{f: stepper.NewFollower(st), rd: rd, skip: skip}
+}
+
+// Seq is the last event that the shadow has stepped.
+func (s *Shadow) Seq() uint64 { return s.at.Seq }
+
+// Stepper gives read access to the shadow's machines between two Advances.
+func (s *Shadow) Stepper() *stepper.Stepper { return s.f.Stepper() }
+
+// Advance steps up to n more events and gives each to see, which may be nil. It
+// returns how many there were: fewer than n where the stamped journal ends for
+// now. A *stepper.DivergenceError means that the node's machines aren't deterministic;
+// the shadow is then of no more use, and the node's state is as good as before.
+func (s *Shadow) Advance(n int, see func(stepper.Followed)) (int, error) {
+	for i := range n {
+		e, err := s.rd.Next()
+		if errors.Is(err, io.EOF) {
+			return i, nil
+		}
+		if err != nil {
+			return i, fmt.Errorf("shadow replica: %w", err)
+		}
+		if _, skip := s.skip(e.Stamp.Seq); skip {
+			e.Stamp.Disposition = record.Skipped
+		}
+		out, err := s.f.Follow(&e.Frame, e.Stamp)
+		if err != nil {
+			return i, fmt.Errorf("shadow replica: %w", err)
+		}
+		s.at = e.Stamp
+		if see != nil {
+			see(out)
+		}
+	}
+	return n, nil
+}
+
+// TakeCheckpoint keeps the state as it is now, to be confirmed by the digest
+// chain in the stamp of the next event.
+func (s *Shadow) TakeCheckpoint() error {
+	st := s.f.Stepper()
+	body, err := st.Checkpoint()
+	if err != nil {
+		return fmt.Errorf("shadow replica: checkpoint at event %d: %w", st.Seq(), err)
+	}
+	o := checkpointOutput(st, s.at, body)
+	s.pending = &o
+	return nil
+}
+
+// Confirmed returns the checkpoint that was taken, once a later stamp has the
+// same chain; ok is false before. It is given out once.
+func (s *Shadow) Confirmed() (o Output, ok bool) {
+	if s.pending == nil || s.f.Confirmed() < s.pending.Seq {
+		return Output{}, false
+	}
+	o, s.pending = *s.pending, nil
+	return o, true
+}
+
+// Close closes the reader.
+func (s *Shadow) Close() error { return s.rd.Close() }
