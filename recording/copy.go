@@ -55,19 +55,37 @@ func (c *copier) run(ctx context.Context) error {
 	if err := c.findLast(); err != nil {
 		return err
 	}
+	if err := c.checkSame(ctx); err != nil {
+		return err
+	}
 	if err := c.copyCheckpoints(ctx); err != nil {
 		return err
 	}
-	if err := c.copyJournal(ctx); err != nil {
-		return err
-	}
-	if err := c.dropRemoved(ctx); err != nil {
+	if err := c.copySegments(ctx); err != nil {
 		return err
 	}
 	if err := c.copyCheckpoints(ctx); err != nil {
 		return err
 	}
 	return c.syncDirs()
+}
+
+// copyTries bounds how often a copy begins again because retention was faster.
+const copyTries = 5
+
+// copySegments copies the journal until no segment was removed meanwhile.
+func (c *copier) copySegments(ctx context.Context) error {
+	for range copyTries {
+		clear(c.fetched)
+		if err := c.copyJournal(ctx); err != nil {
+			return err
+		}
+		dropped, err := c.dropRemoved(ctx)
+		if err != nil || dropped == 0 {
+			return err
+		}
+	}
+	return errors.New("the node's retention removes segments faster than they are copied: try again, or let it keep more")
 }
 
 // findLast finds the last segment of an earlier copy.
@@ -79,6 +97,35 @@ func (c *copier) findLast() error {
 	for _, n := range names {
 		if segmentName.MatchString(n) && (c.last == "" || number(n) > number(c.last)) {
 			c.last = n
+		}
+	}
+	return nil
+}
+
+// checkSame makes sure that segments copied before are of the same journal, before
+// anything is written.
+func (c *copier) checkSame(ctx context.Context) error {
+	if c.last == "" {
+		return nil
+	}
+	files, err := c.from.list(ctx, JournalName)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.ID == "" || !segmentName.MatchString(f.Name) {
+			continue
+		}
+		to := path.Join(c.to, JournalName, f.Name)
+		id, err := localID(c.fs, to)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if id != f.ID {
+			return fmt.Errorf("%s is a copy of another file of that name (%s there, %s here), from before the node's directory was made anew: copy into a new directory", to, f.ID, id)
 		}
 	}
 	return nil
@@ -139,11 +186,12 @@ func (c *copier) copyJournal(ctx context.Context) error {
 }
 
 // dropRemoved removes the copies of files that are no longer there: they may
-// have been used again while they were copied.
-func (c *copier) dropRemoved(ctx context.Context) error {
+// have been used again while they were copied. It returns how many segments that
+// were.
+func (c *copier) dropRemoved(ctx context.Context) (segments int, err error) {
 	files, err := c.from.list(ctx, JournalName)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, f := range files {
 		if f.ID == c.fetched[f.Name].ID {
@@ -151,11 +199,14 @@ func (c *copier) dropRemoved(ctx context.Context) error {
 		}
 	}
 	for name := range c.fetched {
+		if segmentName.MatchString(name) {
+			segments++
+		}
 		if err := c.fs.Remove(path.Join(c.to, JournalName, name)); err != nil {
-			return err
+			return segments, err
 		}
 	}
-	return nil
+	return segments, nil
 }
 
 func (c *copier) expect(files []File) {
@@ -207,22 +258,11 @@ func (c *copier) complete(to string, f File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	id, err := localID(c.fs, to)
-	if err != nil {
-		return false, err
-	}
-	if f.ID != "" && id != f.ID {
-		return false, fmt.Errorf("%s is a copy of another file of that name (%s there, %s here), from before the node's directory was made anew: copy into a new directory", to, f.ID, id)
-	}
 	return info.Size() == f.Size && f.Name != c.last, nil
 }
 
-// localID returns the ID of a copied segment or index: both have the nonce at the
-// same place.
+// localID returns the ID of a copied segment.
 func localID(fsys vfs.FS, name string) (string, error) {
-	if ext := path.Ext(name); ext != ".seg" && ext != ".idx" {
-		return "", nil
-	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return "", err

@@ -62,7 +62,7 @@ type Crash struct {
 }
 
 // Node returns what is said of the node with this name.
-func (m *Manifest) Node(name string) (Node, bool) {
+func (m Manifest) Node(name string) (Node, bool) {
 	for _, n := range m.Nodes {
 		if n.Name == name {
 			return n, true
@@ -72,7 +72,7 @@ func (m *Manifest) Node(name string) (Node, bool) {
 }
 
 // Builds returns the builds of all nodes, sorted, each once.
-func (m *Manifest) Builds() []string {
+func (m Manifest) Builds() []string {
 	var out []string
 	for _, n := range m.Nodes {
 		if n.Build != "" {
