@@ -57,7 +57,7 @@ func (j *Journal) Claim(n int) (Claim, error) {
 	if n > record.MaxFrame {
 		return Claim{}, fmt.Errorf("%w: a claim of %d bytes, the most is %d", ErrTooLarge, n, record.MaxFrame)
 	}
-	n = max(record.SizeMin, (n+record.Align-1)&^(record.Align-1))
+	n = (max(n, record.SizeMin) + record.Align - 1) &^ (record.Align - 1)
 	s, pos, err := j.reserve(n)
 	if err != nil {
 		return Claim{}, err

@@ -91,7 +91,7 @@ func (j *Journal) enter(s *mapped) {
 
 // Stamp stamps the frame that Next returned: from here on it is handled history.
 // s.Seq is one above the last stamp's and s.Time above its time, else it panics.
-// For the consumer's goroutine; it doesn't block. The error is that of a journal
+// s.Boot is set to Boot. For the consumer's goroutine; it doesn't block. The error is that of a journal
 // that failed or was closed.
 func (j *Journal) Stamp(s record.Stamp) error {
 	if err := j.usable(); err != nil {
@@ -104,6 +104,7 @@ func (j *Journal) Stamp(s record.Stamp) error {
 	case s.Seq != p.last.Seq+1 || s.Time <= p.last.Time:
 		panic(fmt.Sprintf("journal: stamp %d at %v after %d at %v", s.Seq, s.Time, p.last.Seq, p.last.Time))
 	}
+	s.Boot = j.boot
 	s.Write(p.seg.at(p.pos, p.n), p.pos, p.seg.Nonce)
 	p.last = s
 	n := p.n

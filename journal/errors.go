@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -66,6 +67,18 @@ func (e *FileError) Error() string {
 
 // Unwrap returns the Problem.
 func (e *FileError) Unwrap() error { return e.Problem }
+
+// MarshalJSON writes the Problem as its text.
+func (e *FileError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Problem string `json:"problem"`
+		File    string `json:"file"`
+		Offset  int64  `json:"offset"`
+		Detail  string `json:"detail"`
+		Lost    string `json:"lost,omitempty"`
+		Remedy  string `json:"remedy,omitempty"`
+	}{e.Problem.Error(), e.File, e.Offset, e.Detail, e.Lost, e.Remedy})
+}
 
 // A RetainedError is returned to a reader that wants what retention has removed.
 type RetainedError struct {

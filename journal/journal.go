@@ -56,7 +56,7 @@ type Journal struct {
 	waiting waiting
 
 	retainFrom atomic.Uint64
-	skips      map[uint64]string // read-only
+	amendments []Amendment // changed by Amend only
 	pins       pins
 
 	disk diskSide

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,14 @@ type PanicMark struct {
 	Text  string `json:"text"`
 }
 
-// A SkipMark is an event that is not to be handled.
-type SkipMark struct {
+// An Amendment changes how an event is handled: the way past one whose handling
+// panics. Recovery and replay both obey it.
+type Amendment struct {
 	Seq    uint64 `json:"seq"`
 	Reason string `json:"reason"`
+	// Versions, if not empty, are machine versions that handle from Seq on. If
+	// empty, the event Seq isn't handled at all.
+	Versions map[string]uint32 `json:"versions,omitempty"`
 }
 
 // marksSizeMax bounds the JSON files, in bytes.
@@ -42,40 +47,70 @@ func (j *Journal) MarkPanic(seq uint64, text string) error {
 	return writeMarks(j.o.FS, path.Join(j.o.Dir, panicName), mark)
 }
 
-// Skip reports whether the event seq is not to be handled, and why.
+// Skip reports whether the event seq is not to be handled, and why. Any
+// goroutine, but not beside Amend.
 func (j *Journal) Skip(seq uint64) (reason string, skip bool) {
-	reason, skip = j.skips[seq]
-	return reason, skip
+	for _, a := range j.amendments {
+		if a.Seq == seq && len(a.Versions) == 0 {
+			return a.Reason, true
+		}
+	}
+	return "", false
 }
 
-// Skip makes the next boot skip the event seq: the way past an event whose
-// handling panics. The journal must not be open. A seq that isn't stamped yet is
-// that of the frame which will be stamped with it.
-func Skip(fsys vfs.FS, dir string, seq uint64, reason string) error {
-	if seq == 0 || reason == "" {
-		return fmt.Errorf("skip: want a sequence number from 1, and a reason")
-	}
+// Amendments returns all amendments, ascending by Seq.
+func (j *Journal) Amendments() []Amendment { return j.amendments }
+
+// Amend adds an amendment durably, before recovery handles events; one of the
+// same Seq is replaced.
+func (j *Journal) Amend(a Amendment) error {
+	var err error
+	j.amendments, err = amend(j.o.FS, j.o.Dir, j.amendments, a)
+	return err
+}
+
+// Amend adds an amendment durably to a journal that isn't open; one of the same
+// Seq is replaced. A Seq that isn't stamped yet is that of the frame which will be
+// stamped with it.
+func Amend(fsys vfs.FS, dir string, a Amendment) error {
 	lock, err := takeLock(fsys, dir)
 	if err != nil {
 		return err
 	}
-	marks, err := readSkips(fsys, dir)
+	have, err := Amendments(fsys, dir)
 	if err == nil {
-		marks = slices.DeleteFunc(marks, func(m SkipMark) bool { return m.Seq == seq })
-		marks = append(marks, SkipMark{Seq: seq, Reason: reason})
-		slices.SortFunc(marks, func(a, b SkipMark) int { return int(a.Seq) - int(b.Seq) })
-		err = writeMarks(fsys, path.Join(dir, skipName), marks)
+		_, err = amend(fsys, dir, have, a)
 	}
 	return errors.Join(err, lock.Close())
 }
 
-// Skips returns all events that are not to be handled, by sequence number.
-func Skips(fsys vfs.FS, dir string) ([]SkipMark, error) { return readSkips(fsys, dir) }
+// Skip makes the next boot skip the event seq. It is Amend without versions.
+func Skip(fsys vfs.FS, dir string, seq uint64, reason string) error {
+	return Amend(fsys, dir, Amendment{Seq: seq, Reason: reason})
+}
 
-func readSkips(fsys vfs.FS, dir string) ([]SkipMark, error) {
-	var marks []SkipMark
-	err := readMarks(fsys, path.Join(dir, skipName), &marks)
-	return marks, err
+// Amendments reads the amendments of a journal, ascending by Seq.
+func Amendments(fsys vfs.FS, dir string) ([]Amendment, error) {
+	var have []Amendment
+	err := readMarks(fsys, path.Join(dir, skipName), &have)
+	return have, err
+}
+
+func amend(fsys vfs.FS, dir string, have []Amendment, a Amendment) ([]Amendment, error) {
+	if a.Seq == 0 || a.Reason == "" {
+		return have, fmt.Errorf("amend journal: want a sequence number from 1, and a reason")
+	}
+	all := []Amendment{a}
+	for _, b := range have {
+		if b.Seq != a.Seq {
+			all = append(all, b)
+		}
+	}
+	slices.SortFunc(all, func(a, b Amendment) int { return cmp.Compare(a.Seq, b.Seq) })
+	if err := writeMarks(fsys, path.Join(dir, skipName), all); err != nil {
+		return have, err
+	}
+	return all, nil
 }
 
 func writeMarks(fsys vfs.FS, name string, v any) error {
@@ -107,13 +142,9 @@ func (j *Journal) loadMarks(rc *recovering) error {
 	if err := readMarks(j.o.FS, path.Join(j.o.Dir, panicName), &mark); err != nil {
 		return err
 	}
-	skips, err := readSkips(j.o.FS, j.o.Dir)
-	if err != nil {
+	var err error
+	if j.amendments, err = Amendments(j.o.FS, j.o.Dir); err != nil {
 		return err
-	}
-	j.skips = map[uint64]string{}
-	for _, m := range skips {
-		j.skips[m.Seq] = m.Reason
 	}
 	r, m := &rc.r, &rc.meta
 	r.Boot, r.Panic, r.DurableSeq, r.Durability = m.Boot, mark, m.DurableSeq, Durability(m.Durability)
