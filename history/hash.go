@@ -1,11 +1,13 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 
 	"hindcast.dev/event"
 )
@@ -69,8 +71,13 @@ func appendHashed(b []byte, meta *Meta, e *Event) []byte {
 		b = appendValue(b, f.Data)
 	}
 	b = appendCount(b, len(e.Changes))
-	for i := range e.Changes {
-		c := &e.Changes[i]
+	changes := e.Changes
+	if e.Base { // in what order a base's variables come is up to the Source
+		changes = slices.Clone(changes)
+		slices.SortFunc(changes, func(x, y Change) int { return cmp.Compare(meta.Vars[x.Var].Name, meta.Vars[y.Var].Name) })
+	}
+	for i := range changes {
+		c := &changes[i]
 		b = appendText(b, meta.Vars[c.Var].Name)
 		b = appendValue(b, event.List(c.Path...))
 		b = appendValue(b, c.Value)

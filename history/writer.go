@@ -48,7 +48,8 @@ type NodeWriter interface {
 type ledger struct {
 	node  Node
 	last  Position // of the last entry, base or event
-	any   bool     // whether there was an entry
+	any   bool     // whether there was an entry, also one in an earlier run
+	began bool     // whether node.First is set
 	names map[string]VarID
 	vars  []string
 }
@@ -120,10 +121,10 @@ func (l *ledger) event(e *Event) error {
 }
 
 func (l *ledger) entry(p Position) {
-	if !l.any {
+	if !l.began {
 		l.node.First = p
 	}
-	l.any, l.last = true, p
+	l.any, l.began, l.last = true, true, p
 }
 
 // changes makes sure that each names a variable that Var gave out.
