@@ -228,9 +228,6 @@ func (e *engine) change(node int, c *history.Change) {
 	if e.q.UsesPrev {
 		e.w.remember(node, c.Var, old)
 	}
-	if e.cut == 1 {
-		return // everything is decided anyway
-	}
 	for i := range e.watch[c.Var] {
 		e.touch(&e.watch[c.Var][i], node, c.Path, old, now)
 	}

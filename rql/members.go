@@ -27,16 +27,7 @@ func (r *runner) members(ctx context.Context) ([]value, error) {
 	}
 	defer cur.Close()
 	e := newEngine(ctx, bare(r.q), r.src.Meta(), cur.States(), nil, r.opt)
-	g := &gathering{e: e, seen: map[string]value{}, keys: keysOf(f.Set)}
-	if g.keys != nil {
-		for _, n := range e.w.nodes {
-			if e.w.in(n) {
-				g.all(e.variable(g.keys, n, false))
-			}
-		}
-	} else {
-		g.evaluate(f.Set)
-	}
+	g := &gathering{e: e, seen: map[string]value{}, keys: keysOf(f.Set), anew: true}
 	for {
 		ev, err := cur.Next()
 		if err == io.EOF {
@@ -76,6 +67,7 @@ func keysOf(set plan.Expr) *plan.Ref {
 type gathering struct {
 	e    *engine
 	seen map[string]value
+	anew bool      // a base came, or nothing yet: all of it is looked at
 	keys *plan.Ref // over whose keys; nil: the set is evaluated wherever it may change
 }
 
@@ -104,35 +96,45 @@ func (g *gathering) evaluate(set plan.Expr) {
 func (g *gathering) step(ev *history.Event, f *plan.ForEach) error {
 	if ev.Base {
 		g.e.base(ev)
-	} else if err := g.e.step(ev); err != nil {
+		g.anew = true
+		return nil
+	}
+	if err := g.e.step(ev); err != nil {
 		return err
 	}
-	if g.keys == nil {
-		if g.e.net != nil || touches(f.Deps, ev) {
-			g.evaluate(f.Set)
-		}
-		return g.e.err
-	}
-	c := g.keys.Vars[0]
-	steps := g.keys.Steps[c.Rest:]
-	if g.e.net != nil {
+	all := g.anew || g.e.net != nil
+	g.anew = false
+	switch {
+	case g.keys == nil && (all || touches(f.Deps, ev)):
+		g.evaluate(f.Set)
+	case g.keys != nil && all:
 		for _, n := range g.e.w.nodes {
 			if g.e.w.in(n) {
 				g.all(g.e.variable(g.keys, n, false))
 			}
 		}
+	case g.keys != nil:
+		g.changed(ev)
 	}
+	return g.e.err
+}
+
+// changed adds the keys that an event set.
+func (g *gathering) changed(ev *history.Event) {
+	c := g.keys.Vars[0]
+	steps := g.keys.Steps[c.Rest:]
 	for i := range ev.Changes {
 		ch := &ev.Changes[i]
-		switch {
-		case int(ch.Var) != c.Var || !onPath(steps, ch.Path):
-		case len(ch.Path) <= len(steps):
-			g.all(g.e.variable(g.keys, ev.Node, false))
-		case !g.e.variable(g.keys, ev.Node, false).AsMap().Get(ch.Path[len(steps)]).IsAbsent():
-			g.add(of(ch.Path[len(steps)]))
+		if int(ch.Var) != c.Var || !onPath(steps, ch.Path) {
+			continue
+		}
+		m := g.e.variable(g.keys, ev.Node, false)
+		if len(ch.Path) <= len(steps) {
+			g.all(m)
+		} else if key := ch.Path[len(steps)]; !m.AsMap().Get(key).IsAbsent() {
+			g.add(of(key))
 		}
 	}
-	return nil
 }
 
 // touches reports whether an event changes what a collection depends on.

@@ -1,0 +1,584 @@
+package rql_test
+
+import (
+	"cmp"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+
+	"hindcast.dev/event"
+	"hindcast.dev/rql/syntax"
+)
+
+func (v *oenv) eval(e syntax.Expr) any {
+	switch e := e.(type) {
+	case *syntax.Int:
+		n, _ := new(big.Int).SetString(e.Text, 10)
+		return n
+	case *syntax.Float:
+		return e.Value
+	case *syntax.String:
+		return e.Value
+	case *syntax.Bool:
+		return e.Value
+	case *syntax.Null:
+		return event.Null()
+	case *syntax.Path:
+		return v.path(e)
+	case *syntax.Placeholder:
+		if v.leave {
+			return nil
+		}
+		h := v.o.holders[e.N-1]
+		if n, ok := v.node[h.path]; ok && n >= 0 {
+			return lift(v.variable(h.path, n, len(h.path.Steps)))
+		}
+		return nil
+	case *syntax.Call:
+		return v.call(e)
+	case *syntax.SetLit:
+		var out []any
+		for _, x := range e.Elems {
+			m := v.eval(x)
+			if m == nil {
+				return nil
+			}
+			out = append(out, m)
+		}
+		return dedupe(out)
+	case *syntax.Quantifier:
+		return v.quantifier(e)
+	case *syntax.Case:
+		for _, w := range e.Whens {
+			if v.eval(w.Cond) == true {
+				return v.eval(w.Then)
+			}
+		}
+		if e.Else == nil {
+			return event.Null()
+		}
+		return v.eval(e.Else)
+	case *syntax.Unary:
+		x := v.eval(e.X)
+		if e.Op == syntax.Not {
+			return x != true
+		}
+		switch x := x.(type) {
+		case *big.Int:
+			return new(big.Int).Neg(x)
+		case float64:
+			return -x
+		}
+		return nil
+	case *syntax.Binary:
+		return v.binary(e)
+	case *syntax.Link:
+		if !e.Each {
+			return v.eval(e.X)
+		}
+		return v.eachNode(e)
+	}
+	panic("the oracle doesn't know " + syntax.Print(e))
+}
+
+// path is a variable on its node, a local or a COMPUTE name.
+func (v *oenv) path(p *syntax.Path) any {
+	if p.Log == "inv" {
+		node := v.shown
+		if n, ok := v.node[p]; ok {
+			node = n
+		}
+		if node < 0 {
+			return nil
+		}
+		return lift(v.variable(p, node, len(p.Steps)))
+	}
+	if x, ok := v.o.compute[p.Root()]; ok {
+		if v.leave && v.hasHolders(x) {
+			return nil
+		}
+		return v.eval(x)
+	}
+	x := v.locals[p.Root()]
+	steps := p.Steps
+	if p.Log == "" {
+		steps = steps[1:]
+	}
+	for _, s := range steps {
+		val := back(x)
+		x = lift(val.Index(v.key(s)))
+	}
+	return x
+}
+
+// hasHolders reports whether a COMPUTE name stands for chosen nodes.
+func (v *oenv) hasHolders(x syntax.Expr) bool {
+	found := false
+	syntax.Inspect(x, func(n syntax.Node) bool {
+		if p, ok := n.(*syntax.Path); ok {
+			h := v.o.byPath[p]
+			found = found || h != nil && !h.each
+			if inner, ok := v.o.compute[p.Root()]; ok {
+				found = found || v.hasHolders(inner)
+			}
+		}
+		if p, ok := n.(*syntax.Placeholder); ok {
+			_ = p
+			found = true
+		}
+		return true
+	})
+	return found
+}
+
+func (v *oenv) eachNode(e *syntax.Link) any {
+	var paths []*syntax.Path
+	for _, h := range v.o.holders {
+		if h.each && v.o.within(e, h.path) {
+			paths = append(paths, h.path)
+		}
+	}
+	some := false
+	for n := range v.o.meta.Nodes {
+		relevant := false
+		for _, p := range paths {
+			relevant = relevant || v.in(n) && v.ranges(p, n)
+		}
+		if !relevant {
+			continue
+		}
+		some = true
+		for _, p := range paths {
+			v.node[p] = n
+		}
+		ok := v.eval(e.X) == true
+		for _, p := range paths {
+			delete(v.node, p)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return some
+}
+
+func (o *oracle) within(e syntax.Node, p *syntax.Path) bool {
+	found := false
+	syntax.Inspect(e, func(n syntax.Node) bool {
+		found = found || n == syntax.Node(p)
+		return true
+	})
+	return found
+}
+
+func (v *oenv) quantifier(e *syntax.Quantifier) any {
+	ms, ok := v.set(e.Set)
+	if !ok {
+		return false
+	}
+	saved := v.locals
+	defer func() { v.locals = saved }()
+	var try func(i int) bool
+	try = func(i int) bool {
+		if i == len(e.Names) {
+			return v.eval(e.Body) == true
+		}
+		for _, m := range ms {
+			next := map[string]any{}
+			for k, x := range v.locals {
+				next[k] = x
+			}
+			next[e.Names[i].Name] = m
+			before := v.locals
+			v.locals = next
+			got := try(i + 1)
+			v.locals = before
+			if got != e.All {
+				return !e.All
+			}
+		}
+		return e.All
+	}
+	return try(0)
+}
+
+// set is the members of what stands in set position.
+func (v *oenv) set(e syntax.Expr) ([]any, bool) {
+	if p, ok := e.(*syntax.Path); ok && p.Log == "inv" {
+		var out []any
+		for n := range v.o.meta.Nodes {
+			out = append(out, v.spread(p, n)...)
+		}
+		return out, true
+	}
+	switch x := v.eval(e).(type) {
+	case []any:
+		return x, true
+	case event.Value:
+		if x.Type() == event.TypeList {
+			var out []any
+			for _, m := range x.Members() {
+				out = append(out, lift(m))
+			}
+			return out, true
+		}
+	}
+	return nil, false
+}
+
+// spread is the values of a path on one node; the last [*] of generated queries
+// follows the variable.
+func (v *oenv) spread(p *syntax.Path, node int) []any {
+	if !v.in(node) {
+		return nil
+	}
+	at := slices.IndexFunc(p.Steps, func(s syntax.Step) bool { return s.Kind == syntax.StepAll })
+	if at < 0 {
+		if x := v.variable(p, node, len(p.Steps)); !x.IsAbsent() {
+			return []any{lift(x)}
+		}
+		return nil
+	}
+	var out []any
+	take := func(x event.Value) {
+		for _, s := range p.Steps[at+1:] {
+			x = x.Index(v.key(s))
+		}
+		if !x.IsAbsent() {
+			out = append(out, lift(x))
+		}
+	}
+	base := v.variable(p, node, at)
+	for _, m := range base.Members() {
+		take(m)
+	}
+	for _, m := range base.AsMap().All() {
+		take(m)
+	}
+	return out
+}
+
+func (v *oenv) call(e *syntax.Call) any {
+	if setFunctions[e.Name] && len(e.Args) == 1 {
+		return v.aggregate(e)
+	}
+	switch e.Name {
+	case "NODE":
+		if v.leave {
+			return nil
+		}
+		h := v.o.holders[e.Args[0].(*syntax.Placeholder).N-1]
+		if n, ok := v.node[h.path]; ok && n >= 0 {
+			return v.o.meta.Nodes[n].Name
+		}
+		return nil
+	case "PRESENT", "CHANGED", "PREV":
+		p := e.Args[0].(*syntax.Path)
+		node := v.shown
+		if n, ok := v.node[p]; ok {
+			node = n
+		}
+		if node < 0 {
+			return nil
+		}
+		now, was := v.variable(p, node, len(p.Steps)), v.from(v.o.cuts[v.cut].before[node], p, len(p.Steps))
+		switch e.Name {
+		case "PRESENT":
+			return !now.IsAbsent()
+		case "CHANGED":
+			return !event.Equal(now, was)
+		}
+		return lift(was)
+	case "COALESCE":
+		for _, a := range e.Args {
+			if x := v.eval(a); x != nil && x != any(event.Null()) && !isNull(x) {
+				return x
+			}
+		}
+		return nil
+	case "ABS":
+		switch x := v.eval(e.Args[0]).(type) {
+		case *big.Int:
+			return new(big.Int).Abs(x)
+		case float64:
+			return math.Abs(x)
+		}
+		return nil
+	}
+	panic("the oracle doesn't know the function " + e.Name)
+}
+
+func isNull(x any) bool {
+	v, ok := x.(event.Value)
+	return ok && v.Type() == event.TypeNull
+}
+
+func (v *oenv) aggregate(e *syntax.Call) any {
+	p, bare := e.Args[0].(*syntax.Path)
+	bare = bare && p.Log == "inv"
+	if e.Name == "NODES" {
+		var out []any
+		for n := range v.o.meta.Nodes {
+			if len(v.spread(p, n)) > 0 {
+				out = append(out, v.o.meta.Nodes[n].Name)
+			}
+		}
+		return dedupe(out)
+	}
+	ms, ok := v.set(e.Args[0])
+	if !ok {
+		return nil
+	}
+	if e.Name == "KEYS" || e.Name == "FLATTEN" {
+		var out []any
+		for _, m := range ms {
+			switch m := m.(type) {
+			case []any:
+				if e.Name == "FLATTEN" {
+					out = append(out, m...)
+				}
+				continue
+			case event.Value:
+				if e.Name == "KEYS" {
+					for k := range m.AsMap().All() {
+						out = append(out, lift(k))
+					}
+				}
+			}
+			if e.Name == "FLATTEN" {
+				out = append(out, m)
+			}
+		}
+		return dedupe(out)
+	}
+	if !bare || e.Distinct || e.Name == "VALUES" {
+		ms = dedupe(ms)
+	}
+	switch e.Name {
+	case "VALUES":
+		return ms
+	case "COUNT":
+		return big.NewInt(int64(len(ms)))
+	case "MIN", "MAX":
+		return extremeOf(ms, e.Name == "MAX")
+	}
+	return sumOf(ms, e.Name == "AVG")
+}
+
+func extremeOf(ms []any, greatest bool) any {
+	if len(ms) == 0 {
+		return nil
+	}
+	best := ms[0]
+	for _, m := range ms {
+		if rank(m) != rank(ms[0]) || rank(m) != rankNumber && rank(m) != rankString {
+			return nil
+		}
+		if isNaN(m) {
+			best = m
+		}
+		if isNaN(best) {
+			continue
+		}
+		c := cmp.Or(order(m, best), event.Compare(back(m), back(best)))
+		if greatest && c > 0 || !greatest && c < 0 {
+			best = m
+		}
+	}
+	return best
+}
+
+// sumOf adds exactly and rounds once. Generated floats are finite.
+func sumOf(ms []any, average bool) any {
+	total, float := new(big.Rat), average
+	for _, m := range ms {
+		switch m := m.(type) {
+		case *big.Int:
+			total.Add(total, new(big.Rat).SetInt(m))
+		case float64:
+			float = true
+			total.Add(total, new(big.Rat).SetFloat64(m))
+		default:
+			return nil
+		}
+	}
+	if average {
+		if len(ms) == 0 {
+			return nil
+		}
+		total.Quo(total, new(big.Rat).SetInt64(int64(len(ms))))
+	}
+	if !float {
+		return new(big.Int).Set(total.Num())
+	}
+	f, _ := total.Float64()
+	return f
+}
+
+const (
+	rankNumber = "number"
+	rankString = "string"
+)
+
+func rank(x any) string {
+	switch x := x.(type) {
+	case *big.Int, float64:
+		return rankNumber
+	case string:
+		return rankString
+	case bool:
+		return "bool"
+	case []any:
+		return "set"
+	case event.Value:
+		return x.Type().String()
+	}
+	return ""
+}
+
+// order compares values; equal is 0. Of different types the names are compared.
+func order(a, b any) int {
+	if ra, rb := rank(a), rank(b); ra != rb {
+		return strings.Compare(ra, rb)
+	}
+	switch a := a.(type) {
+	case string:
+		return strings.Compare(a, b.(string))
+	case bool:
+		return strings.Compare(map[bool]string{false: "f", true: "t"}[a], map[bool]string{false: "f", true: "t"}[b.(bool)])
+	case []any:
+		return slices.CompareFunc(dedupe(a), dedupe(b.([]any)), order)
+	case event.Value:
+		return event.Compare(a, b.(event.Value))
+	}
+	return ratio(a).Cmp(ratio(b))
+}
+
+func ratio(x any) *big.Rat {
+	if n, ok := x.(*big.Int); ok {
+		return new(big.Rat).SetInt(n)
+	}
+	return new(big.Rat).SetFloat64(x.(float64))
+}
+
+func dedupe(ms []any) []any {
+	out := slices.Clone(ms)
+	slices.SortStableFunc(out, func(a, b any) int { return cmp.Or(order(a, b), event.Compare(back(a), back(b))) })
+	out = slices.CompactFunc(out, func(a, b any) bool { return order(a, b) == 0 })
+	if out == nil {
+		out = []any{}
+	}
+	return out
+}
+
+func (v *oenv) binary(e *syntax.Binary) any {
+	switch e.Op {
+	case syntax.And:
+		return v.eval(e.L) == true && v.eval(e.R) == true
+	case syntax.Or:
+		return v.eval(e.L) == true || v.eval(e.R) == true
+	case syntax.In, syntax.NotIn:
+		a := v.eval(e.L)
+		ms, ok := v.set(e.R)
+		if a == nil || !ok {
+			return false
+		}
+		in := slices.ContainsFunc(ms, func(m any) bool { return order(a, m) == 0 })
+		return in == (e.Op == syntax.In)
+	case syntax.Subset, syntax.Union, syntax.Intersect, syntax.Except:
+		return v.setOperation(e)
+	}
+	a, b := v.eval(e.L), v.eval(e.R)
+	if e.Op.IsComparison() {
+		return compareOf(e.Op, a, b)
+	}
+	if rank(a) != rankNumber || rank(b) != rankNumber {
+		return nil
+	}
+	x, intX := a.(*big.Int)
+	y, intY := b.(*big.Int)
+	if intX && intY {
+		return intOf(e.Op, x, y)
+	}
+	f, _ := ratio(a).Float64()
+	g, _ := ratio(b).Float64()
+	switch {
+	case e.Op == syntax.Add:
+		return f + g
+	case e.Op == syntax.Sub:
+		return f - g
+	case e.Op == syntax.Mul:
+		return f * g
+	case e.Op == syntax.Div && g != 0:
+		return f / g
+	}
+	return nil
+}
+
+func intOf(op syntax.Op, x, y *big.Int) any {
+	z := new(big.Int)
+	switch {
+	case op == syntax.Add:
+		return z.Add(x, y)
+	case op == syntax.Sub:
+		return z.Sub(x, y)
+	case op == syntax.Mul:
+		return z.Mul(x, y)
+	case y.Sign() == 0:
+		return nil
+	case op == syntax.Div:
+		return z.Quo(x, y)
+	}
+	return z.Rem(x, y)
+}
+
+func compareOf(op syntax.Op, a, b any) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	same := rank(a) == rank(b)
+	switch op {
+	case syntax.Eq:
+		return same && order(a, b) == 0
+	case syntax.Ne:
+		return !same || order(a, b) != 0
+	}
+	if !same || rank(a) != rankNumber && rank(a) != rankString {
+		return false
+	}
+	c := order(a, b)
+	switch op {
+	case syntax.Lt:
+		return c < 0
+	case syntax.Le:
+		return c <= 0
+	case syntax.Gt:
+		return c > 0
+	}
+	return c >= 0
+}
+
+func (v *oenv) setOperation(e *syntax.Binary) any {
+	a, okA := v.set(e.L)
+	b, okB := v.set(e.R)
+	has := func(ms []any, x any) bool {
+		return slices.ContainsFunc(ms, func(m any) bool { return order(m, x) == 0 })
+	}
+	if e.Op == syntax.Subset {
+		return okA && okB && !slices.ContainsFunc(a, func(x any) bool { return !has(b, x) })
+	}
+	if !okA || !okB {
+		return nil
+	}
+	var out []any
+	for _, x := range a {
+		if e.Op == syntax.Union || has(b, x) == (e.Op == syntax.Intersect) {
+			out = append(out, x)
+		}
+	}
+	if e.Op == syntax.Union {
+		out = append(out, b...)
+	}
+	return dedupe(out)
+}

@@ -1,0 +1,535 @@
+package rql_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"math/big"
+	"slices"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql"
+	"hindcast.dev/rql/syntax"
+)
+
+// The oracle answers cut queries by their definition: it keeps the whole state
+// of every cut, tries every choice of nodes for the placeholders in order, and
+// evaluates the syntax tree. It shares no code with checker and engine. Queries
+// write every variable with its log inv.
+
+// A snapshot is one cut.
+type snapshot struct {
+	event  *history.Event
+	states []*history.State // by node, nil outside of the cut
+	before []*history.State // just before the event
+}
+
+type oracle struct {
+	meta    *history.Meta
+	cuts    []snapshot
+	q       *syntax.Query
+	holders []*holder
+	byPath  map[*syntax.Path]*holder
+	parent  map[int]int // groups that COMPUTE names joined
+	compute map[string]syntax.Expr
+}
+
+// A holder is a placeholder. Those of one group stand for one node.
+type holder struct {
+	n      int
+	path   *syntax.Path
+	group  int
+	each   bool // inside LINK EACH_NODE
+	anyway bool // all nodes of the cut are candidates
+}
+
+func newOracle(src history.Source, q *syntax.Query) (*oracle, error) {
+	o := &oracle{meta: src.Meta(), q: q, byPath: map[*syntax.Path]*holder{}, parent: map[int]int{}, compute: map[string]syntax.Expr{}}
+	cur, err := src.Walk(context.Background(), history.Begin, history.End, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer cur.Close()
+	states := cur.States()
+	for {
+		ev, err := cur.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if states[ev.Node] == nil {
+			states[ev.Node] = history.NewState()
+		}
+		before := clone(states)
+		states[ev.Node].ApplyAll(ev.Changes)
+		if !ev.Base {
+			o.cuts = append(o.cuts, snapshot{event: ev, states: clone(states), before: before})
+		}
+	}
+	o.number()
+	return o, nil
+}
+
+func clone(states []*history.State) []*history.State {
+	out := make([]*history.State, len(states))
+	for i := range states {
+		if states[i] != nil {
+			out[i] = states[i].Clone()
+		}
+	}
+	return out
+}
+
+// number finds the placeholders of COMPUTE and WHEN.
+func (o *oracle) number() {
+	groups := 0
+	newGroup := func() int { groups++; return groups }
+	bindings := map[string][]*holder{}
+	var visit func(e syntax.Expr, set, anyway bool, group int, each bool)
+	visit = func(e syntax.Expr, set, anyway bool, group int, each bool) {
+		scalar := func(x syntax.Expr) { visit(x, false, false, group, each) }
+		switch e := e.(type) {
+		case *syntax.Path:
+			if e.Log == "inv" && !set {
+				h := &holder{n: len(o.holders) + 1, path: e, group: group, each: each, anyway: anyway}
+				if group == 0 {
+					h.group = newGroup()
+				}
+				o.holders = append(o.holders, h)
+				o.byPath[e] = h
+			}
+			for _, b := range bindings[e.Root()] {
+				if group != 0 && !b.each {
+					o.parent[o.find(b.group)] = o.find(group)
+				}
+			}
+			for _, s := range e.Steps {
+				if s.Index != nil {
+					scalar(s.Index)
+				}
+			}
+		case *syntax.Call:
+			for i, a := range e.Args {
+				switch e.Name {
+				case "PRESENT", "CHANGED":
+					visit(a, false, true, group, each)
+				case "COALESCE":
+					visit(a, false, i == 0, group, each)
+				case "NODE":
+				default:
+					visit(a, setFunctions[e.Name] && len(e.Args) == 1, false, group, each)
+				}
+			}
+		case *syntax.Binary:
+			left := e.Op == syntax.Subset || e.Op == syntax.Union || e.Op == syntax.Intersect || e.Op == syntax.Except
+			visit(e.L, left, false, group, each)
+			visit(e.R, left || e.Op == syntax.In || e.Op == syntax.NotIn, false, group, each)
+		case *syntax.Quantifier:
+			visit(e.Set, true, false, group, each)
+			scalar(e.Body)
+		case *syntax.Link:
+			visit(e.X, false, false, newGroup(), e.Each)
+		case *syntax.Unary:
+			scalar(e.X)
+		case *syntax.SetLit:
+			for _, x := range e.Elems {
+				scalar(x)
+			}
+		case *syntax.Case:
+			for _, w := range e.Whens {
+				scalar(w.Cond)
+				scalar(w.Then)
+			}
+			if e.Else != nil {
+				scalar(e.Else)
+			}
+		}
+	}
+	for _, b := range o.q.Compute {
+		before := len(o.holders)
+		visit(b.X, false, false, 0, false)
+		own := slices.Clone(o.holders[before:])
+		syntax.Inspect(b.X, func(n syntax.Node) bool {
+			if p, ok := n.(*syntax.Path); ok {
+				own = append(own, bindings[p.Root()]...)
+			}
+			return true
+		})
+		bindings[b.Name.Name] = own
+		o.compute[b.Name.Name] = b.X
+	}
+	if o.q.When != nil {
+		visit(o.q.When.Cond, false, false, 0, false)
+	}
+}
+
+var setFunctions = map[string]bool{"MIN": true, "MAX": true, "SUM": true, "AVG": true, "COUNT": true, "VALUES": true,
+	"NODES": true, "KEYS": true, "FLATTEN": true}
+
+func (o *oracle) find(g int) int {
+	for o.parent[g] != 0 && o.parent[g] != g {
+		g = o.parent[g]
+	}
+	return g
+}
+
+// An oenv is a choice at a cut.
+type oenv struct {
+	o      *oracle
+	cut    int
+	node   map[*syntax.Path]int // -1: no candidate
+	shown  int                  // the node that an item of SELECT is shown for, or -1
+	locals map[string]any
+	leave  bool
+}
+
+// variable is what a path leads to on a node now.
+func (v *oenv) variable(p *syntax.Path, node, steps int) event.Value {
+	return v.from(v.o.cuts[v.cut].states[node], p, steps)
+}
+
+func (v *oenv) from(state *history.State, p *syntax.Path, steps int) event.Value {
+	name := p.Log
+	var val event.Value
+	rest := p.Steps[:steps]
+	for i, s := range rest {
+		if s.Kind != syntax.StepField {
+			break
+		}
+		name += "." + s.Name
+		if id, ok := v.o.meta.VarID(name); ok {
+			if x := state.Get(id); !x.IsAbsent() {
+				val, rest = x, p.Steps[i+1:steps]
+			}
+		}
+	}
+	for _, s := range rest {
+		val = val.Index(v.key(s))
+	}
+	return val
+}
+
+func (v *oenv) key(s syntax.Step) event.Value {
+	if s.Kind == syntax.StepField {
+		return event.String(s.Name)
+	}
+	return back(v.eval(s.Index))
+}
+
+// ranges reports whether a placeholder may stand for a node.
+func (v *oenv) ranges(p *syntax.Path, node int) bool {
+	steps := len(p.Steps)
+	for i, s := range p.Steps {
+		if s.Kind == syntax.StepIndex {
+			if _, lit := s.Index.(*syntax.String); !lit {
+				steps = i
+				break
+			}
+		}
+	}
+	return !v.variable(p, node, steps).IsAbsent()
+}
+
+func (v *oenv) in(node int) bool { return v.o.cuts[v.cut].states[node] != nil }
+
+// candidates are the nodes that a group may stand for.
+func (v *oenv) candidates(group int) []int {
+	var out []int
+	for n := range v.o.meta.Nodes {
+		ok := v.in(n)
+		for _, h := range v.o.holders {
+			if !h.each && v.o.find(h.group) == group && !h.anyway && ok {
+				ok = v.ranges(h.path, n)
+			}
+		}
+		if ok {
+			out = append(out, n)
+		}
+	}
+	if out == nil {
+		out = []int{-1}
+	}
+	return out
+}
+
+// choose tries every choice in order and returns the first that satisfies WHEN.
+func (v *oenv) choose(i int, groups map[int]int) bool {
+	if i == len(v.o.holders) {
+		return v.o.q.When == nil || v.eval(v.o.q.When.Cond) == true
+	}
+	h := v.o.holders[i]
+	if h.each {
+		return v.choose(i+1, groups)
+	}
+	g := v.o.find(h.group)
+	if n, ok := groups[g]; ok {
+		v.node[h.path] = n
+		return v.choose(i+1, groups)
+	}
+	for _, n := range v.candidates(g) {
+		groups[g] = n
+		v.node[h.path] = n
+		if v.choose(i+1, groups) {
+			return true
+		}
+	}
+	delete(groups, g)
+	return false
+}
+
+// at returns the environment of a cut with its witness, nil if it doesn't match.
+func (o *oracle) at(cut int, locals map[string]any) *oenv {
+	v := &oenv{o: o, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: locals}
+	if v.choose(0, map[int]int{}) {
+		return v
+	}
+	return nil
+}
+
+// rows answers the query.
+func (o *oracle) rows() []*rql.Row {
+	first, last := o.timeRange()
+	var out []*rql.Row
+	for _, m := range o.members() {
+		locals := map[string]any{}
+		if o.q.ForEach != nil {
+			locals[o.q.ForEach.Name.Name] = m
+		}
+		var open *rql.Row
+		for cut := first; cut <= last; cut++ {
+			v := o.at(cut, locals)
+			switch {
+			case v != nil && open != nil && o.q.Emit <= syntax.EmitIntervals:
+				open.Cuts++
+			case v != nil && (open == nil || o.q.Emit == syntax.EmitCuts):
+				open = o.row(v, m)
+				if o.q.Emit != syntax.EmitLeave {
+					out = append(out, open)
+				}
+			case v == nil && open != nil:
+				if o.q.Emit == syntax.EmitLeave {
+					leave := &oenv{o: o, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: locals, leave: true}
+					out = append(out, o.row(leave, m))
+				}
+				open = nil
+			}
+			if open != nil && (o.q.Emit <= syntax.EmitIntervals) {
+				o.ends(open, cut)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *rql.Row) int {
+		if c := a.From; c != b.From {
+			if c < b.From {
+				return -1
+			}
+			return 1
+		}
+		if a.Each == nil {
+			return 0
+		}
+		return event.Compare(a.Each.Value, b.Each.Value)
+	})
+	if l := o.q.Limit; l != nil && int64(len(out)) > l.N {
+		out = out[:l.N]
+	}
+	return out
+}
+
+// ends makes a row last until the cut after the given one.
+func (o *oracle) ends(r *rql.Row, cut int) {
+	r.Open, r.To = true, 0
+	for i := range o.meta.Nodes {
+		for _, s := range o.meta.Nodes[i].Unknown {
+			r.Incomplete = r.Incomplete || s.From <= o.cuts[cut].event.Time && o.cuts[cut].event.Time < s.To
+		}
+	}
+	if cut+1 < len(o.cuts) {
+		r.Open, r.To = false, o.cuts[cut+1].event.Time
+	}
+}
+
+func (o *oracle) timeRange() (first, last int) {
+	first, last = 0, len(o.cuts)-1
+	if o.q.OnTime == nil {
+		return first, last
+	}
+	from := o.q.OnTime.From.At
+	to := from
+	if o.q.OnTime.To != nil {
+		to = o.q.OnTime.To.At
+	}
+	upTo := func(t hlc.Timestamp) int {
+		n := -1
+		for i := range o.cuts {
+			if o.cuts[i].event.Time <= t {
+				n = i
+			}
+		}
+		return n
+	}
+	return max(upTo(from), 0), upTo(to)
+}
+
+// members are what the collection of FOR EACH ever has, in order.
+func (o *oracle) members() []any {
+	if o.q.ForEach == nil {
+		return []any{nil}
+	}
+	var all []any
+	for cut := range o.cuts {
+		v := &oenv{o: o, cut: cut, shown: -1}
+		ms, _ := v.set(o.q.ForEach.Set)
+		all = append(all, ms...)
+	}
+	return dedupe(all)
+}
+
+func (o *oracle) row(v *oenv, member any) *rql.Row {
+	ev := o.cuts[v.cut].event
+	r := &rql.Row{From: ev.Time, Cuts: 1, Event: rql.EventRef{Node: o.meta.Nodes[ev.Node].Name, Seq: ev.Seq}}
+	o.ends(r, v.cut)
+	if o.q.ForEach != nil {
+		r.Each = &rql.Field{Name: o.q.ForEach.Name.Name, Value: back(member)}
+	}
+	for i := range o.meta.Nodes {
+		for _, s := range o.meta.Nodes[i].Unknown {
+			r.Incomplete = r.Incomplete || s.From <= ev.Time && ev.Time < s.To
+		}
+	}
+	for _, h := range o.holders {
+		if n, ok := v.node[h.path]; ok && n >= 0 && !h.each && !v.leave {
+			r.Witness = append(r.Witness, rql.Witness{Holder: h.n, Node: o.meta.Nodes[n].Name})
+		}
+	}
+	for _, it := range o.q.Items {
+		r.Values = append(r.Values, o.item(v, it))
+	}
+	return r
+}
+
+// item shows one item of SELECT.
+func (o *oracle) item(v *oenv, it *syntax.Item) rql.Cell {
+	c := rql.Cell{Name: it.Name()}
+	paths := selectPaths(it.X, false)
+	if len(paths) == 0 {
+		c.Value = back(v.eval(it.X))
+		return c
+	}
+	_, bare := it.X.(*syntax.Path)
+	c.PerNode = true
+	for n := range o.meta.Nodes {
+		ok := v.in(n)
+		for p, anyway := range paths {
+			ok = ok && (anyway || v.ranges(p, n))
+		}
+		if !ok {
+			continue
+		}
+		v.shown = n
+		x := back(v.eval(it.X))
+		v.shown = -1
+		if !bare || !x.IsAbsent() {
+			c.Nodes = append(c.Nodes, rql.Field{Name: o.meta.Nodes[n].Name, Value: x})
+		}
+	}
+	return c
+}
+
+// selectPaths are the variables in scalar position of an item; true: those of
+// PRESENT and the like.
+func selectPaths(e syntax.Expr, anyway bool) map[*syntax.Path]bool {
+	out := map[*syntax.Path]bool{}
+	add := func(x syntax.Expr, anyway bool) {
+		for p, a := range selectPaths(x, anyway) {
+			out[p] = a
+		}
+	}
+	switch e := e.(type) {
+	case *syntax.Path:
+		if e.Log == "inv" {
+			out[e] = anyway
+		}
+	case *syntax.Binary:
+		add(e.L, false)
+		add(e.R, false)
+	case *syntax.Call:
+		for i, a := range e.Args {
+			if !setFunctions[e.Name] && e.Name != "NODE" {
+				add(a, e.Name == "PRESENT" || e.Name == "CHANGED" || e.Name == "COALESCE" && i == 0)
+			}
+		}
+	}
+	return out
+}
+
+// back makes an event.Value of what eval gives, Absent of what doesn't fit.
+func back(x any) event.Value {
+	switch x := x.(type) {
+	case *big.Int:
+		if x.IsInt64() {
+			return event.Int(x.Int64())
+		}
+		if x.IsUint64() {
+			return event.Uint(x.Uint64())
+		}
+		return event.Absent
+	case float64:
+		return event.Float(x)
+	case bool:
+		return event.Bool(x)
+	case string:
+		return event.String(x)
+	case event.Value:
+		return x
+	case []any:
+		var ms []event.Value
+		for _, m := range x {
+			v := back(m)
+			if v.IsAbsent() {
+				return v
+			}
+			ms = append(ms, v)
+		}
+		return event.Set(ms...)
+	}
+	return event.Absent
+}
+
+// lift is the other way: ⊥ is nil, numbers are *big.Int and float64, sets []any.
+func lift(v event.Value) any {
+	switch v.Type() {
+	case event.TypeAbsent:
+		return nil
+	case event.TypeInt:
+		n, _ := v.AsInt()
+		return big.NewInt(n)
+	case event.TypeUint:
+		n, _ := v.AsUint()
+		return new(big.Int).SetUint64(n)
+	case event.TypeFloat:
+		f, _ := v.AsFloat()
+		return f
+	case event.TypeBool:
+		return v.AsBool()
+	case event.TypeString:
+		return v.AsString()
+	case event.TypeSet:
+		out := []any{}
+		for _, m := range v.Members() {
+			out = append(out, lift(m))
+		}
+		return out
+	}
+	return v
+}
+
+func isNaN(x any) bool {
+	f, ok := x.(float64)
+	return ok && math.IsNaN(f)
+}
