@@ -234,6 +234,9 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	if s.Disposition != record.Handled {
 		l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn",
 			"dropped %s %s from %s: %v", ev.Name, ev.ID, ev.ID.Node, err)})
+		if f.Kind == event.Request { // somebody waits for a word
+			l.hold(Output{Kind: OutputRefusal, Seq: l.seq, Effect: event.Effect{ID: ev.ID, Sent: ev.Time}, Reason: err.Error()})
+		}
 		return nil
 	}
 	if f.Kind == event.Note {

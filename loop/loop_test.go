@@ -178,6 +178,26 @@ func TestAMessageFromTheFutureIsRefusedAndRecorded(t *testing.T) {
 	}
 }
 
+func TestARequestFromTheFutureIsToldSo(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.mustOpen()
+	r.take()
+	f := frame(t, event.Request, event.MessageID{Node: "n1.client", Boot: 1, Seq: 1}, r.clock.Wall.Add(time.Hour), Add{1})
+	if err := r.l.Offer(&f); err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	var refused []loop.Output
+	for _, o := range r.take() {
+		if o.Kind == loop.OutputRefusal {
+			refused = append(refused, o)
+		}
+	}
+	if len(refused) != 1 || refused[0].Effect.ID != f.ID || refused[0].Reason == "" {
+		t.Fatalf("refusals %v, want one of %v", refused, f.ID)
+	}
+}
+
 func TestAMessageThatCameBeforeIsNotHandledAgain(t *testing.T) {
 	fs := vfs.NewMem()
 	r := newRig(t, fs, nil)

@@ -223,8 +223,14 @@ func TestCopySinceATimeBeginsWithTheCheckpointBeforeIt(t *testing.T) {
 	if seqs, err := checkpoint.List(fsys, rec.CheckpointsDir("n1")); err != nil || fmt.Sprint(seqs) != "[600 900 1200]" {
 		t.Errorf("checkpoints %v, %v", seqs, err)
 	}
-	if o, err := Since(fsys, "n1", 5); err != nil || o.From != 0 {
-		t.Errorf("before all checkpoints: %+v, %v", o, err)
+	all, err := Since(fsys, "n1", 5)
+	if err != nil || all.From != 0 {
+		t.Errorf("before all checkpoints: %+v, %v", all, err)
+	}
+	less, err1 := CopySize(t.Context(), fsys, "n1", o)
+	more, err2 := CopySize(t.Context(), fsys, "n1", all)
+	if err1 != nil || err2 != nil || less <= 0 || less >= more {
+		t.Errorf("the copy since has %d bytes, %v, of %d, %v", less, err1, more, err2)
 	}
 }
 

@@ -59,6 +59,22 @@ func (r *Recording) CopyNode(ctx context.Context, n Node, src vfs.FS, dir string
 	return nil
 }
 
+// CopySize returns how many bytes CopyNode with these options would copy now.
+func CopySize(ctx context.Context, src vfs.FS, dir string, o CopyOptions) (int64, error) {
+	from := &localNode{fs: src, dir: dir, opts: o}
+	var bytes int64
+	for _, sub := range []string{JournalName, CheckpointsName} {
+		files, err := from.list(ctx, sub)
+		if err != nil {
+			return 0, fmt.Errorf("size of node in %s: %w", dir, err)
+		}
+		for i := range files {
+			bytes += files[i].bytes()
+		}
+	}
+	return bytes, nil
+}
+
 // A localNode is a node's data directory as an origin.
 type localNode struct {
 	fs   vfs.FS
