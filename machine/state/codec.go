@@ -84,23 +84,36 @@ func (p *Plan) UpgradeState(m machine.Machine, old []byte) error {
 	if _, ok := m.(machine.Coded); ok {
 		return errors.New("a state with its own encoding can't be taken over field by field: implement machine.Upgrading")
 	}
-	var names map[string]cbor.RawMessage
-	if err := stateMode.Unmarshal(old, &names); err != nil {
+	if err := makeRoom(reflect.ValueOf(m).Elem(), old); err != nil {
 		return fmt.Errorf("the old state isn't a map of fields: %w", err)
 	}
-	v := reflect.ValueOf(m).Elem()
+	return stateMode.Unmarshal(old, m)
+}
+
+// makeRoom empties the plain maps in the struct v that b has entries for: the
+// decoder would add to them.
+func makeRoom(v reflect.Value, b []byte) error {
+	var there map[string]cbor.RawMessage
+	if err := stateMode.Unmarshal(b, &there); err != nil {
+		return err
+	}
 	for i := range v.NumField() {
-		// The decoder adds to a plain map that is there; the state replaces it.
 		f := v.Type().Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("cbor"), ",")
 		if name == "" {
 			name = f.Name
 		}
-		if _, ok := names[name]; ok && f.IsExported() {
+		raw, ok := there[name]
+		switch {
+		case !ok || !f.IsExported():
+		case f.Type.Kind() == reflect.Map:
 			v.Field(i).SetZero()
+		case f.Type.Kind() == reflect.Struct:
+			// What isn't a map of fields, such as a container, needs no room.
+			_ = makeRoom(v.Field(i), raw)
 		}
 	}
-	return stateMode.Unmarshal(old, m)
+	return nil
 }
 
 // A RefusedError says why a payload was not decoded, in words for its sender.

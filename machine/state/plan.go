@@ -40,7 +40,7 @@ func Compile(t reflect.Type) (*Plan, error) {
 		return nil, err
 	}
 	if s.kind != structKind {
-		return nil, fmt.Errorf("machine type %s: a machine is a struct of its own", t)
+		return nil, fmt.Errorf("machine type %s: a machine is a struct of its own, whose fields may be containers", t)
 	}
 	if err := s.storable(where); err != nil {
 		return nil, err

@@ -160,6 +160,11 @@ func (c *compiler) fillComposite(s *shape, where string) (err error) {
 }
 
 func (c *compiler) fillContainer(s *shape, where string) (err error) {
+	for i := range s.typ.NumField() {
+		if f := s.typ.Field(i); f.Anonymous && reflect.PointerTo(f.Type).Implements(containerType) {
+			return fmt.Errorf("%s.%s: an embedded container would be taken for the whole struct: give the field a name", where, f.Name)
+		}
+	}
 	s.kind, s.ordered = containerKind, true
 	key, val := reflect.New(s.typ).Interface().(machine.Container).Inspect().Elem()
 	if s.key, err = c.compile(reflect.TypeOf(key).Elem(), where+" (key)"); err != nil {
@@ -199,9 +204,6 @@ func (c *compiler) addFields(s *shape, t reflect.Type, offset uintptr, where str
 		sf := t.Field(i)
 		tag, opts, _ := strings.Cut(sf.Tag.Get("hindcast"), ",")
 		at := where + "." + sf.Name
-		if sf.Anonymous && reflect.PointerTo(sf.Type).Implements(containerType) {
-			return fmt.Errorf("%s: an embedded container would be taken for the whole struct: give the field a name", at)
-		}
 		if sf.Anonymous && sf.Type.Kind() == reflect.Struct && tag == "" && sf.Tag.Get("cbor") == "" {
 			if err := c.addFields(s, sf.Type, offset+sf.Offset, at); err != nil {
 				return err
