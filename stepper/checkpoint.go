@@ -205,7 +205,7 @@ func (s *Stepper) restoreMachine(st machineState) error {
 	}
 	p := s.programs[st.Name][st.Version]
 	if p == nil {
-		s.machines[st.Name] = &instance{program: &program{}, name: st.Name, version: st.Version, raw: st.State, coded: st.Coded}
+		s.add(&instance{program: &program{}, name: st.Name, version: st.Version, raw: st.State, coded: st.Coded})
 		return nil
 	}
 	m, err := decodeMachine(p, st)

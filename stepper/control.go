@@ -115,7 +115,7 @@ func (s *Stepper) configure(ev event.Event) error {
 		return err
 	}
 	s.start = info
-	for _, name := range s.Machines() {
+	for _, name := range s.order {
 		in := s.machines[name]
 		if err := s.run.step(in, s.toMachine(ev, in)); err != nil {
 			return err

@@ -90,8 +90,15 @@ func (s *Stepper) program(name string, version uint32) (*program, error) {
 func (s *Stepper) install(name string, version uint32, p *program, m machine.Machine) *instance {
 	in := &instance{program: p, name: name, version: version, m: m}
 	in.tracker = p.plan.Track(m, s.walk(name))
-	s.machines[name] = in
+	s.add(in)
 	return in
+}
+
+func (s *Stepper) add(in *instance) {
+	if i, there := slices.BinarySearch(s.order, in.name); !there {
+		s.order = slices.Insert(s.order, i, in.name)
+	}
+	s.machines[in.name] = in
 }
 
 func (s *Stepper) walk(log string) func(name string) bool {

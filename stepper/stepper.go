@@ -105,6 +105,7 @@ type Stepper struct {
 	start    event.StartInfo
 	rand     *machine.Rand // nil until the first Start
 	machines map[string]*instance
+	order    []string // of machines
 	timers   timers
 	senders  map[sender]event.MessageID // the last message taken in
 	skips    map[uint64]string          // events that are not to be handled, and why
@@ -224,7 +225,7 @@ func (s *Stepper) commit() {
 	r := &s.run
 	h := s.chain.Word(s.seq).Word(uint64(r.ev.Kind)).Text(r.out.Refused)
 	h = h.Word(r.outcome()).Word(uint64(r.effects))
-	for _, name := range s.Machines() {
+	for _, name := range s.order {
 		in := s.machines[name]
 		if !in.stepped {
 			continue
@@ -279,7 +280,7 @@ func (s *Stepper) NextTimer() (at hlc.Timestamp, ev event.Event, ok bool) {
 func (s *Stepper) Offered(id event.MessageID) { s.timers.offered(id) }
 
 // Machines returns the names of the machines that have started, sorted.
-func (s *Stepper) Machines() []string { return slices.Sorted(maps.Keys(s.machines)) }
+func (s *Stepper) Machines() []string { return slices.Clone(s.order) }
 
 // Machine returns a started machine, nil if there is none, or if it came from a
 // checkpoint of a version that this build doesn't have and waits for its
