@@ -54,7 +54,7 @@ const (
 // is there already is an error that wraps fs.ErrExist; the leavings of a writer
 // that didn't finish are removed.
 func CreateDisk(fsys vfs.FS, dir string, opts DiskOptions) (*DiskWriter, error) {
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err := makeDir(fsys, dir); err != nil {
 		return nil, err
 	}
 	if _, err := fsys.Stat(path.Join(dir, manifestName)); err == nil {
@@ -74,6 +74,23 @@ func CreateDisk(fsys vfs.FS, dir string, opts DiskOptions) (*DiskWriter, error) 
 		}
 	}
 	return newDiskWriter(fsys, dir, opts, nil)
+}
+
+// makeDir makes a directory whose name, and those of its parents, are durable.
+func makeDir(fsys vfs.FS, dir string) error {
+	if _, err := fsys.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := path.Dir(dir)
+	if parent != dir {
+		if err := makeDir(fsys, parent); err != nil {
+			return err
+		}
+	}
+	if err := fsys.MkdirAll(dir); err != nil {
+		return err
+	}
+	return fsys.SyncDir(parent)
 }
 
 // ExtendDisk adds runs to the History in dir: nodes that came late, and what
