@@ -55,10 +55,13 @@ type KV struct {
 // New returns an empty store.
 func New() machine.Machine { return &KV{} }
 
+// Registry holds the machine by name and version.
+func Registry() machine.Registry { return machine.Registry{Name: {1: New}} }
+
 // Payloads lists the types that KV sends and takes.
 func (*KV) Payloads() []any {
 	return []any{Put{}, Delete{}, Get{}, Scan{}, Answer{}, Listing{}, Failure{}, Write{}, Written{}, Lookup{}, Looked{},
-		Replicate{}, Root{}, Sums{}, Versions{}, Want{}, Expire{}, Tick{}}
+		Replicate{}, Root{}, Sums{}, Versions{}, Expire{}, Tick{}}
 }
 
 // Step handles one event.
@@ -198,8 +201,6 @@ func (s *KV) message(ctx *machine.Context, from string, body any) {
 		s.compareSums(ctx, from, m)
 	case Versions:
 		s.compareVersions(ctx, from, m)
-	case Want:
-		s.send(ctx, from, s.newer(keysOnly(m.Keys)))
 	}
 }
 
@@ -253,17 +254,16 @@ func (s *KV) answer(ctx *machine.Context, op Op, key string) Answer {
 	a := Answer{Key: key, Found: ok && !item.Deleted, Item: item, Consistency: Fresh}
 	p := primary(ctx, key)
 	switch {
-	case p == ctx.Node():
-		return a
-	case op.Consistency == Eventual:
+	case op.Consistency == Eventual && p != ctx.Node():
 		a.Consistency = Eventual
 	case slices.Contains(op.Missing, p):
 		a.Consistency = Degraded
 	default:
 		return a
 	}
-	heard, _ := s.Heard.Get(p)
-	a.Age = ctx.Now().Sub(heard)
+	if heard, ok := s.Heard.Get(p); ok {
+		a.Age = ctx.Now().Sub(heard)
+	}
 	return a
 }
 
@@ -283,9 +283,9 @@ func (s *KV) listing(ctx *machine.Context, op Op) Listing {
 	return l
 }
 
-// Query reads the local copy while nothing can be journaled.
+// Query reads the local copy while nothing can be journaled, and so nobody asked.
 func (s *KV) Query(ctx *machine.Context, body any) any {
-	op := Op{Missing: ctx.Peers()}
+	op := Op{Missing: slices.Concat(ctx.Peers(), []string{ctx.Node()})}
 	switch m := body.(type) {
 	case Get:
 		return s.answer(ctx, op, m.Key)

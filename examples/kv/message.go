@@ -129,8 +129,8 @@ type (
 	// Replicate carries records to a node that may not have them.
 	Replicate struct{ Entries []Entry }
 
-	// Root, Sums, Versions and Want find out what two nodes don't both have, as
-	// sync.go tells.
+	// Root, Sums and Versions find out what another node has newer, as sync.go
+	// tells.
 	Root struct{ Sum uint64 }
 	// Sums has one sum for each bucket.
 	Sums struct{ Sums []uint64 }
@@ -139,8 +139,6 @@ type (
 		Bucket  int
 		Entries []Entry
 	}
-	// Want asks for records to be replicated.
-	Want struct{ Keys []string }
 )
 
 // What timers carry.

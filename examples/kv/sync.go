@@ -15,14 +15,13 @@ import (
 // What was lost on the way, while a link was cut or a node was down, is found by
 // comparing versions, and only what differs is copied:
 //
-//	A ── Root ────▶ B    one sum over everything; if it's equal, that was all
-//	A ◀─ Sums ───── B    a sum for each bucket of keys
-//	A ── Versions ▶ B    for each bucket that differs: its keys and versions
-//	A ◀─ Replicate, B    what B has newer
-//	A ◀─ Want ───── B    what A has newer
-//	A ── Replicate ▶ B
+//	A ── Root ──────▶ B    one sum over everything; if it's equal, that was all
+//	A ◀─ Sums ─────── B    a sum for each bucket of keys
+//	A ── Versions ──▶ B    for each bucket that differs: its keys and versions
+//	A ◀─ Replicate ── B    what B has newer
 //
-// A round is bounded; what it leaves is found by the next one.
+// What A has newer goes the other way when B begins. A round is bounded; what it
+// leaves is found by the next one.
 const (
 	buckets      = 1024
 	bucketsRound = 32 // compared in one round
@@ -81,19 +80,11 @@ func (s *KV) newer(have []Entry) []Entry {
 
 // versions returns the entries under keys without their values.
 func (s *KV) versions(keys []string) []Entry {
-	out := keysOnly(keys)
-	for i := range out {
-		out[i].Item, _ = s.Items.Get(out[i].Key)
-		out[i].Item.Value = ""
-	}
-	return out
-}
-
-// keysOnly returns entries than which every other is newer.
-func keysOnly(keys []string) []Entry {
-	out := make([]Entry, len(keys))
-	for i, key := range keys {
-		out[i].Key = key
+	var out []Entry
+	for _, key := range keys {
+		item, _ := s.Items.Get(key)
+		item.Value = ""
+		out = append(out, Entry{key, item})
 	}
 	return out
 }
@@ -144,21 +135,14 @@ func (s *KV) compareVersions(ctx *machine.Context, from string, m Versions) {
 		return
 	}
 	theirs := map[string]Item{} // never ranged over
-	var want []string
 	for _, e := range m.Entries {
 		theirs[e.Key] = e.Item
-		if item, _ := s.Items.Get(e.Key); e.Item.newer(item) && len(want) < MaxBatch {
-			want = append(want, e.Key)
-		}
 	}
-	have := keysOnly(s.indexed()[m.Bucket].keys)
-	for i := range have {
-		have[i].Item = theirs[have[i].Key]
+	have := make([]Entry, 0, len(m.Entries))
+	for _, key := range s.indexed()[m.Bucket].keys {
+		have = append(have, Entry{key, theirs[key]})
 	}
 	s.send(ctx, from, s.newer(have))
-	if len(want) > 0 {
-		ctx.Send(from, Name, Want{want})
-	}
 }
 
 func (s *KV) send(ctx *machine.Context, to string, entries []Entry) {
