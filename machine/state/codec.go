@@ -223,7 +223,12 @@ func (c *Codec) Encode(body any) (name string, version uint32, b []byte, err err
 	if p == nil {
 		return "", 0, nil, fmt.Errorf("payload type %s isn't registered: name it in the machine's Payloads", t)
 	}
-	b, err = encMode.Marshal(body)
+	if b, err = encMode.Marshal(body); err == nil && len(b) > payloadElementsMax {
+		err = payloadMode.Wellformed(b) // or no receiver would take it
+	}
+	if err != nil {
+		err = fmt.Errorf("payload %q: %w", p.name, err)
+	}
 	return p.name, p.version, b, err
 }
 

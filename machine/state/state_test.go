@@ -475,6 +475,16 @@ func TestACodecRefusesWithAReason(t *testing.T) {
 	if _, _, _, err := c.Encode(struct{}{}); err == nil {
 		t.Error("an unregistered type was encoded")
 	}
+	type list struct{ L []int }
+	long := newCodec(t, list{})
+	if name, v, b, err := long.Encode(list{make([]int, payloadElementsMax)}); err != nil {
+		t.Error(err)
+	} else if _, err := long.Decode(name, v, b); err != nil {
+		t.Error(err)
+	}
+	if _, _, _, err := long.Encode(list{make([]int, payloadElementsMax+1)}); err == nil {
+		t.Error("a payload was encoded that no receiver would take")
+	}
 	raw := newCodec(t, []byte(nil))
 	if body, err := raw.Decode("", 0, []byte("x")); body != nil || err != nil {
 		t.Errorf("raw bytes: %v %v", body, err)
