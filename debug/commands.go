@@ -1,0 +1,118 @@
+package debug
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"hindcast.dev/rql/syntax"
+)
+
+// A Command is one entry of the table that every face of the debugger reads:
+// scripts, prompt, page and terminal. Help and documentation are made from it.
+type Command struct {
+	Name     string
+	Aliases  []string
+	Args     string // as shown after the name
+	Short    string // one line
+	Long     string // more, "" if Short says it all
+	Examples []string
+
+	run func(ctx context.Context, s *Session, args string) error
+}
+
+// Commands returns the table, in the order in which help shows it.
+func Commands() []Command {
+	return []Command{
+		{Name: "nodes", Short: "list the nodes, what is recorded of each and whether it is up here", run: runNodes},
+		{Name: "goto", Aliases: []string{"g"}, Args: "TIME | NODE:SEQ | START | END | +DURATION | -DURATION", Short: "go to a moment or an event",
+			Long:     "TIME is RFC 3339, with /LOGICAL if need be, or a decimal timestamp: the cut after the last event stamped at or before it.",
+			Examples: []string{"goto n2:17", "goto 2026-11-21T19:46:53.123456Z/0", "goto -200ms"}, run: runGoto},
+		{Name: "step", Aliases: []string{"s"}, Args: "[N]", Short: "go on by one event of the whole system, or by N", run: runStep},
+		{Name: "back", Aliases: []string{"b"}, Args: "[N]", Short: "go back by one event, or by N", run: runBack},
+		{Name: "next", Aliases: []string{"n"}, Args: "NODE", Short: "go on to the next event of a node", run: runNext},
+		{Name: "prev", Aliases: []string{"p"}, Args: "NODE", Short: "go back to the last event of a node before this one", run: runPrev},
+		{Name: "event", Aliases: []string{"e"}, Short: "show the event here: payload, effects, changes", run: runEvent},
+		{Name: "state", Args: "[NODE] [PATH]", Short: "show variables at this cut, of all nodes or one, all or those below a path",
+			Examples: []string{"state", "state n2", `state n2 kv.items["x"]`, `state kv.items["x"].version`}, run: runState},
+		{Name: "diff", Aliases: []string{"d"}, Args: "[TIME | NODE:SEQ]", Short: "show what the event here changed, or what differs between another cut and here", run: runDiff},
+		{Name: "cause", Aliases: []string{"c"}, Short: "go to the event that caused this one: the send of a receive, the setting of a timer", run: runCause},
+		{Name: "effects", Short: "show what the event here sent, and where and when it arrived or why not", run: runEffects},
+		{Name: "where", Args: "CONDITION", Short: "run forward to the next cut at which a condition holds",
+			Long:     "The condition is what stands after WHEN in RQL. If it holds here already, the run goes on to where it begins to hold again.",
+			Examples: []string{"where (inv.a > 5) LINK SAME_NODE"}, run: runWhere},
+		{Name: "rwhere", Args: "CONDITION", Short: "run backward to the last cut at which a condition held",
+			Long:     "If it holds here, the run goes back past the beginning of that, to the last cut at which it held before.",
+			Examples: []string{"rwhere kv.items[\"x\"].version = 2"}, run: runRWhere},
+		{Name: "diagram", Args: "[N]", Short: "draw the N events around here in space and time (20)", run: runDiagram},
+		{Name: "log", Args: "[N]", Short: "show the last N log lines and notes up to here (10)", run: runLog},
+		{Name: "help", Aliases: []string{"h", "?"}, Args: "[COMMAND]", Short: "list the commands, or explain one", run: runHelp},
+		{Name: "quit", Aliases: []string{"q", "exit"}, Short: "end the session", run: func(context.Context, *Session, string) error { return ErrQuit }},
+	}
+}
+
+// lookup finds a command by name or alias.
+func lookup(name string) (Command, error) {
+	var names []string
+	for _, c := range Commands() {
+		if c.Name == name || slices.Contains(c.Aliases, name) {
+			return c, nil
+		}
+		names = append(names, c.Name)
+	}
+	hint := "; help lists the commands"
+	if near, ok := syntax.Nearest(name, names); ok {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return Command{}, commandErrorf(name, "no such command%s", hint)
+}
+
+func runHelp(_ context.Context, s *Session, args string) error {
+	if args != "" {
+		c, err := lookup(args)
+		if err != nil {
+			return err
+		}
+		writeHelp(s.out, c)
+		return nil
+	}
+	for _, c := range Commands() {
+		fmt.Fprintf(s.out, "  %-34s %s\n", strings.TrimSpace(c.Name+" "+shorten(c.Args, 26)), c.Short)
+	}
+	return nil
+}
+
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n-1] + "…"
+}
+
+func writeHelp(w io.Writer, c Command) {
+	fmt.Fprintf(w, "%s\n  %s.\n", strings.TrimSpace(c.Name+" "+c.Args), c.Short)
+	if len(c.Aliases) > 0 {
+		fmt.Fprintf(w, "  Short: %s\n", strings.Join(c.Aliases, ", "))
+	}
+	if c.Long != "" {
+		fmt.Fprintf(w, "  %s\n", c.Long)
+	}
+	for _, e := range c.Examples {
+		fmt.Fprintf(w, "    %s\n", e)
+	}
+}
+
+// WriteDoc writes the command table as Markdown.
+func WriteDoc(w io.Writer) error {
+	fmt.Fprintln(w, "| command | short | what it does |")
+	fmt.Fprintln(w, "|---|---|---|")
+	for _, c := range Commands() {
+		name := strings.TrimSpace(c.Name + " " + strings.ReplaceAll(c.Args, "|", `\|`))
+		if _, err := fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, strings.Join(c.Aliases, ", "), c.Short); err != nil {
+			return err
+		}
+	}
+	return nil
+}

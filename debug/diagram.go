@@ -1,0 +1,358 @@
+package debug
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+)
+
+// A Diagram is a space-time diagram for a terminal: a lane per node, time going
+// down, a row per event, an arrow per message.
+//
+//	time             n1                    n2                    n3
+//	21:46:53.123456  ● request Put         │                     │
+//	                 ├─Replicate a────────▶│                     │
+//	                 ├─Replicate b─────────┼───────────────────╳ │  link cut
+//	                 │ x: v1 → v2          │                     │
+//	21:46:53.123702  │                     ● recv Replicate a    │
+type Diagram struct {
+	Meta   *history.Meta
+	Events []history.Event // the rows, in walk order
+	// Values returns what to say about variables at an event, a line each; nil says
+	// nothing.
+	Values func(e *history.Event) []string
+	// Messages are the messages drawn, by id; nil draws those of which both ends are
+	// among the rows, and those in Lost.
+	Messages map[string]bool
+	// Lost says of messages that were never received why, "" if unknown.
+	Lost map[string]string
+	// Mark is the position of the row that is pointed at; zero is none.
+	Mark  history.Position
+	Width int  // columns; 0 is 100
+	Plain bool // ASCII alone
+
+	lanes  []int // node → lane, -1 if it has none
+	nodes  []int // lane → node
+	lane   int   // columns per lane
+	labels map[string]string
+	glyphs glyphs
+}
+
+const timeColumns = 17 // of the time of day with microseconds, and a gap
+
+// glyphs are the characters that a diagram is drawn with.
+type glyphs struct {
+	life, dot, fork, forkLeft, line, cross, right, left, lost, mark rune
+}
+
+var (
+	boxGlyphs   = glyphs{'│', '●', '├', '┤', '─', '┼', '▶', '◀', '╳', '◆'}
+	plainGlyphs = glyphs{'|', 'o', '+', '+', '-', '+', '>', '<', 'X', '*'}
+)
+
+// WriteTo draws the diagram.
+func (d *Diagram) WriteTo(w io.Writer) (int64, error) {
+	d.prepare()
+	cw := &countingWriter{w: bufio.NewWriter(w), plain: d.Plain}
+	d.header(cw)
+	for i := range d.Events {
+		d.event(cw, &d.Events[i])
+	}
+	if cw.err == nil {
+		cw.err = cw.w.Flush()
+	}
+	return cw.n, cw.err
+}
+
+// prepare gives lanes to the nodes that occur and letters to the messages.
+func (d *Diagram) prepare() {
+	d.glyphs = boxGlyphs
+	if d.Plain {
+		d.glyphs = plainGlyphs
+	}
+	d.lanes = make([]int, len(d.Meta.Nodes))
+	for n := range d.lanes {
+		d.lanes[n] = -1
+	}
+	use := make([]bool, len(d.Meta.Nodes))
+	received, sent := map[string]bool{}, map[string]bool{}
+	for i := range d.Events {
+		e := &d.Events[i]
+		use[e.Node] = true
+		if e.Kind != "send" {
+			received[e.ID] = true
+		}
+		for _, f := range e.Effects {
+			sent[f.ID] = sent[f.ID] || f.Kind == "send"
+			if n, ok := d.Meta.NodeIndex(f.Peer); ok && d.draws(f.ID, received) {
+				use[n] = true
+			}
+		}
+	}
+	d.nodes = d.nodes[:0]
+	for n, u := range use {
+		if u {
+			d.lanes[n] = len(d.nodes)
+			d.nodes = append(d.nodes, n)
+		}
+	}
+	d.label(received, sent)
+	width := d.Width
+	if width <= 0 {
+		width = 100
+	}
+	d.lane = max((width-timeColumns)/max(len(d.nodes), 1), 12)
+}
+
+func (d *Diagram) draws(id string, received map[string]bool) bool {
+	if id == "" {
+		return false
+	}
+	if d.Messages != nil {
+		return d.Messages[id]
+	}
+	_, lost := d.Lost[id]
+	return lost || received[id]
+}
+
+// label numbers the messages drawn: a, b, …, z, a1, b1, …
+func (d *Diagram) label(received, sent map[string]bool) {
+	d.labels = map[string]string{}
+	for i := range d.Events {
+		for _, f := range d.Events[i].Effects {
+			if f.Kind != "send" || d.labels[f.ID] != "" || !sent[f.ID] || !d.draws(f.ID, received) {
+				continue
+			}
+			n := len(d.labels)
+			d.labels[f.ID] = string(rune('a' + n%26))
+			if n >= 26 {
+				d.labels[f.ID] += fmt.Sprint(n / 26)
+			}
+		}
+	}
+}
+
+func (d *Diagram) header(w *countingWriter) {
+	row := d.row("time (UTC)", ' ')
+	for l, n := range d.nodes {
+		row.text(d.column(l), clipTo(printable(d.Meta.Nodes[n].Name), d.lane-1))
+	}
+	w.line(row)
+}
+
+// event draws the row of an event, those of its messages, and what Values says.
+func (d *Diagram) event(w *countingWriter, e *history.Event) {
+	l := d.lanes[e.Node]
+	row := d.row(timeOfDay(e.Time), d.glyphs.life)
+	dot := d.glyphs.dot
+	if d.Mark != (history.Position{}) && d.Mark == e.Position {
+		dot = d.glyphs.mark
+	}
+	row.set(d.column(l), dot)
+	row.text(d.column(l)+2, d.clip(l, d.describe(e)))
+	w.line(row)
+	for i := range e.Effects {
+		if f := &e.Effects[i]; f.Kind == "send" && d.labels[f.ID] != "" {
+			d.message(w, l, f)
+		}
+	}
+	if d.Values == nil {
+		return
+	}
+	for _, v := range d.Values(e) {
+		row := d.row("", d.glyphs.life)
+		row.text(d.column(l)+2, d.clip(l, v))
+		w.line(row)
+	}
+}
+
+// describe says in a few words what an event is.
+func (d *Diagram) describe(e *history.Event) string {
+	s := e.Kind
+	if e.Name != "" {
+		s += " " + e.Name
+	}
+	id := e.ID
+	if id == "" {
+		id = dropped(e)
+	}
+	if l := d.labels[id]; l != "" && e.Kind != "send" {
+		s += " " + l
+	}
+	if e.Kind == "note" {
+		if r := e.Data.Field("reason").AsString(); r != "" {
+			s += ": " + r
+		}
+	}
+	return printable(s)
+}
+
+// message draws an arrow from lane l to the lane of the receiver, or to a cross
+// before it.
+func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
+	row := d.row("", d.glyphs.life)
+	why, lost := d.Lost[f.ID]
+	name := printable(strings.TrimSpace(f.Name + " " + d.labels[f.ID]))
+	to := -1
+	if n, ok := d.Meta.NodeIndex(f.Peer); ok {
+		to = d.lanes[n]
+	}
+	from := d.column(l)
+	switch {
+	case to < 0 || to == l:
+		row.text(from+2, d.clip(l, "→ "+printable(f.Peer)+": "+name))
+	case to > l:
+		end := d.column(to) - 1
+		row.fill(from+1, end, d.glyphs)
+		row.set(from, d.glyphs.fork)
+		row.text(from+2, clipTo(name, d.lane-4))
+		row.set(end, d.glyphs.right)
+		if lost {
+			row.set(end-1, d.glyphs.lost)
+			row.set(end, ' ')
+		}
+	default:
+		end := d.column(to) + 1
+		row.fill(end, from-1, d.glyphs)
+		row.set(from, d.glyphs.forkLeft)
+		text := clipTo(name, d.lane-4)
+		row.text(from-1-columns(text), text)
+		row.set(end, d.glyphs.left)
+		if lost {
+			row.set(end+1, d.glyphs.lost)
+			row.set(end, ' ')
+		}
+	}
+	if lost && why != "" {
+		row.text(d.column(len(d.nodes)-1)+2, "lost: "+printable(why))
+	}
+	w.line(row)
+}
+
+// timeOfDay is the time as in a Timestamp's text, without date and logical part.
+func timeOfDay(t hlc.Timestamp) string {
+	text := t.String()
+	return text[len("2006-01-02T"):len("2006-01-02T15:04:05.000000")]
+}
+
+func (d *Diagram) column(lane int) int { return timeColumns + lane*d.lane }
+
+// clip shortens text to what is left of its lane; the last lane may run on.
+func (d *Diagram) clip(lane int, s string) string {
+	if lane == len(d.nodes)-1 {
+		return s
+	}
+	return clipTo(s, d.lane-3)
+}
+
+// A canvasRow is one line of a diagram, by columns.
+type canvasRow []rune
+
+// row begins a line: text on the left, the lanes' lifelines.
+func (d *Diagram) row(left string, life rune) canvasRow {
+	r := make(canvasRow, timeColumns+d.lane*len(d.nodes))
+	for i := range r {
+		r[i] = ' '
+	}
+	for l := range d.nodes {
+		r[d.column(l)] = life
+	}
+	(&r).text(0, left)
+	return r
+}
+
+func (r *canvasRow) set(col int, c rune) {
+	for col >= len(*r) {
+		*r = append(*r, ' ')
+	}
+	(*r)[col] = c
+}
+
+// filled marks the columns behind a wide character.
+const filled = -1
+
+// text writes s from a column on. Marks that combine with the character before
+// them are left out: a column holds one character.
+func (r *canvasRow) text(col int, s string) {
+	col = max(col, 0)
+	for _, c := range s {
+		n := runeColumns(c)
+		if n > 0 {
+			r.set(col, c)
+		}
+		if n > 1 {
+			r.set(col+1, filled)
+		}
+		col += n
+	}
+}
+
+// String is the line without the spaces at its end.
+func (r canvasRow) String() string {
+	var b strings.Builder
+	for _, c := range r {
+		if c != filled {
+			b.WriteRune(c)
+		}
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// fill draws a line over [from, to], crossing lifelines.
+func (r *canvasRow) fill(from, to int, g glyphs) {
+	for c := from; c <= to; c++ {
+		if c < len(*r) && (*r)[c] == g.life {
+			r.set(c, g.cross)
+		} else {
+			r.set(c, g.line)
+		}
+	}
+}
+
+type countingWriter struct {
+	w     *bufio.Writer
+	plain bool
+	n     int64
+	err   error
+}
+
+// ascii stands in for what isn't.
+func ascii(r rune) rune {
+	switch {
+	case r < 0x7f:
+		return r
+	case r == '…':
+		return '~'
+	case r == '→':
+		return '>'
+	case r == '·' || r == '—':
+		return '-'
+	}
+	return '?'
+}
+
+func (c *countingWriter) line(r canvasRow) {
+	if c.err != nil {
+		return
+	}
+	text := r.String()
+	if c.plain {
+		text = strings.Map(ascii, text)
+	}
+	n, err := c.w.WriteString(text + "\n")
+	c.n += int64(n)
+	c.err = err
+}
+
+// FormatValue is a value in short, for one line.
+func FormatValue(v event.Value) string {
+	if v.IsAbsent() {
+		return "—"
+	}
+	return string(v.AppendJSON(nil))
+}

@@ -1,0 +1,82 @@
+package debug
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// printable makes s safe for one line of a terminal: what a recording holds is
+// anybody's, and an escape sequence, a line break or a change of direction in a
+// node's name must not do there what it says.
+func printable(s string) string { return strings.Map(visible, s) }
+
+// visible is the rune itself if it shows, a dot if it does anything else.
+func visible(r rune) rune {
+	if r == utf8.RuneError || !unicode.IsPrint(r) {
+		return '·'
+	}
+	return r
+}
+
+// A safeWriter passes text on with everything but line breaks and tabs made
+// printable. Each Write is whole characters.
+type safeWriter struct{ w io.Writer }
+
+func (s *safeWriter) Write(b []byte) (int, error) {
+	safe := bytes.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		return visible(r)
+	}, b)
+	if _, err := s.w.Write(safe); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// wide are the blocks whose characters fill two columns of a terminal.
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0xa4cf, 1}, {0xac00, 0xd7a3, 1},
+		{0xf900, 0xfaff, 1}, {0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1}},
+	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f900, 0x1f9ff, 1}, {0x20000, 0x3fffd, 1}},
+}
+
+// runeColumns is how many columns of a terminal a printable character fills.
+func runeColumns(r rune) int {
+	switch {
+	case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
+		return 0
+	case unicode.Is(wide, r):
+		return 2
+	}
+	return 1
+}
+
+// columns is how many columns of a terminal s fills.
+func columns(s string) (n int) {
+	for _, r := range s {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+// pad fills s up with spaces to n columns.
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(n-columns(s), 0)) }
+
+// clipTo shortens s to n columns.
+func clipTo(s string, n int) string {
+	if columns(s) <= n {
+		return s
+	}
+	used := 1 // the ellipsis
+	for i, r := range s {
+		if used += runeColumns(r); used > n {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}

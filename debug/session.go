@@ -1,0 +1,237 @@
+// Package debug moves through a History: one session type and one table of
+// commands, read by scripts, the prompt, and later the page and the terminal
+// program.
+package debug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+)
+
+// ErrQuit is returned by Session.Do for the command that ends a session.
+var ErrQuit = errors.New("quit")
+
+// A CommandError says what is wrong with a command, and what to do.
+type CommandError struct {
+	Command string
+	Reason  string
+}
+
+func (e *CommandError) Error() string { return e.Command + ": " + e.Reason }
+
+func commandErrorf(command, format string, args ...any) error {
+	return &CommandError{command, fmt.Sprintf(format, args...)}
+}
+
+// A Session is a place in a History and the means to move it. The place is the
+// cut just after the event at Position; before the first event it is
+// history.Begin. Not safe for concurrent use.
+type Session struct {
+	src  history.Source
+	meta *history.Meta
+	out  io.Writer
+	at   history.Position
+	// Width and Plain are how diagrams are drawn.
+	Width int
+	Plain bool
+
+	lost map[string]string // message id → why it was dropped; nil until first needed
+}
+
+// NewSession opens a session at the beginning of a History. What commands say
+// goes to out, safe for a terminal whatever the recording holds.
+func NewSession(src history.Source, out io.Writer) *Session {
+	return &Session{src: src, meta: src.Meta(), out: &safeWriter{w: out}}
+}
+
+// Position is where the session is.
+func (s *Session) Position() history.Position { return s.at }
+
+// Do carries out one line: a command and its arguments. An empty line and one
+// that begins with # do nothing.
+func (s *Session) Do(ctx context.Context, line string) error {
+	line = strings.TrimSpace(line)
+	if line == "" || line[0] == '#' {
+		return nil
+	}
+	name, args, _ := strings.Cut(line, " ")
+	c, err := lookup(name)
+	if err != nil {
+		return err
+	}
+	return c.run(ctx, s, strings.TrimSpace(args))
+}
+
+// after is the position from which a walk begins with the event after p.
+func after(p history.Position) history.Position {
+	if p == history.Begin {
+		return p
+	}
+	p.Seq++
+	return p
+}
+
+// event returns the event at the session's place.
+func (s *Session) event(ctx context.Context) (*history.Event, error) {
+	if s.at == history.Begin {
+		return nil, errors.New("before the first event: step, or goto a time, comes first")
+	}
+	return s.src.Event(ctx, s.at.Node, s.at.Seq)
+}
+
+// states returns the variables of all nodes at the cut just before from.
+func (s *Session) states(ctx context.Context, from history.Position) ([]*history.State, error) {
+	c, err := s.src.Walk(ctx, from, history.End, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.States(), nil
+}
+
+// forward moves over n events of the nodes (nil: all), as far as there are any.
+func (s *Session) forward(ctx context.Context, n int, nodes []int) (moved int, err error) {
+	c, err := s.src.Walk(ctx, after(s.at), history.End, nodes)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	at := s.at
+	for moved < n {
+		e, err := c.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		if e.Base {
+			continue // makes no cut
+		}
+		at = e.Position
+		moved++
+	}
+	s.at = at
+	return moved, nil
+}
+
+// backward moves back over n events, to the beginning if there are fewer.
+func (s *Session) backward(ctx context.Context, n int) error {
+	at := s.at
+	for n > 0 && at != history.Begin {
+		k := min(n, chunkMax)
+		es, err := s.src.Before(ctx, at, k, nil)
+		if err != nil {
+			return err
+		}
+		at = history.Begin
+		if len(es) == k {
+			at = es[0].Position
+		}
+		n -= k
+	}
+	s.at = at
+	return nil
+}
+
+// seek moves to the cut at t: after the last event stamped at or before it.
+func (s *Session) seek(ctx context.Context, t hlc.Timestamp) error {
+	end := history.End
+	if t < hlc.Max {
+		end = history.Position{Time: t + 1}
+	}
+	es, err := s.src.Before(ctx, end, 1, nil)
+	if err != nil {
+		return err
+	}
+	s.at = history.Begin
+	if len(es) > 0 {
+		s.at = es[0].Position
+	}
+	return nil
+}
+
+// parsePlace reads NODE:SEQ, a time, START, END, or an offset from here.
+func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position, error) {
+	switch strings.ToUpper(arg) {
+	case "START", "BEGIN":
+		return history.Begin, nil
+	case "END", "NOW":
+		return s.meta.Last, nil
+	}
+	if i := strings.LastIndexByte(arg, ':'); i > 0 {
+		if n, ok := s.nodeIndex(arg[:i]); ok {
+			seq, err := strconv.ParseUint(arg[i+1:], 10, 64)
+			if err != nil {
+				return history.Position{}, fmt.Errorf("%q: after %q comes a sequence number", arg, arg[:i+1])
+			}
+			e, err := s.src.Event(ctx, n, seq)
+			if errors.Is(err, history.ErrNoEvent) {
+				return history.Position{}, fmt.Errorf("%s has no event %d here: it has %d to %d",
+					printable(arg[:i]), seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
+			}
+			if err != nil {
+				return history.Position{}, fmt.Errorf("%s: %w", arg, err)
+			}
+			return e.Position, nil
+		}
+	}
+	t, err := s.parseTime(arg)
+	if err != nil {
+		return history.Position{}, err
+	}
+	saved := s.at
+	defer func() { s.at = saved }()
+	err = s.seek(ctx, t)
+	return s.at, err
+}
+
+func (s *Session) parseTime(arg string) (hlc.Timestamp, error) {
+	if strings.HasPrefix(arg, "+") || strings.HasPrefix(arg, "-") {
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			return 0, fmt.Errorf("%q: want an offset like +200ms or -1.5s", arg)
+		}
+		return s.at.Time.Add(d), nil
+	}
+	t, err := hlc.Parse(arg)
+	if err != nil {
+		return 0, fmt.Errorf("%q is neither NODE:SEQ (nodes: %s), nor START, END, +DURATION or -DURATION, nor a time: %w",
+			arg, strings.Join(s.nodeNames(), ", "), err)
+	}
+	return t, nil
+}
+
+// nodeIndex finds a node by its name, or by its name as shown.
+func (s *Session) nodeIndex(name string) (int, bool) {
+	if n, ok := s.meta.NodeIndex(name); ok {
+		return n, true
+	}
+	n := slices.Index(s.nodeNames(), name)
+	return n, n >= 0
+}
+
+func (s *Session) nodeNames() []string {
+	var names []string
+	for _, n := range s.meta.Nodes {
+		names = append(names, printable(n.Name))
+	}
+	return names
+}
+
+// name is NODE:SEQ of a position.
+func (s *Session) name(p history.Position) string {
+	if p == history.Begin {
+		return "START"
+	}
+	return fmt.Sprintf("%s:%d", printable(s.meta.Nodes[p.Node].Name), p.Seq)
+}

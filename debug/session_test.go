@@ -1,0 +1,350 @@
+package debug
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql"
+)
+
+const second = hlc.Timestamp(hlc.TicksPerSecond << hlc.LogicalBits)
+
+// counter makes a History of nodes whose variable log.n takes the values given,
+// one event each, a tick apart.
+func counter(t testing.TB, values []int64, nodes int) *history.Mem {
+	t.Helper()
+	b := history.NewBuilder()
+	for n := range nodes {
+		b.AddNode(fmt.Sprintf("n%d", n+1), "")
+	}
+	for i, v := range values {
+		b.Append(fmt.Sprintf("n%d", i%nodes+1), history.EventSpec{
+			Event: history.Event{Position: history.Position{Time: second + hlc.Timestamp(i)<<hlc.LogicalBits}},
+			Set:   []history.Assign{{Path: "log.n", Value: event.Int(v)}},
+		})
+	}
+	src, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+// A lateSource refuses walks that begin far from the end, as a large History
+// would make them slow.
+type lateSource struct {
+	history.Source
+	from history.Position
+}
+
+func (l *lateSource) Walk(ctx context.Context, from, to history.Position, nodes []int) (history.Cursor, error) {
+	if from.Compare(l.from) < 0 {
+		return nil, errors.New("a walk from the beginning")
+	}
+	return l.Source.Walk(ctx, from, to, nodes)
+}
+
+func TestGoingBackDoesNotReplayFromTheStart(t *testing.T) {
+	values := make([]int64, 5000)
+	values[4600] = 1
+	mem := counter(t, values, 3)
+	all, err := mem.Before(context.Background(), history.End, 1000, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSession(&lateSource{mem, all[0].Position}, io.Discard)
+	for _, line := range []string{"goto END", "back", "prev n2", "back 100", "state", "diff", "log 3", "rwhere log.n = 1", "next n1", "goto -1ms", "goto n3:1660"} {
+		if err := s.Do(context.Background(), line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if got, want := s.name(s.Position()), "n3:1660"; got != want {
+		t.Errorf("arrived at %s, want %s", got, want)
+	}
+}
+
+func TestBackGoesOverAnyNumberOfEvents(t *testing.T) {
+	s := NewSession(counter(t, make([]int64, 2*chunkMax+10), 1), io.Discard)
+	for _, step := range []struct{ line, want string }{
+		{"goto END", fmt.Sprintf("n1:%d", 2*chunkMax+10)},
+		{fmt.Sprintf("back %d", chunkMax), fmt.Sprintf("n1:%d", chunkMax+10)},
+		{fmt.Sprintf("back %d", chunkMax+9), "n1:1"},
+		{"back", "START"},
+		{"step 3", "n1:3"},
+		{"back 4", "START"},
+		{"back", "START"},
+		{fmt.Sprintf("step %d", 3*chunkMax), fmt.Sprintf("n1:%d", 2*chunkMax+10)},
+	} {
+		if err := s.Do(context.Background(), step.line); err != nil {
+			t.Fatalf("%s: %v", step.line, err)
+		}
+		if got := s.name(s.Position()); got != step.want {
+			t.Fatalf("%s: at %s, want %s", step.line, got, step.want)
+		}
+	}
+}
+
+// truths are the cuts at which a condition holds, by walking through all.
+func truths(t *rapid.T, src *history.Mem, text string) (at []history.Position, holds []bool) {
+	c, err := rql.CompileCondition(src.Meta(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cur, err := src.Walk(context.Background(), history.Begin, history.End, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cur.Close()
+	ev, err := c.Evaluator(context.Background(), cur.States(), rql.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		e, err := cur.Next()
+		if err == io.EOF {
+			return at, holds
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ok, err := ev.Feed(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, holds = append(at, e.Position), append(holds, ok)
+	}
+}
+
+// In the model i is the cut the session is at, from 0, and -1 is before all.
+func TestWhereAndRWhereGoWhereTheWholeWalkSays(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		// Long runs as well as short ones, over more than one stretch of rwhere.
+		var values []int64
+		for len(values) < rapid.SampledFrom([]int{3, 40, 3*chunkFirst + 7}).Draw(rt, "length") {
+			n := rapid.SampledFrom([]int{1, 1, 2, 5, chunkFirst, 300}).Draw(rt, "run")
+			v := rapid.Int64Range(0, 2).Draw(rt, "value")
+			for range n {
+				values = append(values, v)
+			}
+		}
+		src := counter(t, values, rapid.IntRange(1, 2).Draw(rt, "nodes"))
+		const cond = "log.n = 1"
+		at, holds := truths(rt, src, cond)
+		i := rapid.IntRange(0, len(at)-1).Draw(rt, "here")
+
+		s := NewSession(src, io.Discard)
+		s.at = at[i]
+		if err := s.Do(context.Background(), "where "+cond); err != nil {
+			rt.Fatal(err)
+		}
+		want := i
+		for k := i + 1; k < len(at); k++ {
+			if holds[k] && !holds[k-1] {
+				want = k
+				break
+			}
+		}
+		if s.at != at[want] {
+			rt.Fatalf("where from cut %d: at %v, want cut %d %v", i, s.at, want, at[want])
+		}
+
+		s.at = at[i]
+		if err := s.Do(context.Background(), "rwhere "+cond); err != nil {
+			rt.Fatal(err)
+		}
+		want, k := i, i
+		for k >= 0 && holds[k] {
+			k--
+		}
+		for k >= 0 && !holds[k] {
+			k--
+		}
+		if k >= 0 {
+			want = k
+		}
+		if s.at != at[want] {
+			rt.Fatalf("rwhere from cut %d: at %v, want cut %d %v", i, s.at, want, at[want])
+		}
+	})
+}
+
+func TestACommandThatIsInterruptedLeavesThePlace(t *testing.T) {
+	s := NewSession(counter(t, make([]int64, 100), 2), io.Discard)
+	if err := s.Do(context.Background(), "step 5"); err != nil {
+		t.Fatal(err)
+	}
+	here := s.Position()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.src = &interrupted{s.src}
+	for _, line := range []string{"step", "back", "next n1", "prev n1", "where log.n = 1", "rwhere log.n = 1", "goto n1:9", "goto END", "state", "diff", "log", "diagram", "effects"} {
+		if err := s.Do(ctx, line); err != nil && !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), context.Canceled.Error()) {
+			t.Errorf("%s: %v", line, err)
+		}
+		if line != "goto END" && s.Position() != here {
+			t.Errorf("%s: moved to %v", line, s.Position())
+		}
+		s.at = here
+	}
+}
+
+// interrupted is a Source that looks at the context as one on disk does.
+type interrupted struct{ history.Source }
+
+func (i *interrupted) Walk(ctx context.Context, from, to history.Position, nodes []int) (history.Cursor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return i.Source.Walk(ctx, from, to, nodes)
+}
+
+func (i *interrupted) Before(ctx context.Context, p history.Position, n int, nodes []int) ([]history.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return i.Source.Before(ctx, p, n, nodes)
+}
+
+func (i *interrupted) Event(ctx context.Context, node int, seq uint64) (*history.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return i.Source.Event(ctx, node, seq)
+}
+
+func TestScriptStopsAtTheFirstErrorUnlessToldToGoOn(t *testing.T) {
+	const text = "step\n\n# a comment\nsetp\nstep\nnext n9\n"
+	for _, keepGoing := range []bool{false, true} {
+		var out bytes.Buffer
+		s := NewSession(counter(t, make([]int64, 5), 1), &out)
+		err := Script(context.Background(), s, strings.NewReader(text), keepGoing)
+		var se *ScriptError
+		if !errors.As(err, &se) || se.Line != 4 {
+			t.Fatalf("keepGoing %v: %v, want an error of line 4", keepGoing, err)
+		}
+		var ce *CommandError
+		if !errors.As(err, &ce) || ce.Command != "setp" {
+			t.Errorf("keepGoing %v: %v, want a *CommandError of setp", keepGoing, err)
+		}
+		want, failed := "n1:1", 1
+		if keepGoing {
+			want, failed = "n1:2", 2
+		}
+		if got := s.name(s.Position()); got != want || se.Failed != failed {
+			t.Errorf("keepGoing %v: ended at %s after %d failures, want %s and %d", keepGoing, got, se.Failed, want, failed)
+		}
+		if !strings.Contains(out.String(), "> step\n") || keepGoing != strings.Contains(out.String(), "error: setp: no such command") {
+			t.Errorf("keepGoing %v: printed\n%s", keepGoing, out.String())
+		}
+	}
+}
+
+func TestQuitEndsAScript(t *testing.T) {
+	s := NewSession(counter(t, make([]int64, 5), 1), io.Discard)
+	if err := Script(context.Background(), s, strings.NewReader("step\nq\nnonsense\n"), false); err != nil {
+		t.Error(err)
+	}
+	if err := s.Do(context.Background(), "exit"); !errors.Is(err, ErrQuit) {
+		t.Errorf("exit: %v, want ErrQuit", err)
+	}
+}
+
+func TestALineTooLongIsAnError(t *testing.T) {
+	s := NewSession(counter(t, make([]int64, 5), 1), io.Discard)
+	for _, n := range []int{lineMax - 8, lineMax + 1} {
+		err := Script(context.Background(), s, strings.NewReader("#"+strings.Repeat("x", n)), false)
+		if tooLong := n > lineMax; tooLong != (err != nil) {
+			t.Errorf("a line of %d bytes: %v", n+1, err)
+		}
+	}
+}
+
+func TestCompleteOffersCommandsNodesAndVariables(t *testing.T) {
+	s := NewSession(load(t, `{"node":"n1","ts":@1,"set":{"kv.items":{},"kv.count":1}}
+{"node":"n2","ts":@1,"set":{"node.up":true}}`), io.Discard)
+	for _, c := range []struct{ line, head, want, tail string }{
+		{"st|", "", "state step", ""},
+		{"|", "", strings.Join(commandNames(), " "), ""},
+		{"next |", "next ", "n1 n2", ""},
+		{"p n|", "p ", "n1 n2", ""},
+		{"next n1 |", "next n1 ", "", ""},
+		{"goto n|", "goto ", "n1: n2:", ""},
+		{"goto E|", "goto ", "END", ""},
+		{"diff S|", "diff ", "START", ""},
+		{"state |", "state ", "n1 n2 kv.count kv.items node.up", ""},
+		{"state n1 kv.|", "state n1 ", "kv.count kv.items", ""},
+		{"where (kv.c| > 1) LINK SAME_NODE", "where (", "kv.count", " > 1) LINK SAME_NODE"},
+		{"rwhere node.up AND kv.i|", "rwhere node.up AND ", "kv.items", ""},
+		{"help st|", "help ", "state step", ""},
+		{"help step |", "help step ", "", ""},
+		{"nonsense |", "nonsense ", "", ""},
+		{"event |", "event ", "", ""},
+	} {
+		pos := strings.IndexByte(c.line, '|')
+		head, words, tail := s.Complete(strings.Replace(c.line, "|", "", 1), pos)
+		if head != c.head || strings.Join(words, " ") != c.want || tail != c.tail {
+			t.Errorf("%s: %q %q %q, want %q %q %q", c.line, head, words, tail, c.head, c.want, c.tail)
+		}
+	}
+	if head, _, tail := s.Complete("step", 99); head != "" || tail != "" {
+		t.Errorf("a position behind the line: %q, %q", head, tail)
+	}
+}
+
+func TestNamesAndAliasesAreGivenOnce(t *testing.T) {
+	seen := map[string]string{}
+	for _, c := range Commands() {
+		if c.Short == "" || c.run == nil {
+			t.Errorf("%s: it says nothing or does nothing", c.Name)
+		}
+		for _, n := range append([]string{c.Name}, c.Aliases...) {
+			if other, twice := seen[n]; twice {
+				t.Errorf("%s stands for %s and %s", n, other, c.Name)
+			}
+			seen[n] = c.Name
+		}
+	}
+}
+
+const (
+	docFile  = "../docs/debug.md"
+	docBegin = "<!-- made from debug.Commands; go test ./debug -rewrite -->\n"
+	docEnd   = "<!-- end -->\n"
+)
+
+func TestTheDocumentedTableIsThatOfTheCommands(t *testing.T) {
+	b, err := os.ReadFile(docFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok1 := strings.Cut(string(b), docBegin)
+	got, tail, ok2 := strings.Cut(rest, docEnd)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no place for the table: want %q and %q", docFile, docBegin, docEnd)
+	}
+	var want strings.Builder
+	if err := WriteDoc(&want); err != nil {
+		t.Fatal(err)
+	}
+	if got == want.String() {
+		return
+	}
+	if !*rewrite {
+		t.Errorf("%s: the table is\n%swant\n%s", docFile, got, want.String())
+		return
+	}
+	if err := os.WriteFile(docFile, []byte(head+docBegin+want.String()+docEnd+tail), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
