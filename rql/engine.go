@@ -30,6 +30,8 @@ type engine struct {
 	flips []*instance
 	// anew says that a base came since the last cut: everything is decided anew.
 	anew bool
+	// keysDecided counts the bodies of quantifiers over KEYS that were evaluated.
+	keysDecided uint64
 }
 
 // An instance is the query for one member of FOR EACH.

@@ -1,6 +1,8 @@
 package rql
 
 import (
+	"slices"
+
 	"hindcast.dev/event"
 	"hindcast.dev/rql/plan"
 )
@@ -128,7 +130,8 @@ func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
 		}
 	} else {
 		ref := l.KeysOf()
-		for _, key := range k.touch {
+		slices.SortFunc(k.touch, event.Compare)
+		for _, key := range slices.CompactFunc(k.touch, event.Equal) {
 			e.decideKey(q, k, key, e.hasKey(ref, key))
 		}
 	}
@@ -150,6 +153,7 @@ func (e *engine) decideKey(q *plan.Quant, k *keyTruth, key event.Value, in bool)
 		return
 	}
 	e.locals[q.Locals[0]] = of(key)
+	e.keysDecided++
 	k.holds[id] = e.holds(q.Body)
 	if k.holds[id] {
 		k.trues++

@@ -114,7 +114,10 @@ func load(text string) (*history.Mem, string) {
 	}
 	m := src.Meta()
 	out := fmt.Sprintf("%d nodes, %d events\n", len(m.Nodes), m.Events)
-	return src, out + strings.Join(m.Warnings, "\n")
+	for _, w := range m.Warnings {
+		out += w + "\n"
+	}
+	return src, out
 }
 
 func askScript(t *testing.T, src *history.Mem, word, text string) string {
@@ -151,6 +154,9 @@ func ask(src *history.Mem, text string) string {
 	})
 	if err != nil {
 		out.WriteString(mistake(err, text))
+	}
+	if len(sum.Incomplete) > 0 {
+		fmt.Fprintf(&out, "incomplete: %s\n", strings.Join(sum.Incomplete, " "))
 	}
 	for _, e := range sum.Errors {
 		fmt.Fprintf(&out, "error: %s, %d times, first at %s by %s:%d\n", e.Fault, e.Count, e.Pos, e.Node, e.Seq)

@@ -104,7 +104,7 @@ func (c *checker) bareName(p *syntax.Path) {
 	}
 	for _, log := range c.out.Logs {
 		if _, ok := c.vars[log+"."+name]; ok {
-			fail(p.Pos, "did you mean "+log+"."+name+"?", "%s needs its log, because FROM doesn't name exactly one", name)
+			fail(p.Pos, "did you mean "+log+"."+name+"?", "%s stands without its log, of which there is more than one", name)
 		}
 	}
 	fail(p.Pos, c.didYouMean(name, append(known, keys(c.compute)...)), "there is no name %s in the query", name)
