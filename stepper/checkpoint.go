@@ -109,6 +109,34 @@ func (s *Stepper) Digests() map[string]uint64 {
 	return out
 }
 
+// DiffersFrom compares the state with a checkpoint's of the same event: it
+// returns the machines whose full states differ, sorted. It is how a divergence
+// inside a plain map or slice is found, which the chain covers by length only.
+func (s *Stepper) DiffersFrom(checkpoint []byte) (machines []string, err error) {
+	var c body
+	if err := decodeBody(checkpoint, &c); err != nil {
+		return nil, err
+	}
+	if c.Node != s.opts.Node || c.Seq != s.seq {
+		return nil, fmt.Errorf("stepper: a checkpoint of node %s at event %d can't be compared with node %s at event %d",
+			c.Node, c.Seq, s.opts.Node, s.seq)
+	}
+	recorded := map[string]uint64{}
+	for _, m := range c.Machines {
+		recorded[m.Name] = m.Digest
+	}
+	now := s.Digests()
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if d, ok := recorded[name]; !ok || d != now[name] {
+			machines = append(machines, name)
+		}
+		delete(recorded, name)
+	}
+	machines = append(machines, slices.Collect(maps.Keys(recorded))...)
+	slices.Sort(machines)
+	return machines, nil
+}
+
 // Restore returns a stepper that goes on where the one that made the checkpoint
 // was. A machine comes back at the version it had; Upgrades then says what is
 // due. A version that this build lacks is kept as it is until its upgrade event,

@@ -41,6 +41,9 @@ func (s *Stepper) handleStart(ev event.Event) error {
 		if version == 0 {
 			version = s.opts.wanted(name)
 		}
+		if wanted := s.opts.wanted(name); version > wanted && wanted > 0 {
+			return &RollbackError{Machine: name, Has: version, Want: wanted}
+		}
 		p, err := s.program(name, version)
 		if err != nil {
 			return err
@@ -137,6 +140,9 @@ func (s *Stepper) upgrade(name string, info event.UpgradeInfo) error {
 	if info.To <= info.From {
 		return &RollbackError{Machine: name, Has: info.From, Want: info.To}
 	}
+	if wanted := s.opts.wanted(name); info.To > wanted && wanted > 0 {
+		return &RollbackError{Machine: name, Has: info.To, Want: wanted}
+	}
 	p, err := s.program(name, info.To)
 	if err != nil {
 		return err
@@ -152,11 +158,6 @@ func (s *Stepper) upgrade(name string, info event.UpgradeInfo) error {
 
 // takeOver returns a machine of program p with the state of old.
 func (s *Stepper) takeOver(old *instance, p *program, info event.UpgradeInfo) (m machine.Machine, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = s.panicError(old.name, r)
-		}
-	}()
 	fail := func(err error) (machine.Machine, error) {
 		return nil, &UpgradeError{Machine: old.name, From: info.From, To: info.To, Err: err}
 	}

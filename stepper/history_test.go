@@ -2,6 +2,7 @@ package stepper
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -347,7 +348,8 @@ func TestAnOldCheckpointGoesThroughItsUpgrades(t *testing.T) {
 }
 
 func TestAMachineTakesOverItself(t *testing.T) {
-	d := started(t, Options{Registry: versions(1, 2, 3), Versions: map[string]uint32{"shop": 2}})
+	d := newDriver(t, Options{Registry: versions(1, 2, 3)})
+	d.do(startEvent("shop", 2))
 	d.do(message("n2", 1, 1, buy{}))
 	mustEqual(t, "runs", d.s.Version("shop"), 2)
 	d.do(upgradeEvent("shop", 2, 3))
@@ -361,7 +363,8 @@ func TestUpgradesThatCannotBeDoneSayWhy(t *testing.T) {
 		ev   event.Event
 		want string
 	}{
-		{versions(1, 2), upgradeEvent("shop", 1, 4), `this build has no version 4 of machine "shop" (it has [1 2]): use a build that has both, or the one that wrote it`},
+		{versions(1, 3), upgradeEvent("shop", 1, 2), `this build has no version 2 of machine "shop" (it has [1 3]): use a build that has both, or the one that wrote it`},
+		{versions(1, 2), upgradeEvent("shop", 1, 3), `machine shop has state of version 3 and would be rolled back to version 2: run version 3 or later, or start from an older checkpoint`},
 		{versions(1, 2), upgradeEvent("shop", 2, 3), `upgrade of machine shop from version 2 to 3: it runs at version 1`},
 		{versions(1, 2), upgradeEvent("shop", 1, 1), `machine shop has state of version 1 and would be rolled back to version 1: run version 1 or later, or start from an older checkpoint`},
 		{versions(1, 2), upgradeEvent("bank", 1, 2), `upgrade of machine bank from version 1 to 2: it hasn't started`},
@@ -421,6 +424,43 @@ func TestTheGoldenCheckpointIsReadAndGoesThroughItsUpgrade(t *testing.T) {
 	at, ev, ok := back.s.NextTimer()
 	mustEqual(t, "timer", fmt.Sprintln(at, ev.From, ev.ID, ok), fmt.Sprintln((startTime+1).Add(time.Second), "tick", "n1/1/1/0", true))
 	mustEqual(t, "a message that came before", back.do(message("n3", 4, 1, buy{})).Duplicate, true)
+}
+
+func TestAJournalsHigherVersionIsNotRolledBackEither(t *testing.T) {
+	d := newDriver(t, Options{Registry: versions(1, 2), Versions: map[string]uint32{"shop": 1}})
+	_, err := d.try(startEvent("shop", 2))
+	var rollback *RollbackError
+	if !errors.As(err, &rollback) || *rollback != (RollbackError{"shop", 2, 1}) {
+		t.Fatalf("a start of version 2: %v", err)
+	}
+}
+
+// hoard changes inside a plain map.
+type hoard struct{ M map[string]int }
+
+func (h *hoard) Step(_ *machine.Context, ev event.Event) {
+	h.M = map[string]int{"a": len(ev.Payload)}
+}
+
+func TestADivergenceInsideAPlainMapIsFoundAtACheckpoint(t *testing.T) {
+	reg := machine.Registry{"h": {1: func() machine.Machine { return &hoard{} }}}
+	run := func(payload string) *driver {
+		d := started(t, Options{Registry: reg})
+		d.do(event.Event{Kind: event.Request, Machine: "h", Payload: []byte(payload)})
+		return d
+	}
+	a, b, c := run("x"), run("x"), run("xy")
+	mustEqual(t, "the chain of lengths", a.s.Chain(), c.s.Chain())
+	for other, want := range map[*driver]string{b: "[]", c: "[h]"} {
+		got, err := a.s.DiffersFrom(other.checkpoint())
+		if err != nil || fmt.Sprint(got) != want {
+			t.Errorf("differs in %v, %v, want %s", got, err, want)
+		}
+	}
+	a.do(event.Event{Kind: event.Note})
+	if _, err := a.s.DiffersFrom(b.checkpoint()); err == nil {
+		t.Error("two events were compared")
+	}
 }
 
 // coder has an encoding of its own, which loses Lost.

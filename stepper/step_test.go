@@ -187,6 +187,40 @@ func TestAFailingStepIsATypedError(t *testing.T) {
 	}
 }
 
+// touchy panics where no Step runs.
+type touchy struct{}
+
+type mine struct{ N int }
+
+func (*mine) UnmarshalCBOR([]byte) error { panic("decoder") }
+
+func (*touchy) Step(*machine.Context, event.Event) {}
+func (*touchy) Payloads() []any                    { return []any{mine{}} }
+
+func TestWhatPanicsBesideAStepIsATypedErrorToo(t *testing.T) {
+	made := 0
+	reg := machine.Registry{"a": {1: func() machine.Machine { return &touchy{} }},
+		"b": {1: func() machine.Machine {
+			if made++; made > 1 {
+				panic("constructor")
+			}
+			return &bomb{}
+		}}}
+	for name, ev := range map[string]event.Event{
+		"decoder":     {Kind: event.Request, Machine: "a", Name: "mine", Version: 1, Payload: []byte{0xa0}},
+		"constructor": startEvent("b", 1),
+	} {
+		made = 0
+		d := newDriver(t, Options{Registry: reg})
+		d.do(startEvent("a", 1))
+		_, err := d.try(ev)
+		var p *PanicError
+		if !errors.As(err, &p) || p.Value != name || p.Machine != ev.Machine || p.Seq != 2 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestABoundIsTheLastThatIsAllowed(t *testing.T) {
 	reg := machine.Registry{"a": registry()["shop"], "b": registry()["shop"]}
 	d := started(t, Options{Registry: reg, MaxInternal: 5})

@@ -190,14 +190,28 @@ func (s *Stepper) Step(ev event.Event, boot uint64) (Outcome, error) {
 		return Outcome{}, nil
 	}
 	s.run.begin(ev, boot)
-	if s.failed = s.dispatch(); s.failed == nil {
-		s.failed = s.run.drain()
-	}
-	if s.failed != nil {
+	if s.failed = s.handle(); s.failed != nil {
 		return Outcome{}, s.failed
 	}
-	s.commit()
 	return s.run.out, nil
+}
+
+// handle does all of an event. What panics outside of a machine's Step (its
+// constructor, a payload's own decoder) ends here.
+func (s *Stepper) handle() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicError(s.run.ev.Machine, p)
+		}
+	}()
+	if err := s.dispatch(); err != nil {
+		return err
+	}
+	if err := s.run.drain(); err != nil {
+		return err
+	}
+	s.commit()
+	return nil
 }
 
 // dispatch hands the event to whom it is for.
