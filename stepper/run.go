@@ -157,14 +157,16 @@ func (r *run) deliverInternal(e event.Effect) error {
 	ev := event.Event{Seq: r.ev.Seq, Time: r.ev.Time, Kind: event.Message, Machine: e.To, Name: e.Name,
 		Version: e.Version, ID: e.ID, From: e.Machine, Sent: e.Sent, Baggage: e.Baggage, Payload: e.Payload}
 	in, reason := r.s.receiver(e.To)
+	var body any
 	if reason == "" {
 		var err error
-		if ev.Body, err = in.codec.Decode(ev.Name, ev.Version, ev.Payload); err != nil {
+		if body, err = in.codec.Decode(ev.Name, ev.Version, ev.Payload); err != nil {
 			reason = err.Error()
 		}
 	}
 	r.out.Internal = append(r.out.Internal, Internal{Send: e, Event: ev, Refused: reason})
 	if reason == "" {
+		ev.Body = body // the machine's: the outcome doesn't share it
 		return r.step(in, ev)
 	}
 	r.effects = r.effects.Text(reason)

@@ -311,6 +311,66 @@ func text(v event.Value) string {
 	return v.Type().String()
 }
 
+func TestEventsAreShownByWhatTheyCarry(t *testing.T) {
+	d := newDriver(t, Options{})
+	for _, c := range []struct {
+		ev   event.Event
+		want string
+	}{
+		{event.Event{Kind: event.Note, Name: event.NoteLink, Payload: mustMarshal(event.NoteInfo{Peer: "n2", State: "down"})}, `{peer: "n2", state: "down"}`},
+		{upgradeEvent("shop", 1, 2), `{build: "", from: 1, to: 2}`},
+		{event.Event{Kind: event.Control, Name: event.ControlPromise}, "absent"},
+		{event.Event{Kind: event.Refused, Payload: []byte("why")}, `"why"`},
+		{payload(event.Timer, "tick", tick{2}), "{n: 2}"},
+		{event.Event{Kind: event.Request, Machine: "nobody", Name: "x", Payload: []byte("raw")}, `"raw"`},
+	} {
+		mustEqual(t, c.ev.Kind.String(), text(d.s.Data(c.ev)), c.want)
+	}
+	mustEqual(t, "a log line", text(d.s.EffectData(event.Effect{Kind: event.EffectLog, Name: "info", Payload: []byte("hi")})), `"hi"`)
+}
+
+// large holds a plain map of the size that a request asks for.
+type large struct {
+	M map[int]int
+	N int
+}
+
+func (l *large) Step(_ *machine.Context, ev event.Event) {
+	l.M = map[int]int{}
+	for l.N = range len(ev.Payload) {
+		l.M[l.N] = l.N
+	}
+}
+
+func TestALargePlainMapIsShownOnDemand(t *testing.T) {
+	reg := machine.Registry{"l": {1: func() machine.Machine { return &large{} }}}
+	request := func(n int) event.Event {
+		return event.Event{Kind: event.Request, Machine: "l", Payload: make([]byte, n)}
+	}
+	for name, walk := range map[string]func(string) bool{"left": nil, "walked": func(v string) bool { return v == "l.m" }} {
+		c := &changes{}
+		d := started(t, Options{Registry: reg, OnChange: c, Walk: walk})
+		d.do(request(2))
+		mustEqual(t, name+" when small", c.present()["l.m"], "{0: 0, 1: 1}")
+		d.do(request(1000))
+		back := restored(t, d.checkpoint(), Options{Registry: reg, OnChange: &changes{}, Walk: walk})
+		for _, s := range []*Stepper{d.s, back.s} {
+			mustEqual(t, "materialised", s.Materialize("l.m").Len(), 1000)
+			_, shown := variables(s)["l.m"]
+			mustEqual(t, name+": among the variables", shown, walk != nil)
+			mustEqual(t, name+": bulky", fmt.Sprint(s.Bulky()), map[bool]string{true: "[]", false: "[l.m]"}[shown])
+		}
+		if walk == nil {
+			mustEqual(t, "changes say it is gone", c.present()["l.m"], "")
+			continue
+		}
+		mustEqual(t, "changes", c.present()["l.m"], text(d.s.Materialize("l.m")))
+		c.take()
+		d.do(request(999))
+		mustEqual(t, "changes of an entry", fmt.Sprint(c.take()), "[l.m[999] = absent l.n = 998]")
+	}
+}
+
 // changes records what Options.OnChange is told.
 type changes struct {
 	log  []string

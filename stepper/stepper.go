@@ -87,7 +87,7 @@ type Outcome struct {
 // An Internal is one message between machines of this node.
 type Internal struct {
 	Send  event.Effect
-	Event event.Event // as the receiving machine got it; of Kind Refused for the sender of one refused
+	Event event.Event // as the receiving machine got it, without the Body, which is the machine's
 	// Refused is why the receiving machine didn't handle it, "" if it did.
 	Refused string
 }
