@@ -82,7 +82,7 @@ func (j *Journal) pass(n int) {
 // enter moves the consumer to the start of a segment and writes its opening.
 func (j *Journal) enter(s *mapped) {
 	p := &j.pending
-	o := segment.Opening{Seq: p.last.Seq + 1, Time: p.last.Time, Physical: p.last.Physical, Chain: p.last.Chain}
+	o := segment.OpeningAfter(p.last)
 	copy(s.b[segment.OpeningOffset:], o.Encode(&s.Header))
 	p.seg, p.pos = s, s.frames()
 	j.released.Store(p.pos)

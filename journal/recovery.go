@@ -76,11 +76,14 @@ type recovering struct {
 	evidence  uint64    // the highest sequence number that was stamped for sure
 	first     int       // index in heads of the first segment walked
 	unstamped [][]byte  // stamp areas of published frames behind stampEnd
+	// openings are those that a power loss took from segments of handled history.
+	openings map[*mapped]segment.Opening
 }
 
 // run is FORMAT.md, "Reading and recovery", steps 3 to 6.
 func (rc *recovering) run() error {
 	rc.first = rc.firstSegment()
+	rc.openings = map[*mapped]segment.Opening{}
 	rc.evidence = max(rc.meta.StampedSeq, rc.meta.DurableSeq)
 	if err := rc.walk(); err != nil {
 		return errors.Join(err, rc.unmap())
@@ -112,7 +115,7 @@ func (rc *recovering) walk() error {
 		return &FileError{Problem: ErrCorrupt, File: h.file, Offset: segment.OpeningOffset, Remedy: remedyRepair,
 			Detail: "its opening is not valid", Lost: "the events in this segment"}
 	}
-	rc.r.Last = record.Stamp{Seq: h.opening.Seq - 1, Time: h.opening.Time, Physical: h.opening.Physical, Chain: h.opening.Chain}
+	rc.r.Last = h.opening.Before()
 	handled := true
 	for i := rc.first; i < len(rc.heads); i++ {
 		h := rc.heads[i]
@@ -134,6 +137,9 @@ func (rc *recovering) walkSegment(s *mapped, h head, handled *bool) (bool, error
 	rc.end = sc.position()
 	if *handled {
 		rc.stampEnd, rc.stampSeg = rc.end, s
+		if !h.opened {
+			rc.openings[s] = segment.OpeningAfter(rc.r.Last)
+		}
 		if h.opened && h.opening.Seq != rc.r.Last.Seq+1 {
 			return false, &FileError{Problem: ErrCorrupt, File: h.file, Offset: segment.OpeningOffset, Remedy: remedyRepair,
 				Detail: fmt.Sprintf("it begins with event %d after event %d", h.opening.Seq, rc.r.Last.Seq)}
@@ -224,6 +230,9 @@ func (rc *recovering) corruption() error {
 func (rc *recovering) truncate() error {
 	for _, b := range rc.unstamped {
 		clear(b)
+	}
+	for s, o := range rc.openings {
+		copy(s.b[segment.OpeningOffset:], o.Encode(&s.Header))
 	}
 	for _, s := range rc.segs {
 		if s.Base > rc.stampSeg.Base { // it will be entered anew

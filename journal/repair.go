@@ -165,8 +165,7 @@ func (r *repairer) walk() error {
 		r.heads = nil
 		return nil
 	}
-	o := first.opening
-	r.last = record.Stamp{Seq: o.Seq - 1, Time: o.Time, Physical: o.Physical, Chain: o.Chain}
+	r.last = first.opening.Before()
 	for i, h := range r.heads {
 		full, err := r.segment(h)
 		if err != nil {

@@ -114,10 +114,22 @@ func DecodeHeader(b []byte) (Header, error) {
 
 // An Opening is written when the consumer enters a segment.
 type Opening struct {
-	Seq      uint64        // of the first stamp in the segment
-	Time     hlc.Timestamp // of the stamp before it, like the others; 0 if none
-	Physical hlc.Timestamp
-	Chain    uint64
+	Seq         uint64        // of the first stamp in the segment
+	Time        hlc.Timestamp // of the stamp before it, like the others; 0 if none
+	Physical    hlc.Timestamp
+	Chain       uint64
+	Boot        uint64
+	Disposition record.Disposition
+}
+
+// OpeningAfter is the opening of a segment that is entered after the stamp s.
+func OpeningAfter(s record.Stamp) Opening {
+	return Opening{Seq: s.Seq + 1, Time: s.Time, Physical: s.Physical, Chain: s.Chain, Boot: s.Boot, Disposition: s.Disposition}
+}
+
+// Before is the stamp before the segment, zero if there is none.
+func (o Opening) Before() record.Stamp {
+	return record.Stamp{Seq: o.Seq - 1, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Boot: o.Boot, Disposition: o.Disposition}
 }
 
 // Encode returns the OpeningSize bytes of o, as it stands in the segment h.
@@ -128,6 +140,8 @@ func (o Opening) Encode(h *Header) []byte {
 	le.PutUint64(b[8:], uint64(o.Time))
 	le.PutUint64(b[16:], uint64(o.Physical))
 	le.PutUint64(b[24:], o.Chain)
+	le.PutUint64(b[32:], o.Boot)
+	b[40] = byte(o.Disposition)
 	le.PutUint32(b[60:], openingCRC(b, h))
 	return b
 }
@@ -146,6 +160,7 @@ func DecodeOpening(b []byte, h *Header) (Opening, bool) {
 	o := Opening{
 		Seq: le.Uint64(b), Time: hlc.Timestamp(le.Uint64(b[8:])),
 		Physical: hlc.Timestamp(le.Uint64(b[16:])), Chain: le.Uint64(b[24:]),
+		Boot: le.Uint64(b[32:]), Disposition: record.Disposition(b[40]),
 	}
 	if o.Seq == 0 || !bytes.Equal(o.Encode(h), b[:OpeningSize]) {
 		return Opening{}, false
