@@ -231,19 +231,8 @@ func (j *Journal) writeIndex(s *mapped) (sealed, error) {
 	return sealed{number: s.Number, base: s.Base, size: s.Size, lastSeq: x.LastSeq, lastTime: x.LastTime}, nil
 }
 
-// storeIndex doesn't sync: an index that a power loss tears has a wrong CRC and
-// is made anew.
 func storeIndex(fsys vfs.FS, dir string, x *segment.Index) error {
-	name := path.Join(dir, indexName(x.Number))
-	f, err := fsys.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(x.Encode(), 0)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, removeIfThere(fsys, name))
-	}
-	return nil
+	return vfs.WriteFile(fsys, path.Join(dir, indexName(x.Number)), x.Encode())
 }
 
 // loadIndex returns the index of the segment h, false if there is no sound one.
