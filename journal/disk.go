@@ -213,8 +213,7 @@ func (j *Journal) seal() error {
 	}
 }
 
-// writeIndex writes the index of a segment whose mapping is still there. An index
-// that can't be written is missed by seeks only.
+// writeIndex writes the index of a segment whose mapping is still there.
 func (j *Journal) writeIndex(s *mapped) (sealed, error) {
 	src := mapReader(s.b)
 	h, err := readHead(src, s.file, s.Number, int64(s.Size))
@@ -225,8 +224,12 @@ func (j *Journal) writeIndex(s *mapped) (sealed, error) {
 	if err != nil {
 		return sealed{}, fmt.Errorf("index of %s: %w", s.file, err)
 	}
-	if err := storeIndex(j.o.FS, j.o.Dir, x); err != nil {
+	err = storeIndex(j.o.FS, j.o.Dir, x)
+	switch {
+	case errors.Is(err, vfs.ErrNoSpace): // seeks do without it, and the next start makes it
 		j.o.Log.Warn("journal index not written", "segment", s.Number, "err", err)
+	case err != nil: // perhaps a sync
+		return sealed{}, j.fail("index of "+s.file, err)
 	}
 	return sealed{number: s.Number, base: s.Base, size: s.Size, lastSeq: x.LastSeq, lastTime: x.LastTime}, nil
 }

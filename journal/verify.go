@@ -147,9 +147,16 @@ func (v *verifier) segment(l *listing, i int, f segmentFile) error {
 		v.last, v.lastTime = h.opening.Seq-1, h.opening.Time
 	}
 	v.rep.Bytes += int64(h.Size)
+	if !v.ended && h.opened {
+		v.end = h.Base + segment.DataOffset
+	}
+	events := v.rep.Events
 	full, err := v.frames(newScanner(src, h), v.goesOn(l, i))
 	if err == nil && full && !f.archived {
 		err = v.index(src, h, l)
+	}
+	if v.rep.Events > events && !h.opened {
+		v.problem(&FileError{Problem: ErrCorrupt, File: h.file, Offset: segment.OpeningOffset, Detail: "its opening is not valid", Remedy: remedyRepair})
 	}
 	v.done += v.sizeOf(f)
 	if v.progress != nil {
