@@ -379,6 +379,24 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+func TestQueriesSeeRecordsAsVariables(t *testing.T) {
+	w := quiet(t)
+	n1 := w.nodes[0]
+	key := w.keyOf(n1)
+	a := w.answer(n1, Put{Key: key, Value: "v"})
+	seen := map[string]event.Value{}
+	n1.st.Variables(func(name string, v event.Value) { seen[name] = v })
+	want := fmt.Sprintf(`{%q:{"deleted":false,"value":"v","version":{"$ts":"%s"},"writer":"n1"}}`, key, a.Item.Version)
+	if got := seen["kv.items"].String(); got != want {
+		t.Errorf("kv.items is %s, want %s", got, want)
+	}
+	for _, name := range []string{"kv.pending", "kv.suspects", "kv.heard"} {
+		if _, ok := seen[name]; !ok {
+			t.Errorf("no variable %s among %v", name, seen)
+		}
+	}
+}
+
 // A batch of the largest records must fit into any queue or frame on its way.
 func TestTheLargestMessageIsBounded(t *testing.T) {
 	w := quiet(t)
