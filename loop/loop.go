@@ -155,7 +155,9 @@ func (l *Loop) Stats() Stats {
 	s := l.stats
 	s.Held = len(l.held)
 	s.ClockJumps, _ = l.clock.Refused()
+	l.notesMu.Lock()
 	s.LostNotes = l.lostNotes
+	l.notesMu.Unlock()
 	s.Replayed = l.recoveredAt
 	return s
 }

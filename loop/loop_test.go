@@ -3,6 +3,7 @@ package loop_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -279,6 +280,37 @@ func TestAJumpOfTheClockIsNotedAndNotFollowed(t *testing.T) {
 	r.run()
 	if got := r.l.Stats().Notes - notes; got != 2 || r.l.ClockJump() != 0 {
 		t.Fatalf("%d notes, jump %s; want two notes and none", got, r.l.ClockJump())
+	}
+}
+
+// Links come and go on goroutines of their own while the loop runs.
+func TestNotesComeFromAnyGoroutine(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.mustOpen()
+	before := r.l.Stats().Notes
+	const each, writers = 50, 4
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			for range each {
+				if err := r.l.Note(event.NoteLink, event.NoteInfo{Peer: "n2", Count: uint64(i)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		default:
+		}
+		r.run()
+	}
+	if got := r.l.Stats().Notes - before; got != each*writers {
+		t.Errorf("%d notes in the journal, %d were given", got, each*writers)
 	}
 }
 

@@ -224,9 +224,10 @@ func sameSurroundings(a, b event.StartInfo) bool {
 	return err1 == nil && err2 == nil && string(x) == string(y)
 }
 
-// Note has a fact journaled that reaches no machine. It waits for room in the
-// journal, among a bounded number of others; what finds no place there is
-// counted in Stats.LostNotes, and the next note that finds one says so.
+// Note has a fact journaled that reaches no machine. Any goroutine may call it,
+// as links do when they come and go. The fact waits for room in the journal,
+// among a bounded number of others; what finds no place there is counted in
+// Stats.LostNotes, and the next note that finds one says so.
 func (l *Loop) Note(name string, info event.NoteInfo) error {
 	payload, err := state.Marshal(info)
 	if err != nil {
@@ -244,6 +245,8 @@ func (l *Loop) Note(name string, info event.NoteInfo) error {
 
 // appendNotes moves waiting notes to the journal as far as there is room.
 func (l *Loop) appendNotes() {
+	l.notesMu.Lock()
+	defer l.notesMu.Unlock()
 	n := 0
 	for n < len(l.notes) {
 		if l.noteErr = l.j.Append(&l.notes[n]); l.noteErr != nil {
