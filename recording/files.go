@@ -122,7 +122,7 @@ func markUsed(fsys vfs.FS, dir string, segs []segmentInfo) error {
 		return nil
 	}
 	last := &segs[len(segs)-1]
-	n, err := usedBytes(fsys, dir, last.Name)
+	n, _, err := reach(fsys, dir, last.Name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("journal: %w", err)
 	}
