@@ -78,13 +78,16 @@ func (p *player) close() {
 
 // open finds where to begin; without a place p.f stays nil, and all is unknown.
 func (p *player) open() error {
-	skips, err := journal.Skips(p.j.FS, p.j.Dir)
+	amendments, err := journal.Amendments(p.j.FS, p.j.Dir)
 	if err != nil {
 		return p.nothing(err)
 	}
 	p.skips = map[uint64]string{}
-	for _, s := range skips {
-		p.skips[s.Seq] = s.Reason
+	for _, a := range amendments {
+		// One with Versions needs nothing here: the upgrade that it led to is an event.
+		if len(a.Versions) == 0 {
+			p.skips[a.Seq] = a.Reason
+		}
 	}
 	if p.rd, err = journal.OpenReader(p.j.FS, p.j.Dir, 0); err != nil {
 		return p.nothing(err)

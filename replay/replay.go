@@ -19,7 +19,7 @@ import (
 	"hindcast.dev/vfs"
 )
 
-// Options say how journals are replayed. Registry is required.
+// Options say how journals are replayed. Registry is required by all but Open.
 type Options struct {
 	// Service is the name under which the machines of Registry are known: a
 	// recording of another service isn't replayed with them.
@@ -27,6 +27,18 @@ type Options struct {
 	Registry machine.Registry
 	// Build names the code in Registry. It is the name of the History made.
 	Build string
+	// Exec is a program that has the machines: the service's own binary, of the
+	// build to replay with. Open then runs "EXEC replay DIR" instead of replaying
+	// itself. It comes from the user; none found in a recording is ever run.
+	Exec string
+	// Command is what the user typed, like "hindcast query", for remedies; "" is
+	// "hindcast debug".
+	Command string
+	// PullTo is a directory for the recording that is pulled when Open is given the
+	// addresses of live nodes; Token is for them.
+	PullTo, Token string
+	// FS is where Open looks; nil is the real one.
+	FS vfs.FS
 	// Walk names variables (log.name) whose plain maps and slices are compared entry
 	// by entry after every event, however large.
 	Walk []string

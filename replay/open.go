@@ -1,0 +1,197 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"hindcast.dev/history"
+	"hindcast.dev/recording"
+	"hindcast.dev/vfs"
+)
+
+// Opened is a WHAT that was opened: a History, and where it came from. Whoever
+// opened it closes it.
+type Opened struct {
+	*Replayed
+	What string
+	// Recording is what it was made of; nil for a History that came as such, and for
+	// a node's data directory.
+	Recording *recording.Recording
+}
+
+// Close closes the History.
+func (o *Opened) Close() error { return o.Source.Close() }
+
+// A CodeError says that there is no History yet and no code to make it with.
+type CodeError struct {
+	What    string
+	Service string // that was recorded
+	Why     string
+	Command string // to use
+}
+
+func (e *CodeError) Error() string {
+	return fmt.Sprintf("%s: %s; replay it with the program that ran, here called ./%s: %s", e.What, e.Why, programName(e.Service), e.Command)
+}
+
+func programName(service string) string {
+	if service == "" {
+		return "service"
+	}
+	return service
+}
+
+// Open opens what a user names, as a History:
+//
+//	a recording, also a crash box       its directory, or its recording.json
+//	a node's data directory             replayed as it is, nothing is written there
+//	a directory of such directories     likewise
+//	a History                           a file in text form, or a directory
+//	HOST:PORT,…                         live nodes' admin APIs; pulled into Options.PullTo
+//
+// For journals the code is found in this order: Options.Exec; a History in the
+// recording that the recorded build made of it; Options.Registry, if the
+// recording is of Options.Service. Else the error is a *CodeError with the
+// command to use.
+func Open(ctx context.Context, what string, o Options) (*Opened, error) {
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.Command == "" {
+		o.Command = "hindcast debug"
+	}
+	dir := path.Clean(filepath.ToSlash(what))
+	info, err := o.FS.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && addresses.MatchString(what):
+		return openLive(ctx, what, o)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: want a recording, a node's data directory, a History, or HOST:PORT,… of nodes that run", what, err)
+	case !info.IsDir() && path.Base(dir) != recording.ManifestName:
+		return openText(dir, what, o)
+	case !info.IsDir():
+		dir = path.Dir(dir)
+	}
+	return openDir(ctx, dir, what, o)
+}
+
+// addresses are what live nodes are named by.
+var addresses = regexp.MustCompile(`^([^=,/\\]+=)?[^=,/\\]*:[0-9]+(,([^=,/\\]+=)?[^=,/\\]*:[0-9]+)*$`)
+
+func openText(file, what string, o Options) (*Opened, error) {
+	m, err := readText(o.FS, file, false)
+	if err != nil {
+		return nil, err
+	}
+	return &Opened{Replayed: &Replayed{Source: m, Warnings: m.Meta().Warnings}, What: what}, nil
+}
+
+func openDir(ctx context.Context, dir, what string, o Options) (*Opened, error) {
+	if recording.Is(o.FS, dir) {
+		rec, err := recording.Open(o.FS, dir)
+		if err != nil {
+			return nil, err
+		}
+		return openRecording(ctx, rec, what, o)
+	}
+	if exists(o.FS, path.Join(dir, "manifest.json")) {
+		src, err := history.OpenDisk(o.FS, dir)
+		if err != nil {
+			return nil, err
+		}
+		return &Opened{Replayed: &Replayed{Source: src, Dir: dir, Warnings: src.Meta().Warnings}, What: what}, nil
+	}
+	in, err := dataDirs(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	return openData(ctx, in, what, o)
+}
+
+func exists(fsys vfs.FS, name string) bool {
+	_, err := fsys.Stat(name)
+	return err == nil
+}
+
+func openRecording(ctx context.Context, rec *recording.Recording, what string, o Options) (*Opened, error) {
+	in := inputOf(rec)
+	out := &Opened{What: what, Recording: rec}
+	var err error
+	if o.Exec != "" {
+		out.Replayed, err = execute(ctx, rec, o)
+		return opened(out, err)
+	}
+	service := rec.Manifest().Service
+	linked := len(o.Registry) > 0 && (service == o.Service || service == "")
+	if r, stale := findHistory(rec, in); r != nil {
+		out.Replayed = r
+		return out, nil
+	} else if !linked && len(in.journals) > 0 {
+		return nil, codeError(what, service, why(service, o, stale), o)
+	}
+	out.Replayed, err = Recording(ctx, rec, o)
+	if err != nil && readOnly(err) {
+		o.Memory = true
+		out.Replayed, err = Recording(ctx, rec, o)
+	}
+	return opened(out, err)
+}
+
+func opened(out *Opened, err error) (*Opened, error) {
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// readOnly reports whether a recording can be read but not written to: its
+// History is then kept in memory.
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "read-only file system")
+}
+
+func why(service string, o Options, stale []string) string {
+	s := fmt.Sprintf("this program has no machines of service %q", service)
+	if o.Service != "" {
+		s = fmt.Sprintf("it is a recording of service %q, this program has the machines of %q", service, o.Service)
+	}
+	if len(stale) > 0 {
+		s += fmt.Sprintf(" (there is a History made by %s, but not by the recorded build of what is recorded now)", strings.Join(stale, ", "))
+	}
+	return s
+}
+
+func codeError(what, service, why string, o Options) error {
+	return &CodeError{What: what, Service: service, Why: why,
+		Command: fmt.Sprintf("%s --exec ./%s %s", o.Command, programName(service), what)}
+}
+
+// openData replays nodes' data directories. They may be in use, so their History
+// is in memory.
+func openData(ctx context.Context, in *input, what string, o Options) (*Opened, error) {
+	if o.Exec != "" {
+		return nil, fmt.Errorf("%s holds nodes' data directories, and another program replays recordings only: stop the nodes or not, and copy them with `hindcast pull`", what)
+	}
+	if len(o.Registry) == 0 {
+		return nil, codeError(what, "", "this program has no machines", o)
+	}
+	r, err := in.inMemory(ctx, o)
+	return opened(&Opened{Replayed: r, What: what}, err)
+}
+
+func openLive(ctx context.Context, what string, o Options) (*Opened, error) {
+	if o.PullTo == "" {
+		return nil, fmt.Errorf("%s: first copy what the nodes have recorded: hindcast pull %s DIR", what, what)
+	}
+	rec, err := recording.Pull(ctx, o.FS, o.PullTo, strings.Split(what, ","), recording.PullOptions{Token: o.Token})
+	if err != nil {
+		return nil, err
+	}
+	return openRecording(ctx, rec, what, o)
+}
