@@ -180,6 +180,9 @@ func (e *engine) step(ev *history.Event) error {
 		e.net.follow(e, ev)
 	}
 	for _, m := range echo {
+		if m.leaf.Class == plan.ClassEachKey {
+			e.shared[m.leaf.ID].keys.all = true
+		}
 		e.mark(m)
 	}
 	for _, l := range e.q.Leaves {

@@ -42,7 +42,6 @@ type Summary struct {
 // A Query is a checked statement. It is immutable and may be run any number of
 // times, also at once.
 type Query struct {
-	text   string
 	schema *plan.Schema
 	cut    *plan.Query  // of a cut query
 	show   *syntax.Show // of SHOW
@@ -56,7 +55,7 @@ func Compile(meta *history.Meta, text string) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{text: text, schema: schemaOf(meta)}
+	q := &Query{schema: schemaOf(meta)}
 	switch st := st.(type) {
 	case *syntax.Show:
 		q.show = st

@@ -228,6 +228,8 @@ func (c *checker) binding(b *syntax.Binding) {
 		}
 		return true
 	})
+	slices.Sort(joins)
+	joins = slices.Compact(joins)
 	c.compute[name] = len(c.out.Compute)
 	c.out.Compute = append(c.out.Compute, Compute{Name: name, X: x})
 	c.joins = append(c.joins, joins)
