@@ -41,6 +41,7 @@ type disk struct {
 	waiters     []checkpointWaiter
 	written     uint64 // sequence number of the last checkpoint written
 	unwritten   uint64 // of the last one that couldn't be
+	unwrittenBy error  // and why
 	pins        int    // while above 0, retention stays where it is
 }
 
@@ -233,7 +234,7 @@ func (d *disk) writeCheckpoint(o *loop.Output) error {
 	d.mu.Lock()
 	if err != nil {
 		d.counts.checkpointsFailed++
-		d.unwritten = o.Seq
+		d.unwritten, d.unwrittenBy = o.Seq, err
 		d.trouble = fmt.Sprintf("checkpoint at event %d: %v", o.Seq, err)
 	} else {
 		d.counts.checkpoints++
@@ -279,7 +280,7 @@ func (d *disk) waitCheckpoint(seq uint64) <-chan error {
 	case d.written >= seq:
 		done <- nil
 	case d.unwritten >= seq:
-		done <- errors.New(d.trouble)
+		done <- d.unwrittenBy
 	default:
 		d.waiters = append(d.waiters, checkpointWaiter{seq, done})
 	}

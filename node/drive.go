@@ -97,9 +97,11 @@ func (n *Node) turn() (progress bool, err error) {
 
 // maybeStarted notices that recovery's rest and the start events are handled.
 func (n *Node) maybeStarted(progress bool) {
-	if !progress && !n.started.Load() && n.j.Waiting() == 0 {
-		n.started.Store(true)
+	if progress || n.saidStart || n.j.Waiting() > 0 {
+		return
 	}
+	n.saidStart = true
+	close(n.started)
 }
 
 // finished reports whether the loop has done all that there was before finish

@@ -57,6 +57,7 @@ type Node struct {
 	room     broadcast     // the loop got on, or the disk tried: there may be room in the journal
 	netReady chan struct{}
 
+	started   chan struct{} // closed when the machines have handled their start
 	stopAsked chan struct{} // closed by the first Stop
 	failed    chan struct{} // closed by the first fail
 	finish    chan struct{} // closed: the loop ends when it has done everything
@@ -76,13 +77,12 @@ type Node struct {
 	last loopStatus // set before loopDone is closed
 
 	// The loop's goroutine's.
+	saidStart    bool   // started is closed
 	saidStop     bool   // the stop note is in the journal
 	checkpointed uint64 // the last checkpoint because of ownCheckpoints
 
 	clockOffset    atomic.Int64  // added to the wall clock
 	ownCheckpoints atomic.Uint64 // above 0: the loop takes a checkpoint every so many events, because the shadow failed
-	started        atomic.Bool   // the machines have handled their start
-	draining       atomic.Bool
 	counts         counts
 }
 
@@ -90,7 +90,8 @@ type counts struct {
 	peeksBusy, refusedFull, refusedBacklog, callsBusy, refusalsLost atomic.Uint64
 }
 
-// Start opens the node's directory, recovers and runs. When ctx ends the node
+// Start opens the node's directory, recovers and runs; when it returns the
+// machines have handled their start and what a crash had left unhandled. When ctx ends the node
 // drains and stops, as by Stop with Limits.Drain.
 //
 // Errors: *OptionError; those of journal.Open and loop.Open; *CrashError for an
@@ -105,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.open(); err != nil {
+	if err := n.open(ctx); err != nil {
 		return nil, err
 	}
 	if err := n.run(); err != nil {
@@ -114,14 +115,22 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	go n.supervise(ctx)
-	return n, nil
+	select {
+	case <-n.started:
+		return n, nil
+	case <-n.done: // nobody else will learn why
+		if n.err == nil {
+			return nil, ErrStopping
+		}
+		return nil, n.err
+	}
 }
 
 func newNode(o Options) (*Node, error) {
 	n := &Node{o: o, dirs: dirsOf(o.Dir), logs: newAreaLogs(o.Log, o.Name), clientName: o.Name + ".client", epoch: time.Now(),
 		codecs: map[string]*codec{}, pending: newPending(o.Limits.InFlight, o.Limits.Parts),
 		wake: make(chan struct{}, 1), controls: make(chan func()), peeks: make(chan func(), o.Limits.Peeks),
-		netReady: make(chan struct{}), stopAsked: make(chan struct{}), failed: make(chan struct{}),
+		netReady: make(chan struct{}), started: make(chan struct{}), stopAsked: make(chan struct{}), failed: make(chan struct{}),
 		finish: make(chan struct{}), halt: make(chan struct{}), loopDone: make(chan struct{}),
 		diskDone: make(chan struct{}), done: make(chan struct{})}
 	n.disk = newDisk(n)
@@ -137,8 +146,12 @@ func newNode(o Options) (*Node, error) {
 }
 
 // open recovers the journal and the loop.
-func (n *Node) open() error {
+func (n *Node) open(ctx context.Context) error {
 	if err := n.dirs.make(n.o.FS); err != nil {
+		return err
+	}
+	again, err := n.upgradeBefore()
+	if err != nil {
 		return err
 	}
 	j, err := journal.Open(journal.Options{FS: n.o.FS, Dir: n.dirs.journal, Node: n.o.Name,
@@ -151,12 +164,60 @@ func (n *Node) open() error {
 	n.j, n.boot = j, j.Boot()
 	n.reportRecovery(j.Recovery())
 	n.setAsideKilled(j.Recovery())
-	n.loop, err = loop.Open(n.loopConfig(), n.reading())
-	if err != nil {
-		err = n.crashed(err)
-		return errors.Join(err, j.Close())
+	c := n.loopConfig()
+	c.Again = again
+	if err := n.openLoop(ctx, c); err != nil {
+		return errors.Join(n.crashed(err), j.Close())
 	}
 	return nil
+}
+
+// clockWaitMax is how long a start waits for the clock to come near enough to
+// the journal's time.
+const clockWaitMax = 2 * time.Second
+
+// openLoop recovers. Each boot stamps above the clock ceiling of the one before,
+// so a node that is killed again and again in little time gets ahead of its
+// clock: it waits then, rather than refuse to start.
+func (n *Node) openLoop(ctx context.Context, c loop.Config) (err error) {
+	for begun := time.Now(); ; {
+		n.loop, err = loop.Open(c, n.reading())
+		var clock *loop.ClockError
+		if !errors.As(err, &clock) {
+			return err
+		}
+		excess := clock.Remembered.Sub(clock.Wall) - clock.MaxDrift
+		if excess > clockWaitMax || time.Since(begun) > 2*clockWaitMax {
+			return err
+		}
+		n.logs.in(AreaNode).Info("waiting for the clock", "for", excess)
+		select {
+		case <-time.After(excess + time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// upgradeBefore has the event of Options.UpgradeBefore skipped, and returns it if
+// it is to be handled anew: the first time, not at later starts with the same
+// option.
+func (n *Node) upgradeBefore() (again uint64, err error) {
+	seq := n.o.UpgradeBefore
+	if seq == 0 {
+		return 0, nil
+	}
+	marks, err := journal.Amendments(n.o.FS, n.dirs.journal)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range marks {
+		if m.Seq == seq {
+			n.logs.in(AreaNode).Info("the event was skipped at an earlier start already", "seq", seq, "reason", m.Reason)
+			return 0, nil
+		}
+	}
+	return seq, journal.Skip(n.o.FS, n.dirs.journal, seq, "upgrade before it: it is handled anew by the version after")
 }
 
 func (n *Node) loopConfig() loop.Config {
@@ -318,7 +379,6 @@ const failGrace = time.Second
 // close drains, unless the node failed, and ends everything. It returns the
 // failure.
 func (n *Node) close(ctx context.Context) error {
-	n.draining.Store(true)
 	empty := n.pending.drain()
 	http, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -231,11 +231,8 @@ func TestStopAnswersWhatIsInFlightAndRefusesTheRest(t *testing.T) {
 	stopped := make(chan error, 1)
 	n.askStop(within(t, patience))
 	go func() { stopped <- n.Wait() }()
-	for !n.draining.Load() {
-		if _, err := n.Client().Peek(within(t, patience), "tally", Read{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	soon(t, "the drain", func() bool { return n.pending.stopping() })
+	peek(t, n, "a")
 	if _, err := n.Client().Do(within(t, patience), "tally", Add{"a", 1}); !errors.Is(err, ErrStopping) {
 		t.Fatalf("Do while draining: %v, want ErrStopping", err)
 	}

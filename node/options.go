@@ -70,9 +70,10 @@ type Options struct {
 	// Adapters perform what machines Call, by name.
 	Adapters map[string]Adapter
 
-	// Amend is called when the journal is open, before recovery: it may add
-	// amendments (skip an event, upgrade before one).
-	Amend func(*journal.Journal) error
+	// UpgradeBefore is the sequence number of an event that stopped the node: it is
+	// skipped where it stands and handled anew, once, after the machines were upgraded
+	// to a version that can. 0 is none.
+	UpgradeBefore uint64
 
 	Log      *slog.Logger // nil is slog.Default
 	FS       vfs.FS       // nil is vfs.OS

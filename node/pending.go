@@ -172,6 +172,13 @@ func (p *pending) drain() <-chan struct{} {
 	return p.empty
 }
 
+// stopping tells whether drain was called.
+func (p *pending) stopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.draining
+}
+
 // end tells all who wait that nothing more will come.
 func (p *pending) end(err error) {
 	p.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -272,6 +273,16 @@ func eventually(t testing.TB, n *Node, what string, ok func() bool) {
 	}
 }
 
+// soon waits for something that no event of a node tells of.
+func soon(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for ctx := within(t, patience); !ok(); runtime.Gosched() {
+		if ctx.Err() != nil {
+			t.Fatalf("waiting for %s", what)
+		}
+	}
+}
+
 // noteLog are the notes of a journal, in order, in short.
 func noteLog(t testing.TB, fsys vfs.FS, dir string) []string {
 	t.Helper()
@@ -379,3 +390,5 @@ func ask(t testing.TB, method, url, body string, header ...string) (int, map[str
 	}
 	return resp.StatusCode, out, resp.Header
 }
+
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

@@ -130,10 +130,12 @@ func (n *Node) NotReady() []string {
 	if err := n.failedWith(); err != nil {
 		why = append(why, "failed: "+err.Error())
 	}
-	if n.draining.Load() {
+	if n.pending.stopping() {
 		why = append(why, "stopping")
 	}
-	if !n.started.Load() {
+	select {
+	case <-n.started:
+	default:
 		why = append(why, "starting: the machines haven't handled their start yet")
 	}
 	if full := n.disk.fullReason(); full != "" {
