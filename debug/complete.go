@@ -70,7 +70,7 @@ func commandNames() []string {
 func (s *Session) varNames() []string {
 	var names []string
 	for i := range s.meta.Vars {
-		names = append(names, printable(s.meta.Vars[i].Name))
+		names = append(names, Printable(s.meta.Vars[i].Name))
 	}
 	slices.Sort(names)
 	return names

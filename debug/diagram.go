@@ -140,7 +140,7 @@ func (d *Diagram) label(received, sent map[string]bool) {
 func (d *Diagram) header(w *countingWriter) {
 	row := d.row("time (UTC)", ' ')
 	for l, n := range d.nodes {
-		row.text(d.column(l), clipTo(printable(d.Meta.Nodes[n].Name), d.lane-1))
+		row.text(d.column(l), Clip(Printable(d.Meta.Nodes[n].Name), d.lane-1))
 	}
 	w.line(row)
 }
@@ -189,7 +189,7 @@ func (d *Diagram) describe(e *history.Event) string {
 			s += ": " + r
 		}
 	}
-	return printable(s)
+	return Printable(s)
 }
 
 // message draws an arrow from lane l to the lane of the receiver, or to a cross
@@ -197,7 +197,7 @@ func (d *Diagram) describe(e *history.Event) string {
 func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	row := d.row("", d.glyphs.life)
 	why, lost := d.Lost[f.ID]
-	name := printable(strings.TrimSpace(f.Name + " " + d.labels[f.ID]))
+	name := Printable(strings.TrimSpace(f.Name + " " + d.labels[f.ID]))
 	to := -1
 	if n, ok := d.Meta.NodeIndex(f.Peer); ok {
 		to = d.lanes[n]
@@ -205,12 +205,12 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	from := d.column(l)
 	switch {
 	case to < 0 || to == l:
-		row.text(from+2, d.clip(l, "→ "+printable(f.Peer)+": "+name))
+		row.text(from+2, d.clip(l, "→ "+Printable(f.Peer)+": "+name))
 	case to > l:
 		end := d.column(to) - 1
 		row.fill(from+1, end, d.glyphs)
 		row.set(from, d.glyphs.fork)
-		row.text(from+2, clipTo(name, d.lane-4))
+		row.text(from+2, Clip(name, d.lane-4))
 		row.set(end, d.glyphs.right)
 		if lost {
 			row.set(end-1, d.glyphs.lost)
@@ -220,8 +220,8 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 		end := d.column(to) + 1
 		row.fill(end, from-1, d.glyphs)
 		row.set(from, d.glyphs.forkLeft)
-		text := clipTo(name, d.lane-4)
-		row.text(from-1-columns(text), text)
+		text := Clip(name, d.lane-4)
+		row.text(from-1-Columns(text), text)
 		row.set(end, d.glyphs.left)
 		if lost {
 			row.set(end+1, d.glyphs.lost)
@@ -229,7 +229,7 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 		}
 	}
 	if lost && why != "" {
-		row.text(d.column(len(d.nodes)-1)+2, "lost: "+printable(why))
+		row.text(d.column(len(d.nodes)-1)+2, "lost: "+Printable(why))
 	}
 	w.line(row)
 }
@@ -247,7 +247,7 @@ func (d *Diagram) clip(lane int, s string) string {
 	if lane == len(d.nodes)-1 {
 		return s
 	}
-	return clipTo(s, d.lane-3)
+	return Clip(s, d.lane-3)
 }
 
 // A canvasRow is one line of a diagram, by columns.

@@ -43,7 +43,7 @@ func (s *Session) diff(ctx context.Context, a, b history.Position) error {
 	d := differ{s: s}
 	for n := range s.meta.Nodes {
 		for v := range s.meta.Vars {
-			d.node = printable(s.meta.Nodes[n].Name)
+			d.node = Printable(s.meta.Nodes[n].Name)
 			id := history.VarID(v)
 			d.value(s.meta.Vars[v].Name, nil, before[n].Get(id), now[n].Get(id))
 		}
@@ -74,8 +74,8 @@ func (d *differ) value(name string, path []event.Value, a, b event.Value) {
 	}
 	d.lines++
 	if d.lines <= diffMax {
-		fmt.Fprintf(d.s.out, "%s  %s: %s → %s\n", d.node, printable(event.PathString(name, path)),
-			printable(clipTo(FormatValue(a), valueColumns)), printable(clipTo(FormatValue(b), valueColumns)))
+		fmt.Fprintf(d.s.out, "%s  %s: %s → %s\n", d.node, Printable(event.PathString(name, path)),
+			Printable(Clip(FormatValue(a), valueColumns)), Printable(Clip(FormatValue(b), valueColumns)))
 	}
 }
 

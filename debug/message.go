@@ -21,7 +21,7 @@ func runCause(ctx context.Context, s *Session, _ string) error {
 		cause = dropped(e)
 	}
 	if cause == "" {
-		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), printable(e.Kind))
+		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), Printable(e.Kind))
 	}
 	m, err := s.src.Message(ctx, cause)
 	if err != nil {
@@ -37,9 +37,9 @@ func runCause(ctx context.Context, s *Session, _ string) error {
 			s.at = c.Position
 			return s.showPlace(ctx)
 		}
-		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, printable(id.Node))
+		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, Printable(id.Node))
 	}
-	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), printable(cause))
+	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), Printable(cause))
 }
 
 func runEffects(ctx context.Context, s *Session, _ string) error {
@@ -83,7 +83,7 @@ func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string]s
 		return "→ received at " + strings.Join(at, ", "), nil
 	}
 	if why, ok := lost[f.ID]; ok {
-		return "╳ dropped: " + printable(why), nil
+		return "╳ dropped: " + Printable(why), nil
 	}
 	return "never received", nil
 }

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// printable makes s safe for one line of a terminal: what a recording holds is
+// Printable makes s safe for one line of a terminal: what a recording holds is
 // anybody's, and an escape sequence, a line break or a change of direction in a
 // node's name must not do there what it says.
-func printable(s string) string { return strings.Map(visible, s) }
+func Printable(s string) string { return strings.Map(visible, s) }
 
 // visible is the rune itself if it shows, a dot if it does anything else.
 func visible(r rune) rune {
@@ -21,17 +21,34 @@ func visible(r rune) rune {
 	return r
 }
 
-// A safeWriter passes text on with everything but line breaks and tabs made
-// printable. Each Write is whole characters.
-type safeWriter struct{ w io.Writer }
+// SafeWriter returns a writer that passes text on to w with everything but line
+// breaks and tabs made printable. A character may be split between Writes; the
+// last Write ends with a whole one.
+func SafeWriter(w io.Writer) io.Writer { return &safeWriter{w: w} }
+
+type safeWriter struct {
+	w    io.Writer
+	part []byte // the beginning of a character whose rest is still to come
+}
 
 func (s *safeWriter) Write(b []byte) (int, error) {
+	text := append(s.part, b...)
+	whole := len(text)
+	for i := 1; i < utf8.UTFMax && i <= len(text); i++ {
+		if c := text[len(text)-i]; utf8.RuneStart(c) {
+			if !utf8.FullRune(text[len(text)-i:]) {
+				whole = len(text) - i
+			}
+			break
+		}
+	}
 	safe := bytes.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return r
 		}
 		return visible(r)
-	}, b)
+	}, text[:whole])
+	s.part = append([]byte(nil), text[whole:]...)
 	if _, err := s.w.Write(safe); err != nil {
 		return 0, err
 	}
@@ -56,8 +73,8 @@ func runeColumns(r rune) int {
 	return 1
 }
 
-// columns is how many columns of a terminal s fills.
-func columns(s string) (n int) {
+// Columns is how many columns of a terminal s fills.
+func Columns(s string) (n int) {
 	for _, r := range s {
 		n += runeColumns(r)
 	}
@@ -65,11 +82,11 @@ func columns(s string) (n int) {
 }
 
 // pad fills s up with spaces to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(n-columns(s), 0)) }
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Columns(s), 0)) }
 
-// clipTo shortens s to n columns.
-func clipTo(s string, n int) string {
-	if columns(s) <= n {
+// Clip shortens s to n columns.
+func Clip(s string, n int) string {
+	if Columns(s) <= n {
 		return s
 	}
 	used := 1 // the ellipsis

@@ -38,12 +38,12 @@ func runNodes(ctx context.Context, s *Session, _ string) error {
 				state = map[bool]string{true: "up", false: "down"}[v.AsBool()]
 			}
 		}
-		line := fmt.Sprintf("%s %-9s %6d events  %s … %s", pad(printable(n.Name), 12), state, n.Events, n.First.Time, n.Last.Time)
+		line := fmt.Sprintf("%s %-9s %6d events  %s … %s", pad(Printable(n.Name), 12), state, n.Events, n.First.Time, n.Last.Time)
 		for _, u := range n.Unknown {
 			line += fmt.Sprintf("  unknown %s … %s", u.From, until(u.To))
 		}
 		if n.Reason != "" {
-			line += " (" + printable(n.Reason) + ")"
+			line += " (" + Printable(n.Reason) + ")"
 		}
 		fmt.Fprintln(s.out, strings.TrimRight(line, " "))
 	}
@@ -86,15 +86,15 @@ func (s *Session) showPlace(ctx context.Context) error {
 // headline is one line about an event.
 func (s *Session) headline(e *history.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  %s", s.name(e.Position), e.Time, printable(e.Kind))
+	fmt.Fprintf(&b, "%s  %s  %s", s.name(e.Position), e.Time, Printable(e.Kind))
 	if e.Name != "" {
-		fmt.Fprintf(&b, " %s", printable(e.Name))
+		fmt.Fprintf(&b, " %s", Printable(e.Name))
 	}
 	if e.Peer != "" {
-		fmt.Fprintf(&b, " from %s", printable(e.Peer))
+		fmt.Fprintf(&b, " from %s", Printable(e.Peer))
 	}
 	if e.ID != "" {
-		fmt.Fprintf(&b, "  [%s]", printable(e.ID))
+		fmt.Fprintf(&b, "  [%s]", Printable(e.ID))
 	}
 	return b.String()
 }
@@ -156,7 +156,7 @@ func runNext(ctx context.Context, s *Session, args string) error {
 		return err
 	}
 	if moved == 0 {
-		fmt.Fprintf(s.out, "%s has no later event\n", printable(args))
+		fmt.Fprintf(s.out, "%s has no later event\n", Printable(args))
 	}
 	return s.showPlace(ctx)
 }
@@ -171,7 +171,7 @@ func runPrev(ctx context.Context, s *Session, args string) error {
 		return err
 	}
 	if len(es) == 0 {
-		fmt.Fprintf(s.out, "%s has no earlier event\n", printable(args))
+		fmt.Fprintf(s.out, "%s has no earlier event\n", Printable(args))
 	} else {
 		s.at = es[0].Position
 	}
@@ -185,20 +185,20 @@ func runEvent(ctx context.Context, s *Session, _ string) error {
 	}
 	fmt.Fprintln(s.out, s.headline(e))
 	if e.Machine != "" {
-		fmt.Fprintf(s.out, "  machine  %s\n", printable(e.Machine))
+		fmt.Fprintf(s.out, "  machine  %s\n", Printable(e.Machine))
 	}
 	if e.Physical != 0 {
 		fmt.Fprintf(s.out, "  clock    %s\n", e.Physical)
 	}
 	if !e.Data.IsAbsent() {
-		fmt.Fprintf(s.out, "  data     %s\n", printable(FormatValue(e.Data)))
+		fmt.Fprintf(s.out, "  data     %s\n", Printable(FormatValue(e.Data)))
 	}
 	for i := range e.Effects {
 		fmt.Fprintf(s.out, "  %s\n", s.effectLine(&e.Effects[i]))
 	}
 	for i := range e.Changes {
 		c := &e.Changes[i]
-		fmt.Fprintf(s.out, "  %s = %s\n", printable(event.PathString(s.meta.Vars[c.Var].Name, c.Path)), printable(FormatValue(c.Value)))
+		fmt.Fprintf(s.out, "  %s = %s\n", Printable(event.PathString(s.meta.Vars[c.Var].Name, c.Path)), Printable(FormatValue(c.Value)))
 	}
 	return nil
 }
@@ -215,9 +215,9 @@ func (s *Session) effectLine(f *history.Effect) string {
 		line += "  [" + f.ID + "]"
 	}
 	if !f.Data.IsAbsent() {
-		line += "  " + clipTo(FormatValue(f.Data), valueColumns)
+		line += "  " + Clip(FormatValue(f.Data), valueColumns)
 	}
-	return printable(line)
+	return Printable(line)
 }
 
 // runLog looks back from here, a stretch of events at a time.
@@ -256,11 +256,11 @@ func runLog(ctx context.Context, s *Session, args string) error {
 func (s *Session) logLines(e *history.Event) []string {
 	var lines []string
 	if e.Kind == event.Note.String() {
-		lines = append(lines, s.headline(e)+"  "+printable(FormatValue(e.Data)))
+		lines = append(lines, s.headline(e)+"  "+Printable(FormatValue(e.Data)))
 	}
 	for i := range e.Effects {
 		if f := &e.Effects[i]; f.Kind == event.EffectLog.String() {
-			lines = append(lines, fmt.Sprintf("%s  %s  %s %s", s.name(e.Position), e.Time, printable(f.Name), printable(f.Data.AsString())))
+			lines = append(lines, fmt.Sprintf("%s  %s  %s %s", s.name(e.Position), e.Time, Printable(f.Name), Printable(f.Data.AsString())))
 		}
 	}
 	return lines

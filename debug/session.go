@@ -50,7 +50,7 @@ type Session struct {
 // NewSession opens a session at the beginning of a History. What commands say
 // goes to out, safe for a terminal whatever the recording holds.
 func NewSession(src history.Source, out io.Writer) *Session {
-	return &Session{src: src, meta: src.Meta(), out: &safeWriter{w: out}}
+	return &Session{src: src, meta: src.Meta(), out: SafeWriter(out)}
 }
 
 // Position is where the session is.
@@ -177,7 +177,7 @@ func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position,
 			e, err := s.src.Event(ctx, n, seq)
 			if errors.Is(err, history.ErrNoEvent) {
 				return history.Position{}, fmt.Errorf("%s has no event %d here: it has %d to %d",
-					printable(arg[:i]), seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
+					Printable(arg[:i]), seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
 			}
 			if err != nil {
 				return history.Position{}, fmt.Errorf("%s: %w", arg, err)
@@ -223,7 +223,7 @@ func (s *Session) nodeIndex(name string) (int, bool) {
 func (s *Session) nodeNames() []string {
 	var names []string
 	for _, n := range s.meta.Nodes {
-		names = append(names, printable(n.Name))
+		names = append(names, Printable(n.Name))
 	}
 	return names
 }
@@ -233,5 +233,5 @@ func (s *Session) name(p history.Position) string {
 	if p == history.Begin {
 		return "START"
 	}
-	return fmt.Sprintf("%s:%d", printable(s.meta.Nodes[p.Node].Name), p.Seq)
+	return fmt.Sprintf("%s:%d", Printable(s.meta.Nodes[p.Node].Name), p.Seq)
 }

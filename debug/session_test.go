@@ -348,3 +348,20 @@ func TestTheDocumentedTableIsThatOfTheCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestTextIsMadeSafeHoweverItIsCutIntoWrites(t *testing.T) {
+	const text = "節点 \x1b[31m\u009b2J\u202e ok\n\t\xff\xe7\xaf|●…\r\n"
+	const want = "節点 ·[31m·2J· ok\n\t···|●…·\n"
+	for first := range len(text) {
+		var out bytes.Buffer
+		w := SafeWriter(&out)
+		for _, part := range []string{text[:first], text[first : first+1], text[first+1:]} {
+			if n, err := io.WriteString(w, part); n != len(part) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if out.String() != want {
+			t.Errorf("cut at %d: %q, want %q", first, out.String(), want)
+		}
+	}
+}

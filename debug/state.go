@@ -55,7 +55,7 @@ func (s *Session) hint(path string) string {
 
 // showState prints the variables of a node that lie at or below path.
 func (s *Session) showState(n int, st *history.State, path string) (shown int, err error) {
-	name := printable(s.meta.Nodes[n].Name)
+	name := Printable(s.meta.Nodes[n].Name)
 	if path != "" {
 		v, err := s.lookupPath(st, path)
 		if err != nil || v.IsAbsent() {
@@ -70,7 +70,7 @@ func (s *Session) showState(n int, st *history.State, path string) (shown int, e
 // showValue prints a value whole, of a map an entry a line, up to a bound.
 func (s *Session) showValue(node, path string, v event.Value) {
 	if v.Type() != event.TypeMap || v.Len() == 0 {
-		fmt.Fprintf(s.out, "%s  %s = %s\n", node, printable(path), printable(FormatValue(v)))
+		fmt.Fprintf(s.out, "%s  %s = %s\n", node, Printable(path), Printable(FormatValue(v)))
 		return
 	}
 	shown := 0
@@ -79,7 +79,7 @@ func (s *Session) showValue(node, path string, v event.Value) {
 			fmt.Fprintf(s.out, "%s  … and %d more\n", node, v.Len()-shown)
 			return
 		}
-		fmt.Fprintf(s.out, "%s  %s = %s\n", node, printable(path+event.PathString("", []event.Value{k})[len("``"):]), printable(FormatValue(e)))
+		fmt.Fprintf(s.out, "%s  %s = %s\n", node, Printable(path+event.PathString("", []event.Value{k})[len("``"):]), Printable(FormatValue(e)))
 		shown++
 	}
 }
@@ -91,7 +91,7 @@ func (s *Session) showBelow(n int, st *history.State, prefix string) (shown int)
 		if prefix != "" && name != prefix && !strings.HasPrefix(name, prefix+".") {
 			continue
 		}
-		fmt.Fprintf(s.out, "%s  %s = %s\n", printable(s.meta.Nodes[n].Name), printable(name), printable(clipTo(FormatValue(st.Get(id)), valueColumns)))
+		fmt.Fprintf(s.out, "%s  %s = %s\n", Printable(s.meta.Nodes[n].Name), Printable(name), Printable(Clip(FormatValue(st.Get(id)), valueColumns)))
 		shown++
 	}
 	return shown

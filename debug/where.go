@@ -73,14 +73,14 @@ func (s *Session) notFound(when string, here bool, w *watcher) {
 // showFaults says what may be why a condition holds nowhere.
 func (s *Session) showFaults(w *watcher) {
 	for _, f := range w.ev.Errors() {
-		fmt.Fprintf(s.out, "note: %s, %d times, first at %s:%d\n", f.Fault, f.Count, printable(f.Node), f.Seq)
+		fmt.Fprintf(s.out, "note: %s, %d times, first at %s:%d\n", f.Fault, f.Count, Printable(f.Node), f.Seq)
 	}
 }
 
 func (s *Session) showWitness(w *watcher) {
 	var parts []string
 	for _, c := range w.ev.Witness() {
-		parts = append(parts, fmt.Sprintf("$%d=%s", c.Holder, printable(c.Node)))
+		parts = append(parts, fmt.Sprintf("$%d=%s", c.Holder, Printable(c.Node)))
 	}
 	if len(parts) > 0 {
 		fmt.Fprintf(s.out, "witness: %s\n", strings.Join(parts, " "))
