@@ -128,4 +128,3 @@ func missingNodes(m recording.Manifest) (n int) {
 	}
 	return n
 }
-
