@@ -16,13 +16,14 @@ import (
 // are short forms for tests and importers, by one goroutine, whose first error
 // Build returns.
 type Builder struct {
-	mu    sync.Mutex
-	nodes map[string]*memWriter
-	err   error
+	mu         sync.Mutex
+	nodes      map[string]*memWriter
+	err        error
+	stateEvery int // events and changes between kept states at least
 }
 
 // NewBuilder returns a Builder without nodes.
-func NewBuilder() *Builder { return &Builder{nodes: map[string]*memWriter{}} }
+func NewBuilder() *Builder { return &Builder{nodes: map[string]*memWriter{}, stateEvery: stateMin} }
 
 // An EventSpec is an event with its changes given by name. Position.Node isn't
 // looked at; a Seq of 0 is the next one, a Kind of "" is "set".
@@ -138,7 +139,7 @@ func (b *Builder) Build() (*Mem, error) {
 		}
 		node := w.ledger.finish()
 		w.number(i, vars)
-		m.addNode(node, w.entries)
+		m.addNode(node, w.entries, b.stateEvery)
 	}
 	m.index()
 	m.summarize()

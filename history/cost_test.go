@@ -211,3 +211,26 @@ func BenchmarkHistory(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkText(b *testing.B) {
+	const events = 20_000
+	mem, err := openMem(feedLong(events, 1000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := writeText(b, mem)
+	b.Run("write", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		for b.Loop() {
+			writeText(b, mem)
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		b.ReportAllocs()
+		for b.Loop() {
+			readText(b, text)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(2*events*b.N), "ns/event")
+	})
+}

@@ -14,7 +14,8 @@ import (
 // Mem is a History in memory, made by a Builder. All of its events are kept as
 // they are handed out; a state at any moment is found from one of the states
 // kept beside them, of which there is one whenever the events and changes since
-// the last have reached its size.
+// the last have reached half its size: so what the states don't share of their
+// maps stays in proportion to the events.
 type Mem struct {
 	meta  Meta
 	nodes []memNode // like meta.Nodes
@@ -41,25 +42,24 @@ type msgRef struct {
 }
 
 // stateMin is how many events and changes lie between two kept states at least.
-const stateMin = 64
+const stateMin = 1024
 
 // addNode takes a node's entries, turns the variables of its bases into changes
 // and keeps states on the way.
-func (m *Mem) addNode(node Node, entries []Event) {
+func (m *Mem) addNode(node Node, entries []Event, stateEvery int) {
 	i := len(m.nodes)
 	node.First.Node, node.Last.Node = i, i
 	n := memNode{entries: entries}
-	state, since, bases := NewState(), 0, 0
+	state, since := NewState(), 0
 	for j := range entries {
 		e := &entries[j]
 		if e.Base {
 			e.Changes = baseChanges(state, e.Changes)
-			bases++
 		}
 		state.ApplyAll(e.Changes)
 		m.countVars(i, e, state)
 		since += 1 + len(e.Changes)
-		if since >= max(stateMin, len(state.vals)) {
+		if since >= stateEvery && since >= state.weight()/2 {
 			n.states = append(n.states, stateAt{j + 1, state.Clone()})
 			since = 0
 		}

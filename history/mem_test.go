@@ -9,6 +9,7 @@ import (
 
 func openMem(feed func(history.Writer) error) (history.Source, error) {
 	b := history.NewBuilder()
+	b.KeepStates(3) // so that short Histories, too, have some
 	if err := feed(b); err != nil {
 		return nil, err
 	}

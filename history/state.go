@@ -59,6 +59,16 @@ func (s *State) Clone() *State {
 	return &State{vals: append([]event.Value(nil), s.vals...)}
 }
 
+// weight is about how much there is in the state: variables, and the entries of
+// those that are maps.
+func (s *State) weight() int {
+	n := 0
+	for i := range s.vals {
+		n += 1 + s.vals[i].AsMap().Len()
+	}
+	return n
+}
+
 // Vars returns the ids of the variables that are present, ascending.
 func (s *State) Vars() []VarID {
 	if s == nil {
