@@ -132,6 +132,9 @@ func files(t *testing.T, fsys vfs.FS) map[string][]byte {
 		t.Fatal(err)
 	}
 	for _, name := range names {
+		if name == "lock" {
+			continue
+		}
 		b, err := vfs.ReadFile(fsys, path.Join("h", name), 1<<20)
 		if err != nil {
 			t.Fatal(err)
@@ -379,6 +382,9 @@ func TestCreateDiskKeepsAHistoryThatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := history.ExtendDisk(fsys, "h", tiny); !errors.Is(err, vfs.ErrLocked) {
+		t.Fatalf("a second writer: got %v, want vfs.ErrLocked", err)
+	}
 	if _, err := w.Node("late", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +392,7 @@ func TestCreateDiskKeepsAHistoryThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, err := fsys.ReadDir("h")
-	if got := fmt.Sprint(names); err != nil || got != "[manifest.json run-000001 run-000002]" {
+	if got := fmt.Sprint(names); err != nil || got != "[lock manifest.json run-000001 run-000002]" {
 		t.Fatalf("after Discard the directory holds %s (%v)", got, err)
 	}
 }

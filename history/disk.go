@@ -22,6 +22,8 @@ type Disk struct {
 	runs     []*diskRun
 	nodes    [][]diskPart // like meta.Nodes
 	cache    blockCache
+	closing  sync.Once
+	closeErr error
 }
 
 // A diskPart is a block of a node, with the run it lies in.
@@ -166,12 +168,12 @@ func (d *Disk) Meta() *Meta { return &d.meta }
 
 // Close implements Source.
 func (d *Disk) Close() error {
-	var errs []error
-	for _, r := range d.runs {
-		errs = append(errs, r.closer.Close())
-	}
-	d.runs = nil
-	return errors.Join(errs...)
+	d.closing.Do(func() {
+		for _, r := range d.runs {
+			d.closeErr = errors.Join(d.closeErr, r.closer.Close())
+		}
+	})
+	return d.closeErr
 }
 
 // cacheBlocks is how many decoded blocks are kept.

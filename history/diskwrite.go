@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -30,12 +31,13 @@ func (o *DiskOptions) defaults() {
 
 // A DiskWriter writes a History to disk, or adds to one: FORMAT.md. It is a
 // Writer; nothing of what it wrote is there for readers before Finish returned
-// nil.
+// nil. It ends with Finish or Discard.
 type DiskWriter struct {
 	fsys  vfs.FS
 	dir   string
 	opts  DiskOptions
 	codec *compressor
+	lock  io.Closer
 	old   *Disk // what is added to, nil if it is a new History
 
 	mu     sync.Mutex // guards what follows
@@ -48,32 +50,78 @@ type DiskWriter struct {
 const (
 	manifestName = "manifest.json"
 	runPrefix    = "run-"
+	lockName     = "lock"
 )
 
 // CreateDisk begins a History in dir, which is made if need be. A History that
-// is there already is an error that wraps fs.ErrExist; the leavings of a writer
-// that didn't finish are removed.
+// is there already is an error that wraps fs.ErrExist, another writer one that
+// wraps vfs.ErrLocked; the leavings of one that didn't finish are removed.
 func CreateDisk(fsys vfs.FS, dir string, opts DiskOptions) (*DiskWriter, error) {
 	if err := makeDir(fsys, dir); err != nil {
 		return nil, err
 	}
-	if _, err := fsys.Stat(path.Join(dir, manifestName)); err == nil {
-		return nil, fmt.Errorf("%s holds a History already: remove the directory, or choose another: %w", dir, fs.ErrExist)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	names, err := fsys.ReadDir(dir)
+	w, err := newDiskWriter(fsys, dir, opts)
 	if err != nil {
 		return nil, err
 	}
+	if err := w.clear(); err != nil {
+		return nil, errors.Join(err, w.lock.Close())
+	}
+	return w, nil
+}
+
+// clear makes sure that there is no History yet, nor parts of one.
+func (w *DiskWriter) clear() error {
+	if _, err := w.fsys.Stat(path.Join(w.dir, manifestName)); err == nil {
+		return fmt.Errorf("%s holds a History already: remove the directory, or choose another: %w", w.dir, fs.ErrExist)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	names, err := w.fsys.ReadDir(w.dir)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
 		if strings.HasPrefix(name, runPrefix) {
-			if err := fsys.Remove(path.Join(dir, name)); err != nil {
-				return nil, err
+			if err := w.fsys.Remove(path.Join(w.dir, name)); err != nil {
+				return err
 			}
 		}
 	}
-	return newDiskWriter(fsys, dir, opts, nil)
+	return nil
+}
+
+// ExtendDisk adds runs to the History in dir: nodes that came late, and what
+// happened later on nodes that it has.
+func ExtendDisk(fsys vfs.FS, dir string, opts DiskOptions) (*DiskWriter, error) {
+	w, err := newDiskWriter(fsys, dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	if w.old, err = OpenDisk(fsys, dir); err != nil {
+		return nil, errors.Join(err, w.lock.Close())
+	}
+	for _, r := range w.old.manifest.Runs {
+		var n int
+		if _, err := fmt.Sscanf(r.File, runPrefix+"%d", &n); err == nil {
+			w.number = max(w.number, n)
+		}
+	}
+	return w, nil
+}
+
+// newDiskWriter takes the directory's lock, until Finish or Discard.
+func newDiskWriter(fsys vfs.FS, dir string, opts DiskOptions) (*DiskWriter, error) {
+	opts.defaults()
+	codec, err := newCompressor()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := fsys.Lock(path.Join(dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	return &DiskWriter{fsys: fsys, dir: dir, opts: opts, codec: codec, lock: lock, nodes: map[string]bool{}}, nil
 }
 
 // makeDir makes a directory whose name, and those of its parents, are durable.
@@ -91,35 +139,6 @@ func makeDir(fsys vfs.FS, dir string) error {
 		return err
 	}
 	return fsys.SyncDir(parent)
-}
-
-// ExtendDisk adds runs to the History in dir: nodes that came late, and what
-// happened later on nodes that it has.
-func ExtendDisk(fsys vfs.FS, dir string, opts DiskOptions) (*DiskWriter, error) {
-	old, err := OpenDisk(fsys, dir)
-	if err != nil {
-		return nil, err
-	}
-	w, err := newDiskWriter(fsys, dir, opts, old)
-	if err != nil {
-		return nil, errors.Join(err, old.Close())
-	}
-	for _, r := range old.manifest.Runs {
-		var n int
-		if _, err := fmt.Sscanf(r.File, runPrefix+"%d", &n); err == nil {
-			w.number = max(w.number, n)
-		}
-	}
-	return w, nil
-}
-
-func newDiskWriter(fsys vfs.FS, dir string, opts DiskOptions, old *Disk) (*DiskWriter, error) {
-	opts.defaults()
-	codec, err := newCompressor()
-	if err != nil {
-		return nil, err
-	}
-	return &DiskWriter{fsys: fsys, dir: dir, opts: opts, codec: codec, old: old, nodes: map[string]bool{}}, nil
 }
 
 // Node implements Writer. In a History that is added to it may name a node that
@@ -439,11 +458,7 @@ func (w *DiskWriter) Finish() error {
 		return errors.New("history: Finish is called twice")
 	}
 	w.done = true
-	err := w.finish()
-	if w.old != nil {
-		err = errors.Join(err, w.old.Close())
-	}
-	if err != nil {
+	if err := errors.Join(w.finish(), w.release()); err != nil {
 		return fmt.Errorf("History in %s is not finished: %w", w.dir, err)
 	}
 	return nil
@@ -492,8 +507,14 @@ func (w *DiskWriter) Discard() error {
 		}
 		errs = append(errs, w.fsys.Remove(path.Join(w.dir, r.name)))
 	}
+	return errors.Join(append(errs, w.release())...)
+}
+
+// release gives back what the writer holds besides its files.
+func (w *DiskWriter) release() error {
+	err := w.lock.Close()
 	if w.old != nil {
-		errs = append(errs, w.old.Close())
+		err = errors.Join(err, w.old.Close())
 	}
-	return errors.Join(errs...)
+	return err
 }
