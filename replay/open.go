@@ -129,7 +129,7 @@ func openRecording(ctx context.Context, rec *recording.Recording, what string, o
 	}
 	service := rec.Manifest().Service
 	linked := len(o.Registry) > 0 && (service == o.Service || service == "")
-	if r, stale := findHistory(rec, in); r != nil {
+	if r, stale := findHistory(rec, in, o.Walk); r != nil {
 		out.Replayed = r
 		return out, nil
 	} else if !linked && len(in.journals) > 0 {

@@ -43,9 +43,12 @@ type player struct {
 	reason      string           // why
 }
 
-// progressEvery is how many events lie between two reports, and two looks at the
-// context.
-const progressEvery = 4096
+// progressEvery is how many events lie between two reports, contextEvery between
+// two looks at the context.
+const (
+	progressEvery = 4096
+	contextEvery  = 256
+)
 
 func (p *player) run() error {
 	for _, g := range p.j.Gaps {
@@ -199,7 +202,7 @@ func (p *player) begin(f *stepper.Follower, h checkpoint.Header) error {
 // play steps what the journal holds.
 func (p *player) play() error {
 	for n := uint64(1); ; n++ {
-		if n%progressEvery == 0 {
+		if n%contextEvery == 0 {
 			if err := p.ctx.Err(); err != nil {
 				return err
 			}

@@ -158,6 +158,11 @@ func (g origin) sameAs(want origin) bool {
 	return err1 == nil && err2 == nil && reflect.DeepEqual(a, b)
 }
 
+// walked reports whether what is asked to be walked was.
+func (g origin) walked(variables []string) bool {
+	return !slices.ContainsFunc(variables, func(v string) bool { return !slices.Contains(g.Walk, v) })
+}
+
 func readOrigin(fsys vfs.FS, dir string) (origin, error) {
 	var g origin
 	b, err := vfs.ReadFile(fsys, path.Join(dir, originName), originMax)
@@ -310,8 +315,8 @@ func removeTree(fsys vfs.FS, dir string) error {
 }
 
 // findHistory looks for a History in the recording that the recorded build made
-// of what is there now. stale says which builds' are there that don't qualify.
-func findHistory(rec *recording.Recording, in *input) (r *Replayed, stale []string) {
+// of what is there now, with these variables walked. stale says which builds' are there that don't qualify.
+func findHistory(rec *recording.Recording, in *input, walk []string) (r *Replayed, stale []string) {
 	builds := rec.Manifest().Builds()
 	names, err := rec.FS().ReadDir(rec.HistoriesDir())
 	if err != nil {
@@ -325,7 +330,7 @@ func findHistory(rec *recording.Recording, in *input) (r *Replayed, stale []stri
 		dir := path.Join(rec.HistoriesDir(), n)
 		r, ok := reuse(rec.FS(), dir, func(have origin) bool {
 			want, err := originOf(rec, in, Options{Build: have.Build, Walk: have.Walk})
-			return err == nil && have.sameAs(want) && len(builds) == 1 && builds[0] == have.Build
+			return err == nil && have.sameAs(want) && len(builds) == 1 && builds[0] == have.Build && have.walked(walk)
 		})
 		if ok {
 			return r, nil
