@@ -150,7 +150,6 @@ func (s *KV) begin(ctx *machine.Context, op Op) {
 	}
 	switch {
 	case len(op.Waiting) == 0, op.failed():
-		op.Waiting = nil // nobody was asked
 		s.finish(ctx, op)
 		return
 	case s.Pending.Len() >= MaxPending:
@@ -296,10 +295,11 @@ func (s *KV) Query(ctx *machine.Context, body any) any {
 	return Failure{Invalid, "only a Get or Scan is answered without a journal"}
 }
 
-// assign gives a new version here, above all that this node has seen.
+// assign gives a new version here. It wins over all that this node has seen, for
+// that is what the clock sees to: a message is handled at a later time than it
+// was sent.
 func (s *KV) assign(ctx *machine.Context, key, value string, deleted bool) Entry {
-	old, _ := s.Items.Get(key)
-	e := Entry{key, Item{Value: value, Version: max(ctx.Now(), old.Version+1), Writer: ctx.Node(), Deleted: deleted}}
+	e := Entry{key, Item{Value: value, Version: ctx.Now(), Writer: ctx.Node(), Deleted: deleted}}
 	s.merge(e)
 	return e
 }

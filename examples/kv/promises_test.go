@@ -149,7 +149,7 @@ func TestG4WithoutThePrimaryOthersGoOnAndSaySo(t *testing.T) {
 	n1, away := w.nodes[0], w.nodes[2]
 	key := w.keyOf(away)
 	w.ask(n1, Put{Key: key, Value: "old"})
-	w.run(time.Second)
+	w.run(20 * time.Second)
 	w.crash(away)
 
 	// The first has to find out, the others know.
@@ -331,6 +331,55 @@ func TestG7ANodeThatLostEverythingGetsItBack(t *testing.T) {
 	}
 }
 
+// What can't be copied now doesn't keep the rest from being compared.
+func TestG7EachBucketHasItsTurn(t *testing.T) {
+	w := quiet(t)
+	n1 := w.nodes[0]
+	w.lose = func(e event.Effect) bool { return e.Name == "Replicate" }
+	for i := range 1000 {
+		w.do(n1, Put{Key: fmt.Sprint("k", i), Consistency: Eventual})
+	}
+	w.run(10 * time.Second)
+	seen := map[int]int{}
+	for _, e := range w.sent {
+		if m, _ := w.codec.Decode(e.Name, e.Version, e.Payload); e.Name == "Versions" {
+			seen[m.(Versions).Bucket]++
+		}
+	}
+	for _, b := range []int{bucket("k0"), bucket("k500"), bucket("k999")} {
+		if seen[b] == 0 {
+			t.Errorf("bucket %d was never compared, %d were", b, len(seen))
+		}
+	}
+	w.lose = nil
+	w.run(10 * time.Second)
+	w.check.converged(w)
+}
+
+func TestG7ALargeBucketIsCopiedInBatches(t *testing.T) {
+	w := quiet(t)
+	n1 := w.nodes[0]
+	w.lose = func(e event.Effect) bool { return e.Name == "Replicate" }
+	for i, n := 0, 0; n < 5*MaxBatch/2; i++ {
+		if key := fmt.Sprint("k", i); bucket(key) == 0 {
+			w.do(n1, Put{Key: key, Consistency: Eventual})
+			n++
+		}
+	}
+	w.lose = nil
+	w.run(5 * time.Second)
+	w.check.converged(w)
+	most := 0
+	for _, e := range w.sent {
+		if m, _ := w.codec.Decode(e.Name, e.Version, e.Payload); e.Name == "Replicate" {
+			most = max(most, len(m.(Replicate).Entries))
+		}
+	}
+	if most != MaxBatch {
+		t.Errorf("the largest message had %d records, want %d", most, MaxBatch)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	w := quiet(t)
 	n1, p := w.nodes[0], w.nodes[1]
@@ -373,9 +422,13 @@ func TestBounds(t *testing.T) {
 	}
 	w.heal()
 	w.run(2 * time.Second)
+	before := len(n1.journal)
 	w.ask(n1, Get{Key: key, Consistency: Strict})
-	if _, ev, _ := n1.st.NextTimer(); ev.From != "tick" {
-		t.Errorf("timer %s is left of an operation that was answered", ev.From)
+	w.run(2 * opTimeout)
+	for _, e := range n1.journal[before:] {
+		if e.ev.Name == "Expire" {
+			t.Errorf("timer %s fires for an operation that was answered", e.ev.From)
+		}
 	}
 }
 

@@ -33,7 +33,8 @@ type world struct {
 	cut  map[link]bool
 	hold bool // a cut link keeps what is sent for later, instead of losing it
 	loss float64
-	slow func() time.Duration // delay of one message
+	lose func(event.Effect) bool // if set: which messages are lost besides
+	slow func() time.Duration    // delay of one message
 
 	check oracle
 	sent  []event.Effect // messages between nodes
@@ -130,7 +131,7 @@ func (n *vnode) kv() *KV {
 	return nil
 }
 
-// wall is what a node's clock on the wall shows.
+// reading is what a node's clocks show.
 func (w *world) reading(n *vnode) hlc.Reading {
 	return hlc.Reading{Wall: epoch.Add(w.now + n.skew), Mono: w.now}
 }
@@ -226,7 +227,7 @@ func (w *world) send(from *vnode, e event.Effect) {
 	w.sent = append(w.sent, e)
 	to := w.node(e.Node)
 	l := link{from.name, to.name}
-	if !to.up || w.cut[l] && !w.hold || w.rng.Float64() < w.loss {
+	if !to.up || w.cut[l] && !w.hold || w.rng.Float64() < w.loss || w.lose != nil && w.lose(e) {
 		return
 	}
 	at := max(w.now+w.slow(), to.arrives[from.name])
