@@ -129,11 +129,12 @@ func (n *Node) sleep() time.Duration {
 	if !ok {
 		return idleMax
 	}
-	now := max(n.reading().Wall, n.loop.Now())
-	if at <= now {
+	// By the wall clock alone: had the node's own time reached it, it were offered.
+	wall := n.reading().Wall
+	if at <= wall {
 		return overdueWait
 	}
-	return min(idleMax, at.Sub(now)+time.Duration(hlc.TicksDuration(1)))
+	return min(idleMax, at.Sub(wall)+hlc.TicksDuration(1))
 }
 
 func (n *Node) answerPeeks() {

@@ -27,7 +27,10 @@ import (
 	"hindcast.dev/vfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	mountSmallDisk()
+	goleak.VerifyTestMain(m)
+}
 
 // What the tally takes and gives.
 type (
