@@ -156,7 +156,8 @@ func headError(file string, size int, err error) error {
 	return e
 }
 
-// openHead opens a segment file for reading; the caller closes it.
+// openHead opens a segment file for reading; the caller closes it. If retention
+// was faster, and perhaps used the file again, the error is fs.ErrNotExist.
 func openHead(fsys vfs.FS, dir string, f segmentFile) (readerAt, head, error) {
 	name := path.Join(dir, f.name)
 	if f.archived {
@@ -172,6 +173,9 @@ func openHead(fsys vfs.FS, dir string, f segmentFile) (readerAt, head, error) {
 		if h, err = readHead(file, name, f.number, size); err == nil {
 			return file, h, nil
 		}
+	}
+	if _, gone := fsys.Stat(name); gone != nil { // its name went before its content changed
+		err = gone
 	}
 	return nil, head{}, errors.Join(err, file.Close())
 }

@@ -81,7 +81,7 @@ func (r *Reader) SeekTime(ts hlc.Timestamp) error {
 }
 
 // seekTries bounds how often a seek starts again because retention was faster.
-const seekTries = 10
+const seekTries = 100
 
 // seek finds the last segment whose opening is before the place, goes there by
 // its index, and skips the rest. want is the sequence number that must not be
@@ -117,6 +117,9 @@ func (r *Reader) trySeek(want uint64, before func(segment.Opening) bool) error {
 	var failed error
 	n := sort.Search(len(l.segments), func(i int) bool {
 		src, h, err := openHead(r.fsys, r.dir, l.segments[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			return false // removed since it was listed
+		}
 		if err != nil {
 			failed = errors.Join(failed, err)
 			return true
@@ -304,6 +307,9 @@ func (r *Reader) goesOn() (bool, error) {
 	for _, f := range l.segments {
 		if f.number == r.sc.Number+1 {
 			src, h, err := openHead(r.fsys, r.dir, f)
+			if errors.Is(err, fs.ErrNotExist) {
+				return true, nil // removed already: we are far behind
+			}
 			if err != nil {
 				return false, err
 			}
@@ -321,11 +327,11 @@ func (r *Reader) overtaken() error {
 		return fmt.Errorf("read %s: %w", r.sc.file, err)
 	}
 	h, err := segment.DecodeHeader(b[:n])
-	if err != nil {
-		return headError(r.sc.file, n, err)
-	}
-	if h.Nonce == r.sc.Nonce && h.Number == r.sc.Number {
+	if err == nil && h.Nonce == r.sc.Nonce && h.Number == r.sc.Number {
 		return nil
+	}
+	if _, gone := r.fsys.Stat(r.sc.file); err != nil && gone == nil {
+		return headError(r.sc.file, n, err)
 	}
 	first, err := r.first()
 	if err != nil {
@@ -335,16 +341,21 @@ func (r *Reader) overtaken() error {
 }
 
 // first is the first sequence number that is kept.
-func (r *Reader) first() (uint64, error) {
-	l, err := list(r.fsys, r.dir)
-	if err != nil || len(l.segments) == 0 {
-		return 0, err
+func (r *Reader) first() (seq uint64, err error) {
+	for range seekTries {
+		var l *listing
+		if l, err = list(r.fsys, r.dir); err != nil || len(l.segments) == 0 {
+			return 0, err
+		}
+		src, h, err2 := openHead(r.fsys, r.dir, l.segments[0])
+		if err2 == nil {
+			return h.opening.Seq, src.Close()
+		}
+		if err = err2; !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 	}
-	src, h, err := openHead(r.fsys, r.dir, l.segments[0])
-	if err != nil {
-		return 0, err
-	}
-	return h.opening.Seq, src.Close()
+	return 0, err
 }
 
 // turn goes on to the next segment; io.EOF if there is none yet.
@@ -373,9 +384,11 @@ func (r *Reader) turn() error {
 		return err
 	}
 	if first <= r.last+1 { // it came meanwhile
-		return cmp.Or(r.open(f), r.follows())
+		if err := r.open(f); !errors.Is(err, fs.ErrNotExist) {
+			return cmp.Or(err, r.follows())
+		}
 	}
-	return &RetainedError{Want: r.last + 1, First: first}
+	return &RetainedError{Want: r.last + 1, First: max(first, r.last+2)}
 }
 
 // follows checks that the segment just opened goes on where the one before ended.
