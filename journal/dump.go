@@ -63,13 +63,13 @@ func dump(w *bufio.Writer, r *Reader, o DumpOptions) error {
 
 // dumpText appends a line such as
 //
-//	7 2026-11-21T19:46:53.123456Z/0 recv inv Put v2 id=n2/3/7/1 from=web payload="hello"
+//	7 2026-11-21T19:46:53.123456Z/0 boot=1 recv inv Put v2 id=n2/3/7/1 from=web payload="hello"
 //
 // in which machine and name are - if empty, and what is zero is left out.
 func dumpText(b []byte, e *Entry, full bool) []byte {
 	b = strconv.AppendUint(b, e.Stamp.Seq, 10)
 	b = e.Stamp.Time.Append(append(b, ' '))
-	b = fmt.Appendf(b, " %v %s %s v%d", e.Kind, orDash(e.Machine), orDash(e.Name), e.Version)
+	b = fmt.Appendf(b, " boot=%d %v %s %s v%d", e.Stamp.Boot, e.Kind, orDash(e.Machine), orDash(e.Name), e.Version)
 	if !e.ID.IsZero() {
 		b = append(append(b, " id="...), e.ID.String()...)
 	}
@@ -139,6 +139,7 @@ type dumpLine struct {
 	Time        hlc.Timestamp `json:"time"`
 	Physical    hlc.Timestamp `json:"physical"`
 	Chain       string        `json:"chain"`
+	Boot        uint64        `json:"boot"`
 	Disposition string        `json:"disposition"`
 	Kind        string        `json:"kind"`
 	Machine     string        `json:"machine,omitempty"`
@@ -158,7 +159,7 @@ type dumpLine struct {
 func dumpJSON(w io.Writer, e *Entry) error {
 	ev := record.EventOf(&e.Frame, e.Stamp)
 	return json.NewEncoder(w).Encode(dumpLine{
-		Seq: ev.Seq, Time: ev.Time, Physical: e.Stamp.Physical, Chain: fmt.Sprintf("%016x", e.Stamp.Chain),
+		Seq: ev.Seq, Time: ev.Time, Physical: e.Stamp.Physical, Chain: fmt.Sprintf("%016x", e.Stamp.Chain), Boot: e.Stamp.Boot,
 		Disposition: e.Stamp.Disposition.String(), Kind: ev.Kind.String(), Machine: ev.Machine, Name: ev.Name,
 		Version: ev.Version, ID: ev.ID.String(), From: ev.From, Sent: ev.Sent, Flags: e.Flags,
 		Baggage: ev.Baggage, Payload: ev.Payload, Segment: e.Segment, Offset: e.Offset, Length: e.Length,
