@@ -1,0 +1,39 @@
+// Command hindcast records, replays and questions distributed systems.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"hindcast.dev/app"
+	"hindcast.dev/examples/kv"
+)
+
+func main() { os.Exit(app.Run(command(), os.Args[1:], os.Stderr)) }
+
+func command() *cobra.Command {
+	services := []app.Service{kv.Service()}
+	root := &cobra.Command{
+		Use:   "hindcast",
+		Short: "A flight recorder and time-travelling debugger for distributed systems",
+		Long: `Hindcast records what the nodes of a distributed system took in, replays it to
+the exact state of every node at every moment, and searches through all of them.
+
+Try it:  hindcast demo`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return app.Usage(fmt.Errorf("no command %q; see 'hindcast --help'", args[0]))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.AddCommand(demoCommand())
+	root.AddCommand(app.ReadCommands(services)...)
+	store := app.Command(kv.Service())
+	store.Short = "The replicated store that demo runs: serve a node of it"
+	root.AddCommand(store)
+	return root
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"hindcast.dev/app"
+	"hindcast.dev/examples/kv"
+	"hindcast.dev/history"
+	"hindcast.dev/replay"
+	"hindcast.dev/rql"
+)
+
+// demoQuery asks for the copies that were older than another's, and on which
+// node: of every key, while the node was up.
+const demoQuery = `SELECT kv.items[k].version FROM kv, node FOR EACH k IN KEYS(kv.items) ` +
+	`WHEN (kv.items[k].version < MAX(kv.items[k].version) AND node.up) LINK SAME_NODE`
+
+// windowsShown is how many windows are listed for a person.
+const windowsShown = 8
+
+// A result is what demo found out, in the form of --json.
+type result struct {
+	Dir        string            `json:"dir"`
+	Seed       uint64            `json:"seed"`
+	Recorded   recorded          `json:"recorded"`
+	Operations operations        `json:"operations"`
+	Faults     []fault           `json:"faults"`
+	Causality  causality         `json:"causality"`
+	Query      string            `json:"query"`
+	Windows    []json.RawMessage `json:"windows"`
+	Longest    *story            `json:"longest,omitempty"`
+	Next       []string          `json:"next"`
+
+	rows   []*rql.Row // longest first, as Windows
+	teller *teller
+	end    history.Position
+}
+
+type recorded struct {
+	Events  uint64         `json:"events"`
+	Bytes   int64          `json:"bytes"`
+	Seconds float64        `json:"seconds"`
+	Nodes   []recordedNode `json:"nodes"`
+}
+
+type recordedNode struct {
+	Name   string        `json:"name"`
+	Events uint64        `json:"events"`
+	Skew   time.Duration `json:"skew_ns,omitempty"`
+}
+
+type operations struct {
+	Clients  int   `json:"clients"`
+	OK       int64 `json:"ok"`
+	Degraded int64 `json:"degraded"`
+	Failed   int64 `json:"failed"`
+	Unknown  int64 `json:"unknown"`
+}
+
+type causality struct {
+	Messages   uint64 `json:"messages"`
+	Violations uint64 `json:"violations"`
+}
+
+// report replays the recording, asks the question and prints the answer.
+func (d *demo) report(ctx context.Context) error {
+	d.progress.step("replaying the journals into one History")
+	opened, err := replay.Open(ctx, d.dir, replayOptions())
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	src := opened.Source
+	r := &result{Dir: d.dir, Seed: d.seed, Faults: d.faults, Query: demoQuery, end: src.Meta().Last,
+		Operations: operations{d.clients, d.load.ok.Load(), d.load.degraded.Load(), d.load.failed.Load(), d.load.unsure.Load()}}
+	if err := d.measure(r, src.Meta()); err != nil {
+		return err
+	}
+	d.progress.step("checking that no message was received before it was sent")
+	c, err := replay.CheckCausality(ctx, src)
+	if err != nil {
+		return err
+	}
+	r.Causality = causality{c.Messages, uint64(len(c.Violations))}
+	d.progress.step("asking every key")
+	if err := r.ask(ctx, src); err != nil {
+		return err
+	}
+	if len(r.rows) > 0 {
+		if r.teller, err = newTeller(ctx, src); err != nil {
+			return err
+		}
+		if r.Longest, err = r.teller.tell(ctx, r.rows[0], d.width()); err != nil {
+			return err
+		}
+	}
+	d.progress.done()
+	if err := d.print(r); err != nil {
+		return err
+	}
+	return r.verdict(d)
+}
+
+func replayOptions() replay.Options {
+	s := kv.Service()
+	return replay.Options{Service: s.Name, Registry: s.Machines, Build: app.BuildID()}
+}
+
+// width is that of the terminal, for the diagram.
+func (d *demo) width() int {
+	if f, ok := d.out.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return min(w, 160)
+		}
+	}
+	return 100
+}
+
+// measure counts what was recorded.
+func (d *demo) measure(r *result, meta *history.Meta) error {
+	var first, last = meta.Last.Time, meta.First.Time
+	for _, m := range d.cluster.members {
+		i, ok := meta.NodeIndex(m.name)
+		if !ok {
+			return fmt.Errorf("node %s isn't in the recording", m.name)
+		}
+		n := meta.Nodes[i]
+		r.Recorded.Events += n.Events
+		r.Recorded.Nodes = append(r.Recorded.Nodes, recordedNode{n.Name, n.Events, m.skew})
+		first, last = min(first, n.First.Time), max(last, n.Last.Time)
+	}
+	r.Recorded.Seconds = last.Sub(first).Seconds()
+	return filepath.WalkDir(filepath.Join(d.dir, "nodes"), func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		r.Recorded.Bytes += info.Size()
+		return err
+	})
+}
+
+// ask runs the query and sorts the windows, the longest first.
+func (r *result) ask(ctx context.Context, src history.Source) error {
+	q, err := rql.Compile(src.Meta(), demoQuery)
+	if err != nil {
+		return err
+	}
+	_, err = q.Run(ctx, src, rql.Options{}, func(row *rql.Row) error {
+		r.rows = append(r.rows, row)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(r.rows, func(a, b *rql.Row) int { return cmp.Compare(r.length(b), r.length(a)) })
+	for _, row := range r.rows {
+		r.Windows = append(r.Windows, row.AppendJSON(nil))
+	}
+	r.Next = []string{
+		fmt.Sprintf("hindcast query %s 'SHOW VARIABLES'", r.Dir),
+		fmt.Sprintf("hindcast query %s '%s'", r.Dir, demoQuery),
+		fmt.Sprintf("hindcast debug %s", r.Dir),
+	}
+	return nil
+}
+
+// length is how long a window lasted; one that is open lasts to the end.
+func (r *result) length(row *rql.Row) time.Duration {
+	if row.Open {
+		return r.end.Time.Sub(row.From)
+	}
+	return row.To.Sub(row.From)
+}
+
+// verdict is nil if all that demo promises has happened.
+func (r *result) verdict(d *demo) error {
+	switch {
+	case r.Causality.Violations > 0:
+		return &app.ExitError{Code: app.ExitFound, Err: fmt.Errorf("%d messages were received before they were sent", r.Causality.Violations)}
+	case r.Causality.Messages == 0 || d.load.ok.Load() == 0:
+		return fmt.Errorf("nothing was driven: %d messages, %d operations", r.Causality.Messages, d.load.ok.Load())
+	case len(r.rows) == 0:
+		return fmt.Errorf("no window was found, although %s was cut off: try a longer --duration", d.cut.name)
+	case r.Longest.Missed == nil || r.Longest.Dropped == nil:
+		return fmt.Errorf("the longest window's missed write or dropped message isn't in the recording")
+	}
+	return nil
+}
+
+func (d *demo) print(r *result) error {
+	if d.json {
+		e := json.NewEncoder(d.out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	w := &strings.Builder{}
+	r.printRecorded(w)
+	r.printWindows(w)
+	if r.Longest != nil {
+		r.printLongest(w)
+	}
+	fmt.Fprintf(w, "\nGo on with\n")
+	for _, n := range r.Next {
+		fmt.Fprintf(w, "  %s\n", n)
+	}
+	_, err := io.WriteString(d.out, w.String())
+	return err
+}
+
+func (r *result) printRecorded(w io.Writer) {
+	fmt.Fprintf(w, "Recorded   %s events on %d nodes in %.1f s, %s of journal and checkpoints, in %s\n",
+		thousands(r.Recorded.Events), len(r.Recorded.Nodes), r.Recorded.Seconds, bytesText(r.Recorded.Bytes), r.Dir)
+	o := r.Operations
+	fmt.Fprintf(w, "Clients    %d did %s operations: %s ok (%s of them degraded), %d failed, %d unknown\n",
+		o.Clients, thousands(uint64(o.OK+o.Failed+o.Unknown)), thousands(uint64(o.OK)), thousands(uint64(o.Degraded)), o.Failed, o.Unknown)
+	for i, f := range r.Faults {
+		head := "           "
+		if i == 0 {
+			head = "Broken     "
+		}
+		fmt.Fprintf(w, "%s%s  %s %s\n", head, f.At.Format("15:04:05.000"), f.Node, f.What)
+	}
+	fmt.Fprintf(w, "Causality  %s messages, %d of them received before they were sent", thousands(r.Causality.Messages), r.Causality.Violations)
+	for _, n := range r.Recorded.Nodes {
+		if n.Skew != 0 {
+			fmt.Fprintf(w, "; %s's clock is off by %s", n.Name, n.Skew)
+		}
+	}
+	fmt.Fprintf(w, "\n\nAsked      When and where could a reader see a value older than another replica's?\n           %s\n", r.Query)
+}
+
+func (r *result) printWindows(w io.Writer) {
+	fmt.Fprintf(w, "\nFound      %s windows, the longest first:\n\n", thousands(uint64(len(r.rows))))
+	fmt.Fprintf(w, "  %-10s %-16s %-12s %-6s %s\n", "lasted", "from (UTC)", "key", "on", "cuts")
+	for i, row := range r.rows {
+		if i == windowsShown {
+			fmt.Fprintf(w, "  … and %s more (--json, or the query below)\n", thousands(uint64(len(r.rows)-i)))
+			break
+		}
+		on := row.Witness[0].Node
+		if n, _ := r.teller.stale(row); n >= 0 {
+			on = r.teller.meta.Nodes[n].Name
+		}
+		fmt.Fprintf(w, "  %-10s %-16s %-12s %-6s %d\n", r.length(row).Round(time.Microsecond*100), row.From.Time().Format("15:04:05.000000"),
+			row.Each.Value.AsString(), on, row.Cuts)
+	}
+}
+
+func (r *result) printLongest(w io.Writer) {
+	s := r.Longest
+	fmt.Fprintf(w, "\nThe first of them: %s on %s\n\n", s.Key, s.Stale)
+	for _, l := range s.Diagram {
+		fmt.Fprintf(w, "  %s\n", l)
+	}
+	fmt.Fprintln(w)
+	if m := s.Missed; m != nil {
+		fmt.Fprintf(w, "  The write that %s missed: %s at %s:%d, %s\n", s.Stale, briefly(m.Value), m.Node, m.Seq, m.At)
+	}
+	if l := s.Dropped; l != nil {
+		fmt.Fprintf(w, "  The message that was dropped: %s %s from %s to %s: %s (noted at %s)\n", l.Name, l.ID, l.From, l.To, l.Reason, l.Noted)
+		r.Next = append(r.Next, fmt.Sprintf("echo 'goto %s:%d\neffects\ndiagram' | hindcast debug --script - %s", s.Missed.Node, s.Missed.Seq, r.Dir))
+	}
+	if e := s.Ended; e != nil {
+		fmt.Fprintf(w, "  It ended with %s at %s:%d, %s\n", e.Event, e.Node, e.Seq, e.At)
+	}
+}
+
+func thousands(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func bytesText(n int64) string {
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}

@@ -1,0 +1,14 @@
+package kv
+
+import (
+	"net/http"
+
+	"hindcast.dev/app"
+	"hindcast.dev/node"
+)
+
+// Service is the store as a program: see app.Main.
+func Service() app.Service {
+	return app.Service{Name: Name, Machines: Registry(),
+		HTTP: func(c *node.Client) http.Handler { return Handler(c) }}
+}
