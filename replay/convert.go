@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"slices"
 
 	"hindcast.dev/event"
@@ -41,6 +42,7 @@ func (p *player) convert(e *journal.Entry, f *stepper.Followed, skipped string) 
 		p.note(&h, ev)
 	default:
 		h.Data = st.Data(*ev)
+		p.seen = [2]seen{{machine: ev.Machine, name: ev.Name, version: ev.Version, payload: ev.Payload, value: h.Data}}
 		if ev.Kind == event.Message {
 			h.Peer = ev.ID.Node
 		}
@@ -132,7 +134,7 @@ func (p *player) effect(e *event.Effect) history.Effect {
 	case event.EffectCall:
 		h.Peer = e.To
 	}
-	h.Data = p.f.Stepper().EffectData(*e)
+	h.Data = p.effectData(e)
 	if e.Kind == event.EffectSetTimer {
 		m := (*event.Map)(nil).With(event.String("at"), event.Time(e.At))
 		if !h.Data.IsAbsent() {
@@ -141,6 +143,34 @@ func (p *player) effect(e *event.Effect) history.Effect {
 		h.Name, h.Data = e.Timer, event.MapOf(m)
 	}
 	return h
+}
+
+// A seen is a payload that was decoded for the present event.
+type seen struct {
+	machine, name string
+	version       uint32
+	payload       []byte
+	value         event.Value
+}
+
+func (s *seen) is(e *event.Effect) bool {
+	return s.machine == e.Machine && s.name == e.Name && s.version == e.Version && len(s.payload) > 0 && bytes.Equal(s.payload, e.Payload)
+}
+
+// effectData decodes an effect's payload. Often it is the one that came, passed
+// on, or the one before, sent to another node.
+func (p *player) effectData(e *event.Effect) event.Value {
+	if e.Kind == event.EffectLog {
+		return p.f.Stepper().EffectData(*e)
+	}
+	for i := range p.seen {
+		if p.seen[i].is(e) {
+			return p.seen[i].value
+		}
+	}
+	v := p.f.Stepper().EffectData(*e)
+	p.seen[1] = seen{machine: e.Machine, name: e.Name, version: e.Version, payload: e.Payload, value: v}
+	return v
 }
 
 // fatal holds the event that the node died of, without effects or changes.

@@ -32,6 +32,7 @@ type player struct {
 
 	vars    map[string]history.VarID
 	changes []history.Change // of the event that is being stepped
+	seen    [2]seen          // payloads: the event's own, and the last effect's
 	// pending is the last event, not written yet: the next one tells whether its
 	// effects were the recorded ones, and whether the node died after it.
 	pending history.Event
