@@ -27,6 +27,11 @@ func (j *Journal) sync() (uint64, error) {
 	seq := j.stamped.Load() // before the position: so all up to seq is below it
 	pos := j.consumed.Load()
 	if pos == d.durable {
+		// A sync that came between the two steps of a Stamp knew the position but not
+		// yet its sequence number: it is told now, for somebody may wait for it.
+		if seq > d.meta.m.DurableSeq {
+			return seq, j.setDurable(pos, seq)
+		}
 		return d.meta.m.DurableSeq, nil
 	}
 	for s := d.oldest; s != nil && s.Base < pos; s = s.next.Load() {
