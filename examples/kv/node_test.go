@@ -42,7 +42,7 @@ func newCluster(t *testing.T) *cluster {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	c := &cluster{t: t, ctx: ctx, options: map[string]node.Options{}, nodes: map[string]*node.Node{},
 		client: &http.Client{Transport: &http.Transport{}}}
-	dir, addrs := t.TempDir(), map[string]string{}
+	service, dir, addrs := Service(), t.TempDir(), map[string]string{}
 	for _, name := range []string{"n1", "n2", "n3"} {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -52,8 +52,8 @@ func newCluster(t *testing.T) *cluster {
 		ln.Close()
 	}
 	for name, addr := range addrs {
-		c.options[name] = node.Options{Name: name, Service: Name, Dir: filepath.Join(dir, name), Registry: Registry(), Seed: 1,
-			Listen: addr, Peers: addrs, HTTP: "127.0.0.1:0", Handler: func(c *node.Client) http.Handler { return Handler(c) },
+		c.options[name] = node.Options{Name: name, Service: service.Name, Dir: filepath.Join(dir, name), Registry: service.Machines, Seed: 1,
+			Listen: addr, Peers: addrs, HTTP: "127.0.0.1:0", Handler: service.HTTP,
 			Durability: journal.Group, SegmentBytes: 1 << 20, AllowFaults: true, Log: slog.New(slog.DiscardHandler)}
 		c.start(name)
 	}
