@@ -53,6 +53,9 @@ func TestNothingIsLostOrTwiceUnderLoad(t *testing.T) {
 	}
 	for _, n := range nodes {
 		stop(t, n)
+	}
+	replayed(t, nodes)
+	for _, n := range nodes {
 		n = start(t, n.o) // recovery compares every digest
 		if got := peek(t, n, n.o.Name+"-0"); got != int64(each) {
 			t.Errorf("%s after a restart: %d, want %d", n.o.Name, got, each)
