@@ -185,11 +185,24 @@ func (d *Diagram) describe(e *history.Event) string {
 		s += " " + l
 	}
 	if e.Kind == "note" {
-		if r := e.Data.Field("reason").AsString(); r != "" {
-			s += ": " + r
-		}
+		s = "note " + noteText(e, d.labels[id])
 	}
 	return Printable(s)
+}
+
+// noteText is what a note says, in a line.
+func noteText(e *history.Event, label string) string {
+	words := []string{e.Name}
+	for _, w := range []string{label, e.Data.Field("peer").AsString(), e.Data.Field("state").AsString()} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	s := strings.Join(words, " ")
+	if r := e.Data.Field("reason").AsString(); r != "" {
+		s += ": " + r
+	}
+	return s
 }
 
 // message draws an arrow from lane l to the lane of the receiver, or to a cross

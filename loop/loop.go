@@ -218,12 +218,12 @@ func (l *Loop) pollOne(r hlc.Reading) (more bool, err error) {
 func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	s := record.Stamp{Seq: l.seq + 1, Chain: l.st.Chain(), Boot: l.boot}
 	var err error
-	if f.Kind == event.Message || f.Kind == event.Refused || f.Kind == event.Control || f.Kind == event.Request {
-		s.Time, s.Physical, err = l.clock.Receive(r, f.Sent)
-	} else {
+	s.Time, s.Physical, err = l.clock.Receive(r, f.Sent)
+	switch {
+	case err == nil:
+	case f.Kind == event.Note: // a fact stays one, whatever time it speaks of
 		s.Time, s.Physical = l.clock.Local(r)
-	}
-	if err != nil {
+	default:
 		l.stats.RefusedDrift++
 		s.Disposition = record.Drift
 		s.Time, s.Physical = l.clock.Local(r)

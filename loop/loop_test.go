@@ -487,3 +487,24 @@ func TestAShadowsCheckpointCountsOnceTheChainAgrees(t *testing.T) {
 		t.Fatalf("restored: %v", err)
 	}
 }
+
+func TestANoteIsStampedAfterWhatItSpeaksOf(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.mustOpen()
+	sent := r.clock.Wall.Add(300 * time.Millisecond)
+	if err := r.l.NoteAfter(sent, event.NoteDrop, event.NoteInfo{Peer: "n2"}); err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	if now := r.l.Now(); now <= sent {
+		t.Fatalf("stamped %v, not after %v", now, sent)
+	}
+	notes := r.l.Stats().Notes
+	if err := r.l.NoteAfter(r.clock.Wall.Add(time.Hour), event.NoteDrop, event.NoteInfo{Peer: "n2"}); err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	if s := r.l.Stats(); s.Notes != notes+1 || r.l.Now().Sub(r.clock.Wall) > time.Second {
+		t.Fatalf("%d notes, clock at %v: a fact about the far future is kept and not believed", s.Notes-notes, r.l.Now())
+	}
+}

@@ -230,7 +230,12 @@ func sameSurroundings(a, b event.StartInfo) bool {
 // as links do when they come and go. The fact waits for room in the journal,
 // among a bounded number of others; what finds no place there is counted in
 // Stats.LostNotes, and the next note that finds one says so.
-func (l *Loop) Note(name string, info event.NoteInfo) error {
+func (l *Loop) Note(name string, info event.NoteInfo) error { return l.NoteAfter(0, name, info) }
+
+// NoteAfter is Note for a fact about something that happened at sent, on this
+// node or another: the note's Timestamp is greater, unless sent is too far ahead
+// of the clock to be believed.
+func (l *Loop) NoteAfter(sent hlc.Timestamp, name string, info event.NoteInfo) error {
 	payload, err := state.Marshal(info)
 	if err != nil {
 		return err
@@ -241,7 +246,7 @@ func (l *Loop) Note(name string, info event.NoteInfo) error {
 		l.lostNotes++
 		return fmt.Errorf("note %q: %d notes wait for room in the journal already", name, maxNotes)
 	}
-	l.notes = append(l.notes, record.Frame{Kind: event.Note, Name: name, Payload: payload})
+	l.notes = append(l.notes, record.Frame{Kind: event.Note, Name: name, Sent: sent, Payload: payload})
 	return nil
 }
 

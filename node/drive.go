@@ -227,9 +227,12 @@ func (n *Node) logEffect(e *event.Effect) {
 }
 
 // note has a fact journaled. Any goroutine.
-func (n *Node) note(name string, info event.NoteInfo) {
+func (n *Node) note(name string, info event.NoteInfo) { n.noteAfter(0, name, info) }
+
+// noteAfter is note for what happened after sent, elsewhere perhaps.
+func (n *Node) noteAfter(sent hlc.Timestamp, name string, info event.NoteInfo) {
 	// One that finds no place is counted by the loop, which says so later.
-	if err := n.loop.Note(name, info); err != nil {
+	if err := n.loop.NoteAfter(sent, name, info); err != nil {
 		n.logs.in(AreaLoop).Debug("note lost", "note", name, "err", err)
 	}
 	signal(n.wake)

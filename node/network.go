@@ -164,9 +164,9 @@ func (n *Node) onLink(peer string, up bool, reason string) {
 }
 
 // onDrop has a lost message recorded as lost.
-func (n *Node) onDrop(peer string, id event.MessageID, name, reason string) {
-	n.logs.in(AreaTransport).Debug("message dropped", "peer", peer, "id", id.String(), "name", name, "reason", reason)
-	n.note(event.NoteDrop, event.NoteInfo{Peer: peer, Message: id.String(), Name: name, Reason: reason})
+func (n *Node) onDrop(d transport.Drop) {
+	n.logs.in(AreaTransport).Debug("message dropped", "peer", d.Peer, "id", d.ID.String(), "name", d.Name, "reason", d.Reason)
+	n.noteAfter(d.Sent, event.NoteDrop, event.NoteInfo{Peer: d.Peer, Message: d.ID.String(), Name: d.Name, Reason: d.Reason})
 }
 
 func (n *Node) onError(from transport.Peer, err error) {

@@ -147,8 +147,8 @@ func start(t testing.TB, n *network, name string, mod func(*Options), peers ...s
 		OnLink: func(peer string, up bool, reason string) {
 			h.note(&h.links, fmt.Sprintf("%s %s: %s", peer, map[bool]string{true: "up", false: "down"}[up], reason))
 		},
-		OnDrop: func(peer string, id event.MessageID, name, reason string) {
-			h.note(&h.drops, fmt.Sprintf("%s %s %s: %s", peer, id, name, reason))
+		OnDrop: func(d Drop) {
+			h.note(&h.drops, fmt.Sprintf("%s %s %s: %s", d.Peer, d.ID, d.Name, d.Reason))
 		},
 		OnError: func(from Peer, err error) { h.note(&h.errs, err.Error()) },
 		OnClose: func(from Peer) {

@@ -165,7 +165,7 @@ func (r *inbound) drop(f *record.Frame, count, reason string) {
 	if l := r.t.links[r.peer.Name]; l != nil && r.peer.Role == RoleNode {
 		l.countDrop(count, 1)
 	}
-	r.t.o.OnDrop(r.peer.Name, f.ID, f.Name, reason)
+	r.t.o.OnDrop(Drop{Peer: r.peer.Name, ID: f.ID, Name: f.Name, Reason: reason, Sent: f.Sent})
 }
 
 // ack asks the writer for an ack, unless a cut keeps this side silent.

@@ -95,7 +95,7 @@ func (l *link) drop(letters []letter, reason string) {
 	}
 	l.countDrop(reason, len(letters))
 	for _, n := range letters {
-		l.t.o.OnDrop(l.peer, n.id, n.name, reason)
+		l.t.o.OnDrop(Drop{Peer: l.peer, ID: n.id, Name: n.name, Reason: reason})
 	}
 }
 

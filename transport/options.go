@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
 )
 
@@ -87,7 +88,7 @@ type Options struct {
 	OnLink func(peer string, up bool, reason string)
 	// OnDrop tells of each message that Send or Deliver was to pass on and that
 	// wasn't: see Drop* for reasons. It may be called inside Send.
-	OnDrop func(peer string, id event.MessageID, name string, reason string)
+	OnDrop func(Drop)
 	// OnError tells of each connection that came in and was refused or ended
 	// other than orderly: an *Error.
 	OnError func(from Peer, err error)
@@ -183,7 +184,7 @@ func (o Options) withDefaults() Options {
 		o.OnLink = func(string, bool, string) {}
 	}
 	if o.OnDrop == nil {
-		o.OnDrop = func(string, event.MessageID, string, string) {}
+		o.OnDrop = func(Drop) {}
 	}
 	if o.OnError == nil {
 		o.OnError = func(Peer, error) {}
@@ -228,4 +229,15 @@ func (o *Options) validate() error {
 		return fmt.Errorf("transport: frames of %d bytes: the most is %d", max(l.FrameBytes, l.ClientFrameBytes), int64(frameBytesMax))
 	}
 	return nil
+}
+
+// A Drop is a message that was not passed on.
+type Drop struct {
+	Peer   string // where it was to go, or came from
+	ID     event.MessageID
+	Name   string // of its payload
+	Reason string // see Drop*
+	// Sent is the Timestamp of a message that came from the peer: what is recorded
+	// of its loss happened after it. 0 for one of our own.
+	Sent hlc.Timestamp
 }

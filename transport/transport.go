@@ -91,7 +91,7 @@ func (t *Transport) Send(peer string, frame []byte, id event.MessageID, name str
 		l.send(frame, id, name)
 		return
 	}
-	t.o.OnDrop(peer, id, name, DropUnknownPeer)
+	t.o.OnDrop(Drop{Peer: peer, ID: id, Name: name, Reason: DropUnknownPeer})
 }
 
 // Close stops in an orderly way: it accepts and takes nothing more, sends what
