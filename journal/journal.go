@@ -78,14 +78,13 @@ type pending struct {
 // diskSide is what only the disk's side uses, under mu, which is there for
 // callers that don't keep to one goroutine.
 type diskSide struct {
-	mu         sync.Mutex
-	meta       *metaFile
-	oldest     *mapped // the first that is mapped; its chain leads to the last prepared one
-	sealed     []sealed
-	reindex    []sealed // sealed segments whose index is missing
-	durable    uint64   // position
-	spare      bool     // there is a spare file
-	tornReport *FileError
+	mu      sync.Mutex
+	meta    *metaFile
+	oldest  *mapped // the first that is mapped; its chain leads to the last prepared one
+	sealed  []sealed
+	reindex []sealed // sealed segments whose index is missing
+	durable uint64   // position
+	spare   bool     // there is a spare file
 }
 
 type counters struct {

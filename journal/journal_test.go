@@ -6,15 +6,11 @@ import (
 	"io"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/vfs"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testDir = "n1/journal"
 

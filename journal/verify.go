@@ -137,6 +137,9 @@ func (v *verifier) segment(l *listing, i int, f segmentFile) error {
 	src, h, err := openHead(v.fsys, v.dir, f)
 	if err != nil {
 		v.last = 0
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // retention was faster
+		}
 		return v.file(err)
 	}
 	if h.opened && v.last != 0 && h.opening.Seq != v.last+1 && !v.ended {
