@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,6 +81,7 @@ func Main(s Service) {
 // written to stderr, with the remedy.
 func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetArgs(args)
+	nameExamples(root, root.CommandPath())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return Usage(fmt.Errorf("%w\nsee '%s --help'", err, c.CommandPath()))
@@ -99,6 +101,20 @@ func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	return ExitInternal
 }
 
+// nameExamples makes examples say what this program is called: they are written
+// for hindcast, whose reading commands a service's program has as well.
+func nameExamples(c *cobra.Command, base string) {
+	for _, sub := range c.Commands() {
+		if sub.Name() == "query" {
+			base = c.CommandPath()
+		}
+	}
+	c.Example = strings.ReplaceAll(c.Example, "hindcast ", base+" ")
+	for _, sub := range c.Commands() {
+		nameExamples(sub, base)
+	}
+}
+
 // Command returns the command of a service: serve and, over what it recorded,
 // replay, query, debug and journal.
 func Command(s Service) *cobra.Command {
@@ -113,11 +129,12 @@ func Command(s Service) *cobra.Command {
 	return root
 }
 
-// ReadCommands returns the commands that read recordings: replay, query, debug
-// and journal. Recordings of the services given can be replayed by this program
+// ReadCommands returns the commands that read recordings: query, debug, replay,
+// pull, journal, and version. Recordings of the services given can be replayed by this program
 // itself.
 func ReadCommands(services []Service) []*cobra.Command {
-	return []*cobra.Command{journalCommand(), pullCommand(), versionCommand()}
+	return []*cobra.Command{queryCommand(services), debugCommand(services), replayCommand(services),
+		pullCommand(), journalCommand(), versionCommand()}
 }
 
 // Subcommand is the Args of a command that only has others below it: whatever

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,9 +56,24 @@ func journalDir(dir, node string) (string, error) {
 		return "", Usage(fmt.Errorf("%s is a file: want the directory of a journal, a node or a recording", dir))
 	}
 	if sub := path.Join(dir, recording.JournalName); isDir(sub) {
-		return sub, nil
+		dir = sub
+	}
+	if !holdsJournal(dir) {
+		return "", Usage(fmt.Errorf("%s holds no journal: want a directory with NUMBER.seg files", dir))
 	}
 	return dir, nil
+}
+
+// holdsJournal reports whether there is a file in dir that only journals have, or
+// archives of them.
+func holdsJournal(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return true // the journal's own error says more
+	}
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() == "meta" || strings.Contains(e.Name(), ".seg")
+	})
 }
 
 func recordedJournal(dir, node string) (string, error) {
@@ -131,9 +147,6 @@ func journalInfo(node *string) *cobra.Command {
 		info, err := journal.Info(vfs.OS(), dir)
 		if err != nil {
 			return journalError(err)
-		}
-		if len(info.Segments) == 0 && info.Node == "" {
-			return Usage(fmt.Errorf("%s holds no journal: want a directory with NUMBER.seg files", dir))
 		}
 		if output == "json" {
 			return writeJSON(c.OutOrStdout(), info)
@@ -223,9 +236,6 @@ code is 0 if it is sound (a torn tail after a crash is), 1 if it is damaged.`,
 		bar.clear()
 		if err != nil {
 			return journalError(err)
-		}
-		if r.Segments == 0 {
-			return Usage(fmt.Errorf("%s holds no journal: want a directory with NUMBER.seg files", dir))
 		}
 		if output == "json" {
 			err = writeJSON(c.OutOrStdout(), r)
@@ -348,10 +358,7 @@ func skip(w io.Writer, dir string, seq uint64, reason string) error {
 	if err != nil {
 		return journalError(err)
 	}
-	switch {
-	case info.Node == "":
-		return Usage(fmt.Errorf("%s holds no journal", dir))
-	case seq < info.FirstSeq, seq > info.LastSeq+1:
+	if seq < info.FirstSeq || seq > info.LastSeq+1 {
 		return Usage(fmt.Errorf("%s has events %d to %d: %d can't be skipped", dir, info.FirstSeq, info.LastSeq, seq))
 	}
 	if err := journal.Skip(vfs.OS(), dir, seq, reason); err != nil {

@@ -38,8 +38,8 @@ recovers from there; replay, query and debug read it.
 
 Signals: SIGTERM and SIGINT drain and stop; SIGUSR1 writes a bundle of the last
 minutes (--bundle) for hindcast debug.`,
-		Example: "  " + s.Name + ` serve --node n1 --dir data/n1 --http 127.0.0.1:8080
-  ` + s.Name + ` serve --node n1 --dir data/n1 --listen :7001 --http :8001 --admin :9001 \
+		Example: `  hindcast serve --node n1 --dir data/n1 --http 127.0.0.1:8080
+  hindcast serve --node n1 --dir data/n1 --listen :7001 --http :8001 --admin :9001 \
       --peers n1=127.0.0.1:7001,n2=127.0.0.1:7002,n3=127.0.0.1:7003`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c, s, f) },
@@ -63,6 +63,7 @@ minutes (--bundle) for hindcast debug.`,
 	fl.DurationVar(&f.MaxDrift, "max-drift", 0, "how far ahead of this node's clock another's may be (default 500ms)")
 	fl.BoolVar(&f.AllowFaults, "allow-faults", false, "make the fault switches of the admin API work: for tests")
 	fl.DurationVar(&f.ClockOffset, "clock-offset", 0, "added to the clock; needs --allow-faults")
+	fl.Uint64Var(&f.UpgradeBefore, "upgrade-before", 0, "have this event, which stopped the node, handled anew by the latest version")
 	fl.DurationVar(&f.bundle, "bundle", 5*time.Minute, "how much SIGUSR1 sets aside")
 	fl.StringVar(&f.logLevel, "log", "info", "log level: debug, info, warn or error")
 	complete(c, "durability", "process", "group", "each")

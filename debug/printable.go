@@ -13,6 +13,16 @@ import (
 // node's name must not do there what it says.
 func Printable(s string) string { return strings.Map(visible, s) }
 
+// PrintableText is Printable for text of several lines.
+func PrintableText(s string) string { return strings.Map(visibleInText, s) }
+
+func visibleInText(r rune) rune {
+	if r == '\n' || r == '\t' {
+		return r
+	}
+	return visible(r)
+}
+
 // visible is the rune itself if it shows, a dot if it does anything else.
 func visible(r rune) rune {
 	if r == utf8.RuneError || !unicode.IsPrint(r) {
@@ -42,12 +52,7 @@ func (s *safeWriter) Write(b []byte) (int, error) {
 			break
 		}
 	}
-	safe := bytes.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		return visible(r)
-	}, text[:whole])
+	safe := bytes.Map(visibleInText, text[:whole])
 	s.part = append([]byte(nil), text[whole:]...)
 	if _, err := s.w.Write(safe); err != nil {
 		return 0, err

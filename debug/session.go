@@ -235,3 +235,21 @@ func (s *Session) name(p history.Position) string {
 	}
 	return fmt.Sprintf("%s:%d", Printable(s.meta.Nodes[p.Node].Name), p.Seq)
 }
+
+// GoTo moves to an event of a node; found is false, and the place unchanged, if
+// the History doesn't have it.
+func (s *Session) GoTo(ctx context.Context, node string, seq uint64) (found bool, err error) {
+	n, ok := s.meta.NodeIndex(node)
+	if !ok {
+		return false, nil
+	}
+	e, err := s.src.Event(ctx, n, seq)
+	if errors.Is(err, history.ErrNoEvent) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s.at = e.Position
+	return true, nil
+}

@@ -85,7 +85,7 @@ func Open(ctx context.Context, what string, o Options) (*Opened, error) {
 var addresses = regexp.MustCompile(`^([^=,/\\]+=)?[^=,/\\]*:[0-9]+(,([^=,/\\]+=)?[^=,/\\]*:[0-9]+)*$`)
 
 func openText(file, what string, o Options) (*Opened, error) {
-	m, err := readText(o.FS, file, false)
+	m, err := readText(o.FS, file, o.SkipBad)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,9 @@ type Options struct {
 	// PullTo is a directory for the recording that is pulled when Open is given the
 	// addresses of live nodes; Token is for them.
 	PullTo, Token string
+	// SkipBad leaves out malformed lines of a History in text form; how many, its
+	// Meta and the warnings say.
+	SkipBad bool
 	// FS is where Open looks; nil is the real one.
 	FS vfs.FS
 	// Walk names variables (log.name) whose plain maps and slices are compared entry

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/history"
+)
+
+// diagramColumnsMax bounds how wide diagrams are drawn.
+const diagramColumnsMax = 160
+
+// debugFlags are the flags of debug.
+type debugFlags struct {
+	openFlags
+	script    string
+	keepGoing bool
+	ascii     bool
+}
+
+// debugCommand moves through a History.
+func debugCommand(services []Service) *cobra.Command {
+	f := &debugFlags{}
+	c := &cobra.Command{
+		Use:   "debug WHAT",
+		Short: "Step through a recording, forwards and backwards",
+		Long: `Step through a recording, forwards and backwards: see any event, the state of all
+nodes at any moment, what caused what, and where a condition holds.
+
+On a terminal it asks for commands; 'help' lists them. With --script, or where
+standard input is no terminal, it carries out commands from there and stops at
+the first that fails. A crash box is opened at the event that was fatal.
+
+` + whatHelp,
+		Example: `  hindcast debug demo
+  printf 'where node.up = false\ndiagram 10\n' | hindcast debug incident
+  hindcast debug --script steps.txt --exec ./myservice incident`,
+		Args:              usageArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: filesFor(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runDebug(c, services, f, args[0])
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.script, "script", "", "carry out the commands of this file, - for standard input")
+	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "go on after a command of the script that failed")
+	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw diagrams in ASCII")
+	return c
+}
+
+func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) error {
+	script, err := f.input(c)
+	if err != nil {
+		return Usage(err)
+	}
+	if script != nil {
+		defer script.Close()
+	}
+	ctx, stop := interruptible(c)
+	defer stop()
+	o, err := f.open(ctx, c, services, what)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	s := debug.NewSession(o.Source, c.OutOrStdout())
+	s.Plain = f.ascii
+	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
+	begin, err := goToCrash(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	if script != nil {
+		return scriptError(debug.Script(ctx, s, script, f.keepGoing))
+	}
+	// Ctrl-C is the prompt's from here on: it ends a command, not the session.
+	stop()
+	greet(c.OutOrStdout(), o.Source.Meta(), what, begin)
+	return debug.Prompt(context.Background(), s, promptHistory())
+}
+
+// input is where commands come from if not from the prompt.
+func (f *debugFlags) input(c *cobra.Command) (io.ReadCloser, error) {
+	switch {
+	case f.script == "-":
+		return io.NopCloser(c.InOrStdin()), nil
+	case f.script != "":
+		return os.Open(f.script)
+	}
+	if _, ok := terminal(c.InOrStdin()); ok {
+		return nil, nil
+	}
+	return io.NopCloser(c.InOrStdin()), nil
+}
+
+// scriptError gives a script's end its exit code: a command that can't be carried
+// out is input.
+func scriptError(err error) error {
+	var command *debug.CommandError
+	switch {
+	case errors.As(err, &command):
+		return Usage(err)
+	case errors.Is(err, context.Canceled):
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("interrupted: %w", err)}
+	}
+	return err
+}
+
+// goToCrash places a session on a crash box at the fatal event.
+func goToCrash(ctx context.Context, s *debug.Session, o *opened) (begin string, err error) {
+	if o.Recording == nil || o.Recording.Manifest().Crash == nil {
+		return "", nil
+	}
+	crash := o.Recording.Manifest().Crash
+	found, err := s.GoTo(ctx, crash.Node, crash.Seq)
+	if err != nil || !found {
+		return "", err
+	}
+	return fmt.Sprintf("crash box: at event %d of %s, the last before: %s", crash.Seq, debug.Printable(crash.Node), debug.Printable(firstLine(crash.Reason))), nil
+}
+
+func greet(w io.Writer, meta *history.Meta, what, begin string) {
+	fmt.Fprintf(w, "%s: %s of %s, %s to %s; help lists the commands\n", what, plural(meta.Events, "event"),
+		plural(len(meta.Nodes), "node"), meta.First.Time, meta.Last.Time)
+	if begin != "" {
+		fmt.Fprintln(w, begin)
+	}
+}
+
+// promptHistory is the file that keeps the lines typed at the prompt, "" if there
+// is no place for it.
+func promptHistory() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	dir = filepath.Join(dir, "hindcast")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "debug-history")
+}

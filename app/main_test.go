@@ -1,0 +1,136 @@
+package app_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"hindcast.dev/app"
+	"hindcast.dev/event"
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/machine"
+	"hindcast.dev/vfs"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what the scripts give into them")
+
+// service is the Counter of the example.
+func service() app.Service {
+	return app.Service{Name: "counter", HTTP: handler, Machines: machine.Registry{"counter": counter}}
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		// hindcast reads, and has no machines; counter is the example's program.
+		"hindcast": func() {
+			root := &cobra.Command{Use: "hindcast", Args: app.Subcommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+			root.AddCommand(app.ReadCommands(nil)...)
+			os.Exit(app.Run(root, os.Args[1:], os.Stderr))
+		},
+		"counter": func() { app.Main(service()) },
+	})
+}
+
+// TestScripts runs testdata/script/*.txtar. Besides the commands of testscript
+// they have:
+//
+//	exits CODE PROGRAM ARGS…   run a program, which must end with this exit code
+//	mkjournal DIR EVENTS       make the journal of node n1 with so many events
+//	damage FILE OFFSET         turn the bits of a byte round
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *rewrite,
+		RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "mkjournal": mkjournal, "damage": damage,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func mkjournal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mkjournal DIR EVENTS")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(writeJournal(ts.MkAbs(args[0]), n))
+}
+
+// writeJournal makes a journal of 64 KiB segments with n events, a second apart.
+func writeJournal(dir string, n int) error {
+	var nonce uint32
+	j, err := journal.Open(journal.Options{FS: vfs.OS(), Dir: dir, Node: "n1", SegmentBytes: 64 << 10,
+		Nonce: func() uint32 { nonce += 0x9e3779b9; return nonce }})
+	if err != nil {
+		return err
+	}
+	begin, err := hlc.Parse("2026-01-01T00:00:00Z")
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		f := record.Frame{Kind: event.Message, Machine: "inv", From: "web", Name: "Put", Version: 1,
+			ID: event.MessageID{Node: "n2", Boot: 1, Seq: uint64(i + 1)}, Payload: fmt.Appendf(nil, "payload %d", i+1)}
+		if err := j.Append(&f); err != nil {
+			return err
+		}
+		if _, ok, err := j.Next(); err != nil || !ok {
+			return fmt.Errorf("event %d: not there: %w", i+1, err)
+		}
+		ts := begin + hlc.Timestamp(uint64(i)*hlc.TicksPerSecond)<<hlc.LogicalBits
+		if err := j.Stamp(record.Stamp{Time: ts, Physical: ts, Seq: uint64(i + 1), Chain: uint64(i)}); err != nil {
+			return err
+		}
+		if i%50 == 0 {
+			if _, err := j.Sync(); err != nil {
+				return err
+			}
+			if err := j.Maintain(); err != nil {
+				return err
+			}
+		}
+	}
+	return j.Close()
+}
+
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage FILE OFFSET")
+	}
+	off, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR, 0)
+	ts.Check(err)
+	defer f.Close()
+	b := []byte{0}
+	_, err = f.ReadAt(b, off)
+	ts.Check(err)
+	_, err = f.WriteAt([]byte{^b[0]}, off)
+	ts.Check(err)
+}

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/recording"
+	"hindcast.dev/replay"
+	"hindcast.dev/vfs"
+)
+
+// whatHelp is what every command that takes WHAT says of it.
+const whatHelp = `WHAT is a recording (of a demo, a pull, a bundle, a crash box), a History file, a
+node's data directory, or the admin addresses of live nodes, HOST:PORT,….
+
+Journals are replayed by the code that is found first: --exec; a History in the
+recording that the recorded build has made; the machines in this program.`
+
+// warningsMax bounds the warnings that are printed.
+const warningsMax = 10
+
+// openFlags are the flags of commands that take WHAT.
+type openFlags struct {
+	exec      string
+	tokenFile string
+	skipBad   bool
+}
+
+func (f *openFlags) add(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringVar(&f.exec, "exec", "", "the service's program, to replay with: it runs 'PROGRAM replay DIR'")
+	fl.StringVar(&f.tokenFile, "token-file", "", "file that holds the admin token, for live nodes")
+	fl.BoolVar(&f.skipBad, "skip-bad", false, "leave out malformed lines of a History file, and count them")
+}
+
+// opened is a WHAT that was opened.
+type opened struct {
+	*replay.Opened
+	temp string // directory to remove, "" if there is none
+}
+
+// Close closes the History and removes what was made for it.
+func (o *opened) Close() error {
+	err := o.Opened.Close()
+	if o.temp != "" {
+		err = errors.Join(err, os.RemoveAll(o.temp))
+	}
+	return err
+}
+
+// open opens WHAT, replaying it if need be, and says on standard error what
+// wasn't as it should be.
+func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Service, what string) (*opened, error) {
+	o := replay.Options{Build: BuildID(), Exec: f.exec, SkipBad: f.skipBad, Command: c.CommandPath()}
+	if s, ok := serviceOf(services, what); ok {
+		o.Service, o.Registry = s.Name, s.Machines
+	}
+	var err error
+	if o.Token, err = readToken(f.tokenFile); err != nil {
+		return nil, Usage(err)
+	}
+	bar := newProgress(c.ErrOrStderr())
+	o.Progress = replayProgress(bar)
+	temp, err := pullDir(&o, what)
+	if err != nil {
+		return nil, err
+	}
+	src, err := replay.Open(ctx, what, o)
+	bar.clear()
+	if err != nil {
+		if temp != "" {
+			err = errors.Join(err, os.RemoveAll(temp))
+		}
+		return nil, openError(err)
+	}
+	if f.exec != "" && src.Recording == nil {
+		return nil, errors.Join(Usage(fmt.Errorf("--exec %s: %s is a History already, there is nothing to replay", f.exec, what)), src.Close())
+	}
+	warn(c, src.Warnings)
+	return &opened{src, temp}, nil
+}
+
+// openError gives what replay.Open returned its exit code: what can't be opened
+// is input.
+func openError(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("interrupted while opening: %w", err)}
+	}
+	return Usage(err)
+}
+
+// serviceOf chooses the service to replay WHAT with: that of the recording, or
+// the only one there is.
+func serviceOf(services []Service, what string) (Service, bool) {
+	rec, err := recording.Open(vfs.OS(), filepath.ToSlash(filepath.Clean(what)))
+	if err == nil {
+		name := rec.Manifest().Service
+		for _, s := range services {
+			if s.Name == name {
+				return s, true
+			}
+		}
+	}
+	if len(services) == 1 {
+		return services[0], true
+	}
+	return Service{}, false
+}
+
+// pullDir makes a directory for the recording of live nodes; "" if what is there
+// is on disk.
+func pullDir(o *replay.Options, what string) (string, error) {
+	if _, err := os.Stat(what); err == nil {
+		return "", nil
+	}
+	dir, err := os.MkdirTemp("", "hindcast-pull-")
+	o.PullTo = filepath.ToSlash(dir)
+	return dir, err
+}
+
+// replayProgress shows how far each node's replay is.
+func replayProgress(bar *progress) func(replay.Progress) {
+	nodes := map[string]replay.Progress{}
+	return func(p replay.Progress) {
+		nodes[p.Node] = p
+		bar.show(func() string {
+			var done, total uint64
+			for p := range maps.Values(nodes) {
+				done, total = done+p.Done, total+max(p.Total, p.Done)
+			}
+			return fmt.Sprintf("replaying: %s of %s events", grouped(done), grouped(total))
+		})
+	}
+}
+
+// warn prints warnings, a bounded number of them.
+func warn(c *cobra.Command, warnings []string) {
+	for i, w := range warnings {
+		if i == warningsMax {
+			fmt.Fprintf(c.ErrOrStderr(), "warning: %d more of these\n", len(warnings)-i)
+			return
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", debug.Printable(w))
+	}
+}
