@@ -109,6 +109,8 @@ type Loop struct {
 	jumping     bool          // a jump of the clock is being refused, and was noted
 	checkpoint  uint64
 	wantCheck   bool
+	reading     hlc.Reading // that of the last Poll
+	armed       map[timerName]armed
 	recoveredAt uint64
 	stats       Stats
 
@@ -179,6 +181,7 @@ func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
 	if l.err != nil {
 		return nil, l.err
 	}
+	l.reading = r
 	l.watchClock(r)
 	l.appendNotes()
 	l.offerDueTimers(r)
@@ -250,31 +253,9 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 		return err
 	}
 	l.stats.Events++
+	l.arm(r, &ev, out.Effects)
 	l.collect(&ev, &out)
 	return nil
-}
-
-// offerDueTimers appends the timers that are due, a batch at most.
-func (l *Loop) offerDueTimers(r hlc.Reading) {
-	now := max(l.clock.Physical(r), l.clock.Last())
-	for range l.cfg.Batch {
-		at, ev, ok := l.st.NextTimer()
-		if !ok || at > now {
-			return
-		}
-		f := FrameOf(&ev)
-		if l.j.Append(&f) != nil {
-			return // no room: the timer stays due and is offered at a later Poll
-		}
-		l.st.Offered(ev.ID)
-	}
-}
-
-// NextDue returns when the first pending timer is due; ok is false if none is
-// pending. It may be in the past if the journal had no room for the timer.
-func (l *Loop) NextDue() (at hlc.Timestamp, ok bool) {
-	at, _, ok = l.st.NextTimer()
-	return at, ok
 }
 
 // clockBlocked reports whether stamping the frame now could pass the ceiling.

@@ -284,6 +284,36 @@ func TestAJumpOfTheClockIsNotedAndNotFollowed(t *testing.T) {
 }
 
 // Links come and go on goroutines of their own while the loop runs.
+func TestATimerFiresInTimeThoughTheWallClockIsSetBack(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.mustOpen()
+	r.offer(Ask{After: time.Second}) // set before
+	r.run()
+	r.clock.Wall = r.clock.Wall.Add(-time.Hour)
+	r.tick(900 * time.Millisecond)
+	r.run()
+	if f := r.counterOf().Fired; f != 0 {
+		t.Fatal("fired early")
+	}
+	if at, ok := r.l.NextDue(); !ok || at.Sub(r.clock.Wall) > 101*time.Millisecond {
+		t.Fatalf("next due %v %v, by a wall clock of %v", at, ok, r.clock.Wall)
+	}
+	for want := int64(1); want <= 3; want++ {
+		r.tick(200 * time.Millisecond)
+		r.run()
+		if f := r.counterOf().Fired; f != want {
+			t.Fatalf("fired %d times, want %d", f, want)
+		}
+		r.offer(Ask{After: time.Second}) // set meanwhile
+		r.run()
+		r.tick(900 * time.Millisecond)
+		r.run()
+		if f := r.counterOf().Fired; f != want {
+			t.Fatal("fired early")
+		}
+	}
+}
+
 func TestNotesComeFromAnyGoroutine(t *testing.T) {
 	r := newRig(t, vfs.NewMem(), nil)
 	r.mustOpen()

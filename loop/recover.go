@@ -40,7 +40,8 @@ func (e *ClockError) Error() string {
 // journal's.
 func Open(cfg Config, r hlc.Reading) (*Loop, error) {
 	c := cfg.withDefaults()
-	l := &Loop{cfg: c, j: c.Journal, boot: c.Journal.Boot(), ceiling: c.Journal.Ceiling()}
+	l := &Loop{cfg: c, j: c.Journal, boot: c.Journal.Boot(), ceiling: c.Journal.Ceiling(),
+		reading: r, armed: map[timerName]armed{}}
 	last := l.j.LastStamp()
 	remembered := max(last.Time, l.ceiling)
 	wall := r.Wall.Physical()

@@ -172,6 +172,17 @@ func TestAClockBeyondMaxDriftIsolatesTheNodeUntilItIsRight(t *testing.T) {
 	}
 }
 
+func TestTimersFireThoughTheClockIsSetBack(t *testing.T) {
+	n := start(t, options(t, "n1"))
+	total(t, n, Add{"a", 1})
+	if err := n.SetFault(Fault{Kind: FaultClock, Offset: -time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if got := total(t, n, Later{50 * time.Millisecond}); got != 1 {
+		t.Fatalf("the timer's reply is %d", got)
+	}
+}
+
 func TestNativeClients(t *testing.T) {
 	o := options(t, "n1")
 	o.Listen = "127.0.0.1:0"
