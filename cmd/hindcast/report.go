@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,8 +18,11 @@ import (
 	"hindcast.dev/app"
 	"hindcast.dev/examples/kv"
 	"hindcast.dev/history"
+	"hindcast.dev/journal"
+	"hindcast.dev/recording"
 	"hindcast.dev/replay"
 	"hindcast.dev/rql"
+	"hindcast.dev/vfs"
 )
 
 // demoQuery asks for the copies that were older than another's, and on which
@@ -104,12 +108,24 @@ func (d *demo) report(ctx context.Context) error {
 		if r.Longest, err = r.teller.tell(ctx, r.rows[0], d.width()); err != nil {
 			return err
 		}
+		if m := r.Longest.Missed; m != nil {
+			r.Next = append(r.Next, fmt.Sprintf(`printf 'goto %s:%d\neffects\ndiagram\n' | %s debug --script - %s`, m.Node, m.Seq, me(), r.Dir))
+		}
 	}
 	d.progress.done()
 	if err := d.print(r); err != nil {
 		return err
 	}
 	return r.verdict(d)
+}
+
+// me is how the user can call this program again: go run keeps it where nobody
+// would find it.
+func me() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/hindcast"
+	}
+	return os.Args[0]
 }
 
 func replayOptions() replay.Options {
@@ -136,19 +152,37 @@ func (d *demo) measure(r *result, meta *history.Meta) error {
 			return fmt.Errorf("node %s isn't in the recording", m.name)
 		}
 		n := meta.Nodes[i]
+		bytes, err := journalBytes(filepath.Join(d.dir, "nodes", recording.Escape(n.Name), "journal"))
+		if err != nil {
+			return err
+		}
+		r.Recorded.Bytes += bytes
 		r.Recorded.Events += n.Events
 		r.Recorded.Nodes = append(r.Recorded.Nodes, recordedNode{n.Name, n.Events, m.skew})
 		first, last = min(first, n.First.Time), max(last, n.Last.Time)
 	}
 	r.Recorded.Seconds = last.Sub(first).Seconds()
-	return filepath.WalkDir(filepath.Join(d.dir, "nodes"), func(path string, e os.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
+	return nil
+}
+
+// journalBytes adds up the frames of a node's journal, stamps included; the
+// segments' files are longer, because they are laid out ahead.
+func journalBytes(dir string) (sum int64, err error) {
+	rd, err := journal.OpenReader(vfs.OS(), dir, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer rd.Close()
+	for {
+		e, err := rd.Next()
+		if errors.Is(err, io.EOF) {
+			return sum, nil
 		}
-		info, err := e.Info()
-		r.Recorded.Bytes += info.Size()
-		return err
-	})
+		if err != nil {
+			return sum, err
+		}
+		sum += int64(e.Length)
+	}
 }
 
 // ask runs the query and sorts the windows, the longest first.
@@ -169,9 +203,9 @@ func (r *result) ask(ctx context.Context, src history.Source) error {
 		r.Windows = append(r.Windows, row.AppendJSON(nil))
 	}
 	r.Next = []string{
-		fmt.Sprintf("hindcast query %s 'SHOW VARIABLES'", r.Dir),
-		fmt.Sprintf("hindcast query %s '%s'", r.Dir, demoQuery),
-		fmt.Sprintf("hindcast debug %s", r.Dir),
+		fmt.Sprintf("%s query %s 'SHOW VARIABLES'", me(), r.Dir),
+		fmt.Sprintf("%s query %s '%s'", me(), r.Dir, demoQuery),
+		fmt.Sprintf("%s debug %s", me(), r.Dir),
 	}
 	return nil
 }
@@ -220,7 +254,7 @@ func (d *demo) print(r *result) error {
 }
 
 func (r *result) printRecorded(w io.Writer) {
-	fmt.Fprintf(w, "Recorded   %s events on %d nodes in %.1f s, %s of journal and checkpoints, in %s\n",
+	fmt.Fprintf(w, "Recorded   %s events on %d nodes in %.1f s, %s of journal, in %s\n",
 		thousands(r.Recorded.Events), len(r.Recorded.Nodes), r.Recorded.Seconds, bytesText(r.Recorded.Bytes), r.Dir)
 	o := r.Operations
 	fmt.Fprintf(w, "Clients    %d did %s operations: %s ok (%s of them degraded), %d failed, %d unknown\n",
@@ -269,8 +303,10 @@ func (r *result) printLongest(w io.Writer) {
 		fmt.Fprintf(w, "  The write that %s missed: %s at %s:%d, %s\n", s.Stale, briefly(m.Value), m.Node, m.Seq, m.At)
 	}
 	if l := s.Dropped; l != nil {
-		fmt.Fprintf(w, "  The message that was dropped: %s %s from %s to %s: %s (noted at %s)\n", l.Name, l.ID, l.From, l.To, l.Reason, l.Noted)
-		r.Next = append(r.Next, fmt.Sprintf("echo 'goto %s:%d\neffects\ndiagram' | hindcast debug --script - %s", s.Missed.Node, s.Missed.Seq, r.Dir))
+		fmt.Fprintf(w, "  The message that was dropped: %s %s from %s to %s\n", l.Name, l.ID, l.From, l.To)
+		for _, n := range l.Notes {
+			fmt.Fprintf(w, "    %s noted at %s: %s\n", n.Node, n.At, n.Reason)
+		}
 	}
 	if e := s.Ended; e != nil {
 		fmt.Fprintf(w, "  It ended with %s at %s:%d, %s\n", e.Event, e.Node, e.Seq, e.At)

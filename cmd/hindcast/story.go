@@ -44,12 +44,19 @@ type moment struct {
 
 // A lostSend is a message that never arrived.
 type lostSend struct {
-	ID     string `json:"id"`
-	Name   string `json:"name"`
-	From   string `json:"from"`
-	To     string `json:"to"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Notes are what the recording says of its end, at both sides.
+	Notes []dropNote `json:"notes"`
+}
+
+// A dropNote is a node's word on why a message didn't arrive.
+type dropNote struct {
+	Node   string `json:"node"`
+	At     string `json:"at"` // NODE:SEQ of the note
 	Reason string `json:"reason"`
-	Noted  string `json:"noted"` // NODE:SEQ of the note that says so
 }
 
 // A teller finds stories in a History. It has walked it once.
@@ -213,12 +220,15 @@ func (t *teller) dropped(ctx context.Context, s *story, stale int) error {
 		s.Dropped = &lostSend{ID: f.ID, Name: f.Name, From: s.Missed.Node, To: f.Peer}
 		for i := range t.notes {
 			if n := &t.notes[i]; n.Name == event.NoteDrop && n.ID == f.ID {
-				s.Dropped.Reason = n.Data.Field("reason").AsString()
-				s.Dropped.Noted = fmt.Sprintf("%s:%d", t.meta.Nodes[n.Node].Name, n.Seq)
+				name, reason := t.meta.Nodes[n.Node].Name, n.Data.Field("reason").AsString()
+				s.Dropped.Notes = append(s.Dropped.Notes, dropNote{name, fmt.Sprintf("%s:%d", name, n.Seq), reason})
 				s.rows = append(s.rows, *n)
 			}
 		}
-		s.lost[f.ID] = s.Dropped.Reason
+		s.lost[f.ID] = ""
+		if ns := s.Dropped.Notes; len(ns) > 0 {
+			s.lost[f.ID] = ns[0].Reason
+		}
 	}
 	return nil
 }
