@@ -2,7 +2,6 @@ package node
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -277,5 +276,3 @@ func (o *Options) peerNames() []string { return slices.Sorted(maps.Keys(o.Peers)
 
 // arch is what machines see as Arch.
 const arch = runtime.GOARCH
-
-var errNoListener = errors.New("not listening")
