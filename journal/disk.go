@@ -58,6 +58,7 @@ func (j *Journal) setDurable(pos, seq uint64) error {
 	if err := d.meta.write(false); err != nil {
 		return j.fail("write of "+d.meta.f.Name(), err)
 	}
+	j.durableSeq.Store(seq)
 	return nil
 }
 
@@ -77,6 +78,7 @@ func (j *Journal) RaiseCeiling(ts hlc.Timestamp) error {
 	if err := j.disk.meta.write(true); err != nil {
 		return j.fail("write of "+j.disk.meta.f.Name(), err)
 	}
+	j.ceiling.Store(uint64(ts))
 	return nil
 }
 

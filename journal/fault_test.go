@@ -341,8 +341,11 @@ func TestEveryFlippedByteOfASegment(t *testing.T) {
 	fsys := build(t, 60)
 	const name = "00000001.seg"
 	whole := content(t, fsys, name)
-	harmless := 0
-	for i := range whole {
+	harmless, step := 0, 1
+	if testing.Short() {
+		step = 13
+	}
+	for i := 0; i < len(whole); i += step {
 		b := append([]byte(nil), whole...)
 		b[i] ^= 0x40
 		overwrite(t, fsys, name, b)

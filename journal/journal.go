@@ -55,6 +55,10 @@ type Journal struct {
 	pending pending // the consumer's
 	waiting waiting
 
+	// The disk's side writes these two once they are true.
+	durableSeq atomic.Uint64
+	ceiling    atomic.Uint64 // a Timestamp
+
 	retainFrom atomic.Uint64
 	amendments []Amendment // changed by Amend only
 	pins       pins
@@ -127,20 +131,13 @@ func (j *Journal) Boot() uint64 { return j.boot }
 // Node is the name of the node.
 func (j *Journal) Node() string { return j.o.Node }
 
-// Durable is the last sequence number that is durable.
-func (j *Journal) Durable() uint64 {
-	j.disk.mu.Lock()
-	defer j.disk.mu.Unlock()
-	return j.disk.meta.m.DurableSeq
-}
+// Durable is the last sequence number that is durable. Any goroutine; it doesn't
+// wait for a sync under way.
+func (j *Journal) Durable() uint64 { return j.durableSeq.Load() }
 
 // Ceiling is the durable clock ceiling: no Timestamp above it is to be used for
-// a stamp before RaiseCeiling raised it.
-func (j *Journal) Ceiling() hlc.Timestamp {
-	j.disk.mu.Lock()
-	defer j.disk.mu.Unlock()
-	return j.disk.meta.m.Ceiling
-}
+// a stamp before RaiseCeiling raised it. Any goroutine; it doesn't wait.
+func (j *Journal) Ceiling() hlc.Timestamp { return hlc.Timestamp(j.ceiling.Load()) }
 
 // LastStamp is the last stamp written, or recovered; zero if there is none. It is
 // for the consumer's goroutine.

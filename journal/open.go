@@ -188,6 +188,8 @@ func (j *Journal) take(rc *recovering, l *listing) {
 	p.last = rc.r.Last
 	j.stamped.Store(p.last.Seq)
 	j.lastTime.Store(uint64(p.last.Time))
+	j.durableSeq.Store(p.last.Seq)
+	j.ceiling.Store(uint64(rc.meta.Ceiling))
 	j.active.Store(rc.segs[len(rc.segs)-1])
 	j.tail.Store(rc.end)
 	j.disk.oldest = rc.segs[0]

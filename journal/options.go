@@ -49,8 +49,6 @@ const (
 	SegmentBytesDefault = 64 << 20
 	SegmentBytesMin     = 8 << 10
 	SegmentBytesMax     = 1 << 30
-	// spares is how many removed segments' files are kept for reuse.
-	spares = 1
 )
 
 // Options say how a journal is opened. FS, Dir and Node are required.

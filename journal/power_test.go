@@ -161,7 +161,11 @@ func TestPowerLossAtEveryStepKeepsWhatIsDurable(t *testing.T) {
 
 // A second power loss while the first is being recovered loses nothing more.
 func TestPowerLossDuringRecoveryKeepsWhatIsDurable(t *testing.T) {
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range seeds {
 		first := vfs.NewMem()
 		var led ledger
 		cut := 200 + int64(seed)*11
