@@ -128,6 +128,7 @@ type Stats struct {
 	Stale        uint64 // timers that were replaced or cancelled
 	RefusedDrift uint64 // messages refused because of their timestamp
 	Refused      uint64 // messages and requests that no machine here takes
+	Refusals     uint64 // messages and calls of this node that came back refused
 	ClockJumps   uint64 // jumps of the own clock refused
 	LostNotes    uint64 // notes that found no room
 	Held         int    // outputs waiting for the disk now
