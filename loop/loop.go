@@ -107,6 +107,7 @@ type Loop struct {
 	out         []Output      // what Poll returns, reused
 	again       *record.Frame // of Config.Again
 	jumping     bool          // a jump of the clock is being refused, and was noted
+	drifting    drifts        // peers whose messages are being refused for their clocks
 	checkpoint  uint64
 	wantCheck   bool
 	reading     hlc.Reading // that of the last Poll
@@ -237,6 +238,7 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 		return err
 	}
 	l.seq, l.last = s.Seq, s
+	l.watchPeer(&ev, err)
 	if s.Disposition != record.Handled {
 		l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn",
 			"dropped %s %s from %s: %v", ev.Name, ev.ID, ev.ID.Node, err)})
