@@ -11,4 +11,6 @@ import (
 )
 
 // bundleOnSignal does nothing: there is no SIGUSR1 here.
-func bundleOnSignal(context.Context, *node.Node, time.Duration, *slog.Logger, <-chan struct{}) {}
+func bundleOnSignal(context.Context, *node.Node, time.Duration, *slog.Logger) (stop func()) {
+	return func() {}
+}
