@@ -115,8 +115,10 @@ func serve(c *cobra.Command, s Service, f *serveFlags) error {
 	if err != nil {
 		return nodeError(o.Name, err)
 	}
-	defer bundleOnSignal(ctx, n, f.bundle, o.Log)()
 	o.Log.Info("serving", "node", o.Name, "dir", o.Dir, "http", n.HTTPAddr(), "admin", n.AdminAddr(), "listen", n.Addr())
+	done := make(chan struct{})
+	defer close(done)
+	go bundleOnSignal(ctx, n, f.bundle, o.Log, done)
 	return nodeError(o.Name, n.Wait())
 }
 

@@ -11,6 +11,4 @@ import (
 )
 
 // bundleOnSignal does nothing: there is no SIGUSR1 here.
-func bundleOnSignal(context.Context, *node.Node, time.Duration, *slog.Logger) (stop func()) {
-	return func() {}
-}
+func bundleOnSignal(context.Context, *node.Node, time.Duration, *slog.Logger, <-chan struct{}) {}

@@ -218,6 +218,14 @@ func (r *result) length(row *rql.Row) time.Duration {
 	return row.To.Sub(row.From)
 }
 
+// endOf is the end of a window in words.
+func (r *result) endOf(row *rql.Row) string {
+	if row.Open {
+		return "the end of the recording"
+	}
+	return row.To.String()
+}
+
 // verdict is nil if all that demo promises has happened.
 func (r *result) verdict(d *demo) error {
 	switch {
@@ -308,7 +316,12 @@ func (r *result) printLongest(w io.Writer) {
 			fmt.Fprintf(w, "    %s noted at %s: %s\n", n.Node, n.At, n.Reason)
 		}
 	}
-	if e := s.Ended; e != nil {
+	row := r.rows[0]
+	switch e := s.Ended; {
+	case e == nil:
+	case row.Open || e.pos.Time < row.To:
+		fmt.Fprintf(w, "  %s was up to date again with %s at %s:%d, %s;\n  by then another replica was behind, until %s\n", s.Stale, e.Event, e.Node, e.Seq, e.At, r.endOf(row))
+	default:
 		fmt.Fprintf(w, "  It ended with %s at %s:%d, %s\n", e.Event, e.Node, e.Seq, e.At)
 	}
 }

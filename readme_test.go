@@ -1,0 +1,53 @@
+package hindcast_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReadmeExampleCompiles builds the README's service as a user would: in a
+// module of its own, with the README's replace line.
+func TestReadmeExampleCompiles(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(readme), "```go\n")
+	program, _, end := strings.Cut(rest, "```\n")
+	if !ok || !end || !strings.Contains(program, "app.Main(") {
+		t.Fatal("README.md has no Go example with app.Main")
+	}
+	if !strings.Contains(string(readme), "replace hindcast.dev => ") {
+		t.Fatal("README.md doesn't name the replace line")
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The requirements of this module, so that nothing is looked up.
+	own := strings.Replace(string(mod), "module hindcast.dev", "module example.test/counter", 1) +
+		"\nrequire hindcast.dev v0.0.0\nreplace hindcast.dev => " + here + "\n"
+	sum, err := os.ReadFile("go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, b := range map[string][]byte{"go.mod": []byte(own), "go.sum": sum, "main.go": []byte(program)} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "counter"), ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
