@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 			os.Exit(app.Run(root, os.Args[1:], os.Stderr))
 		},
 		"counter": func() { app.Main(service()) },
+		"frail":   func() { app.Main(frailService()) },
 	})
 }
 

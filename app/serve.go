@@ -111,6 +111,8 @@ func serve(c *cobra.Command, s Service, f *serveFlags) error {
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
+	signals, ignore := bundleSignals() // first: until somebody listens, the signal ends the process
+	defer ignore()
 	n, err := node.Start(ctx, o)
 	if err != nil {
 		return nodeError(o.Name, err)
@@ -118,8 +120,25 @@ func serve(c *cobra.Command, s Service, f *serveFlags) error {
 	o.Log.Info("serving", "node", o.Name, "dir", o.Dir, "http", n.HTTPAddr(), "admin", n.AdminAddr(), "listen", n.Addr())
 	done := make(chan struct{})
 	defer close(done)
-	go bundleOnSignal(ctx, n, f.bundle, o.Log, done)
+	go bundleOnSignal(ctx, n, f.bundle, o.Log, signals, done)
 	return nodeError(o.Name, n.Wait())
+}
+
+// bundleOnSignal writes a bundle at every signal until done is closed.
+func bundleOnSignal(ctx context.Context, n *node.Node, since time.Duration, log *slog.Logger, signals <-chan os.Signal, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-signals:
+			dir, err := n.Bundle(ctx, since)
+			if err != nil {
+				log.Error("no bundle written", "err", err)
+				continue
+			}
+			log.Info("bundle written", "dir", dir, "open with", "hindcast debug "+dir)
+		}
+	}
 }
 
 // nodeError gives a node's end its exit code.

@@ -2,13 +2,7 @@
 
 package app
 
-import (
-	"context"
-	"log/slog"
-	"time"
+import "os"
 
-	"hindcast.dev/node"
-)
-
-// bundleOnSignal does nothing: there is no SIGUSR1 here.
-func bundleOnSignal(context.Context, *node.Node, time.Duration, *slog.Logger, <-chan struct{}) {}
+// bundleSignals returns nothing that ever arrives: there is no SIGUSR1 here.
+func bundleSignals() (signals <-chan os.Signal, stop func()) { return nil, func() {} }

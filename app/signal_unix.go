@@ -3,32 +3,14 @@
 package app
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
-
-	"hindcast.dev/node"
 )
 
-// bundleOnSignal writes a bundle at every SIGUSR1 until done is closed.
-func bundleOnSignal(ctx context.Context, n *node.Node, since time.Duration, log *slog.Logger, done <-chan struct{}) {
+// bundleSignals returns where SIGUSR1 arrives from now on, until stop is called.
+func bundleSignals() (signals <-chan os.Signal, stop func()) {
 	sig := make(chan os.Signal, 1)
 	signal.Notify(sig, syscall.SIGUSR1)
-	defer signal.Stop(sig)
-	for {
-		select {
-		case <-done:
-			return
-		case <-sig:
-			dir, err := n.Bundle(ctx, since)
-			if err != nil {
-				log.Error("no bundle written", "err", err)
-				continue
-			}
-			log.Info("bundle written", "dir", dir, "open with", "hindcast debug "+dir)
-		}
-	}
+	return sig, func() { signal.Stop(sig) }
 }
