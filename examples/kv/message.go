@@ -1,7 +1,10 @@
 package kv
 
 import (
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
@@ -171,3 +174,34 @@ const (
 	OpRead  OpKind = "read"
 	OpScan  OpKind = "scan"
 )
+
+// failed reports whether a strict operation has to do without a primary.
+func (op *Op) failed() bool { return op.Consistency == Strict && len(op.Missing) > 0 }
+
+func (op *Op) failure() Failure {
+	away := strings.Join(op.Missing, ", ")
+	if op.Kind == OpWrite && len(op.Waiting) > 0 {
+		return Failure{Uncertain, "primary " + away + " was asked and hasn't answered: it may have the write or not"}
+	}
+	return Failure{Unreachable, "primary " + away + " can't be reached"}
+}
+
+// invalid says which rule an operation breaks, "" for none.
+func (op *Op) invalid() string {
+	switch op.Consistency {
+	case "", Fresh, Eventual, Strict:
+	default:
+		return "consistency is one of fresh, eventual, strict"
+	}
+	switch {
+	case op.Kind == "":
+		return "clients may Put, Delete, Get and Scan"
+	case op.Kind != OpScan && (op.Keys[0] == "" || len(op.Keys[0]) > MaxKey):
+		return "a key has 1 to " + strconv.Itoa(MaxKey) + " bytes"
+	case len(op.Value) > MaxValue:
+		return "a value has at most " + strconv.Itoa(MaxValue) + " bytes"
+	case op.Kind != OpScan && !utf8.ValidString(op.Keys[0]), !utf8.ValidString(op.Value):
+		return "keys and values are UTF-8 text"
+	}
+	return ""
+}
