@@ -178,7 +178,7 @@ func (w *DiskWriter) Finish() error {
 	}
 	w.done = true
 	if err := errors.Join(w.finish(), w.release()); err != nil {
-		return fmt.Errorf("History in %s is not finished: %w", w.dir, err)
+		return fmt.Errorf("finishing the History in %s: %w", w.dir, err)
 	}
 	return nil
 }

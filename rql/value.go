@@ -108,11 +108,6 @@ func (a value) members() (ms []value, ok bool) {
 	return ms, true
 }
 
-// isCollection reports whether a is a list or set.
-func (a value) isCollection() bool {
-	return a.isOwnSet() || a.v.Type() == event.TypeList || a.v.Type() == event.TypeSet
-}
-
 // setOf returns the set of the members, whose slice it takes over. Of equal
 // numbers the int stays.
 func setOf(ms []value) value {
@@ -205,14 +200,6 @@ func compareFloatBig(f float64, n *big.Int) int {
 	}
 	x := new(big.Float).SetFloat64(f)
 	return x.Cmp(new(big.Float).SetPrec(uint(max(n.BitLen(), 1))).SetInt(n))
-}
-
-// index goes one step into a map or list.
-func (a value) index(key value) value {
-	if a.ext != nil || key.ext != nil {
-		return bot
-	}
-	return of(a.v.Index(key.v))
 }
 
 // shown is a as it goes into a row; ok is false for an int, on its own or within,

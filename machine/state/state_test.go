@@ -333,7 +333,7 @@ func TestALargePlainMapIsLeftToMaterialize(t *testing.T) {
 
 type recursive struct{ Next *recursive }
 type loop struct{ R recursive }
-type opaque struct{ n int }
+type opaque struct{ _ int }
 
 func (*loop) Step(*machine.Context, event.Event) {}
 
