@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hindcast.dev/debug"
 	"hindcast.dev/machine"
 	"hindcast.dev/node"
 	"hindcast.dev/rql/syntax"
@@ -93,11 +94,11 @@ func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	var exit *ExitError
 	if errors.As(err, &exit) {
 		if exit.Err != nil {
-			fmt.Fprintln(stderr, "error:", exit.Err)
+			fmt.Fprintln(stderr, "error:", debug.PrintableText(exit.Err.Error()))
 		}
 		return exit.Code
 	}
-	fmt.Fprintln(stderr, "error:", err)
+	fmt.Fprintln(stderr, "error:", debug.PrintableText(err.Error()))
 	return ExitInternal
 }
 

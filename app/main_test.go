@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
@@ -18,6 +20,8 @@ import (
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/machine"
+	"hindcast.dev/node"
+	"hindcast.dev/recording"
 	"hindcast.dev/vfs"
 )
 
@@ -46,6 +50,7 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE PROGRAM ARGS…   run a program, which must end with this exit code
 //	mkjournal DIR EVENTS       make the journal of node n1 with so many events
+//	mkrecording DIR            record three requests to service counter, build b1
 //	damage FILE OFFSET         turn the bits of a byte round
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -53,7 +58,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *rewrite,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "mkjournal": mkjournal, "damage": damage,
+			"exits": exits, "mkjournal": mkjournal, "mkrecording": mkrecording, "damage": damage,
 		},
 	})
 }
@@ -118,6 +123,39 @@ func writeJournal(dir string, n int) error {
 		}
 	}
 	return j.Close()
+}
+
+func mkrecording(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: mkrecording DIR")
+	}
+	ts.Check(record3(ts.MkAbs(args[0])))
+}
+
+// record3 runs a node, and copies what it recorded into dir.
+func record3(dir string) (err error) {
+	ctx, data := context.Background(), dir+".n1"
+	n, err := node.Start(ctx, node.Options{Name: "n1", Service: "counter", Dir: data, Registry: service().Machines, Build: "b1",
+		SegmentBytes: 64 << 10, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		if _, err := n.Client().Do(ctx, "counter", Add{"/x"}); err != nil {
+			return errors.Join(err, n.Stop(ctx))
+		}
+	}
+	if err := n.Stop(ctx); err != nil {
+		return err
+	}
+	rec, err := recording.Create(vfs.OS(), dir, recording.Manifest{Service: "counter"})
+	if err != nil {
+		return err
+	}
+	if err := rec.CopyNode(ctx, recording.Node{Name: "n1", Build: "b1"}, vfs.OS(), data, recording.CopyOptions{}); err != nil {
+		return err
+	}
+	return rec.Save()
 }
 
 func damage(ts *testscript.TestScript, neg bool, args []string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func pull(c *cobra.Command, addrs []string, dir, token, output string) error {
 		err = writePulled(c.OutOrStdout(), rec.Manifest(), nodes, dir)
 	}
 	if missing := missingNodes(rec.Manifest()); err == nil && missing > 0 {
-		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%s missing or only in part; run it again to get the rest", plural(missing, "node"))}
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%s missing, or here only in part; pull again to get the rest", plural(missing, "node"))}
 	}
 	return err
 }
@@ -119,10 +120,12 @@ func writePulled(w io.Writer, m recording.Manifest, pulled map[string]recording.
 	return err
 }
 
-// missingNodes counts the nodes of which something is lacking.
+// missingNodes counts the nodes of which something could not be pulled. What
+// retention has removed isn't counted: that is gone for good.
 func missingNodes(m recording.Manifest) (n int) {
 	for _, node := range m.Nodes {
-		if node.Missing != "" || len(node.Gaps) > 0 {
+		failed := func(g recording.Gap) bool { return strings.HasPrefix(g.Reason, recording.PullFailed) }
+		if node.Missing != "" || slices.ContainsFunc(node.Gaps, failed) {
 			n++
 		}
 	}

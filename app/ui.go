@@ -31,13 +31,17 @@ import (
 //   - An answer that is cut short is never silent: a line says why, and the exit
 //     code is ExitUndecided.
 
-// interruptible returns a context that ends with Ctrl-C or SIGTERM.
+// interruptible returns a context that ends with Ctrl-C or SIGTERM. A second one
+// kills the program, as it would have without us: whatever doesn't look at the
+// context can be stopped too.
 func interruptible(c *cobra.Command) (context.Context, context.CancelFunc) {
 	ctx := c.Context()
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // terminal returns the descriptor of a terminal.

@@ -24,6 +24,7 @@ func runState(ctx context.Context, s *Session, args string) error {
 			only, path = n, strings.TrimSpace(rest)
 		}
 	}
+	path = strings.TrimSuffix(path, ".") // of a name that was completed in part
 	shown := 0
 	for n, st := range states {
 		if st == nil || only >= 0 && n != only {

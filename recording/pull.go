@@ -169,14 +169,14 @@ func (p *puller) progress(pr Progress) {
 	p.opts.Progress(pr)
 }
 
-// pullFailed begins the reason of a gap that the next pull may fill.
-const pullFailed = "pull failed: "
+// PullFailed begins the reason of a gap that the next pull may fill.
+const PullFailed = "pull failed: "
 
 // endGaps removes the gaps that failed pulls have left.
 func (r *Recording) endGaps(node string) {
 	for i := range r.manifest.Nodes {
 		if n := &r.manifest.Nodes[i]; n.Name == node {
-			n.Gaps = slices.DeleteFunc(n.Gaps, func(g Gap) bool { return strings.HasPrefix(g.Reason, pullFailed) })
+			n.Gaps = slices.DeleteFunc(n.Gaps, func(g Gap) bool { return strings.HasPrefix(g.Reason, PullFailed) })
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (p *puller) failed(name, addr string, err error) {
 	}
 	if p.hasJournal(known.Name) {
 		p.rec.AddNode(known)
-		p.rec.AddGap(known.Name, Gap{Reason: pullFailed + err.Error()})
+		p.rec.AddGap(known.Name, Gap{Reason: PullFailed + err.Error()})
 		return
 	}
 	known.Address, known.Missing = addr, err.Error()
