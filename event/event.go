@@ -58,6 +58,7 @@ const (
 	NoteFault = "fault" // a fault switch was set or cleared: Peer, State, Reason
 	NoteClock = "clock" // the own clock jumped, or came back: Reason
 	NoteDisk  = "disk"  // the disk is full, or has space again: State, Reason
+	NoteLost  = "lost"  // so many notes before this one found no room: Count, Reason
 )
 
 var kindNames = [...]string{Start: "start", Message: "recv", Request: "request", Timer: "timer",

@@ -114,10 +114,11 @@ type Loop struct {
 	recoveredAt uint64
 	stats       Stats
 
-	notesMu   sync.Mutex     // guards the three below
+	notesMu   sync.Mutex     // guards the four below
 	notes     []record.Frame // wait for room in the journal
 	lostNotes uint64
-	noteErr   error // why the first of them couldn't be appended
+	saidLost  uint64 // of them, those that a note in the journal tells of
+	noteErr   error  // why the first of them couldn't be appended
 }
 
 // Stats count what a Loop did since it was opened.

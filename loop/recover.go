@@ -230,7 +230,7 @@ func sameSurroundings(a, b event.StartInfo) bool {
 // Note has a fact journaled that reaches no machine. Any goroutine may call it,
 // as links do when they come and go. The fact waits for room in the journal,
 // among a bounded number of others; what finds no place there is counted in
-// Stats.LostNotes, and the next note that finds one says so.
+// Stats.LostNotes, and a note of its own says so once there is room again.
 func (l *Loop) Note(name string, info event.NoteInfo) error { return l.NoteAfter(0, name, info) }
 
 // NoteAfter is Note for a fact about something that happened at sent, on this
@@ -263,6 +263,23 @@ func (l *Loop) appendNotes() {
 		n++
 	}
 	l.notes = append(l.notes[:0], l.notes[n:]...)
+	if len(l.notes) == 0 && l.lostNotes > l.saidLost {
+		l.tellOfLost()
+	}
+}
+
+// tellOfLost has the journal say how many notes are missing in it, because what
+// they would have told is unknown from there on. notesMu is held.
+func (l *Loop) tellOfLost() {
+	info := event.NoteInfo{Count: l.lostNotes - l.saidLost,
+		Reason: fmt.Sprintf("more than %d notes waited for room in the journal", maxNotes)}
+	payload, err := state.Marshal(info)
+	if err != nil {
+		return // it has no type that can't be written
+	}
+	if l.j.Append(&record.Frame{Kind: event.Note, Name: event.NoteLost, Payload: payload}) == nil {
+		l.saidLost = l.lostNotes
+	}
 }
 
 // watchClock notes when a jump of the clock begins and ceases to be refused.

@@ -108,6 +108,30 @@ func TestAClientThatDoesNotReadIsDisconnectedAtTheBound(t *testing.T) {
 	})
 }
 
+func TestRepliesThatWaitAreBoundedInBytesToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		size := len(request(1, nil))
+		n2 := start(t, n, "n2", func(o *Options) { o.Limits.ReplyBytes = 2 * size }, "n1")
+		c := n2.client("slow")
+		if err := c.Send(request(1, nil)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		id := n2.from[0].Conn
+		var errs []error
+		for range 4 {
+			errs = append(errs, n2.Reply(id, request(1, nil)))
+			synctest.Wait() // the first is being written, two are queued
+		}
+		if want := []error{nil, nil, nil, ErrSlowClient}; !slices.Equal(errs, want) {
+			t.Errorf("replies: %v, want %v", errs, want)
+		}
+		n2.count(map[Cause]uint64{CauseSlow: 1})
+		stop(n2)
+	})
+}
+
 func TestAReplyThatIsNotReadInTimeEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
