@@ -107,6 +107,7 @@ type Loop struct {
 	out         []Output      // what Poll returns, reused
 	again       *record.Frame // of Config.Again
 	jumping     bool          // a jump of the clock is being refused, and was noted
+	drifting    drifts        // peers whose messages are being refused for their clocks
 	checkpoint  uint64
 	wantCheck   bool
 	reading     hlc.Reading // that of the last Poll
@@ -129,6 +130,7 @@ type Stats struct {
 	Stale        uint64 // timers that were replaced or cancelled
 	RefusedDrift uint64 // messages refused because of their timestamp
 	Refused      uint64 // messages and requests that no machine here takes
+	Refusals     uint64 // messages and calls of this node that came back refused
 	ClockJumps   uint64 // jumps of the own clock refused
 	LostNotes    uint64 // notes that found no room
 	Held         int    // outputs waiting for the disk now
@@ -237,6 +239,7 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 		return err
 	}
 	l.seq, l.last = s.Seq, s
+	l.watchPeer(&ev, err)
 	if s.Disposition != record.Handled {
 		l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn",
 			"dropped %s %s from %s: %v", ev.Name, ev.ID, ev.ID.Node, err)})

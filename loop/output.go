@@ -50,6 +50,8 @@ type Output struct {
 // collect turns the outcome of an event into held outputs.
 func (l *Loop) collect(ev *event.Event, out *stepper.Outcome) {
 	switch {
+	case ev.Kind == event.Refused && out.Refused == "":
+		l.stats.Refusals++
 	case out.Duplicate:
 		l.stats.Duplicates++
 	case out.Stale:

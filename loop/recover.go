@@ -282,20 +282,6 @@ func (l *Loop) tellOfLost() {
 	}
 }
 
-// watchClock notes when a jump of the clock begins and ceases to be refused.
-func (l *Loop) watchClock(r hlc.Reading) {
-	l.clock.Physical(r)
-	jump := l.clock.Jump()
-	switch {
-	case jump != 0 && !l.jumping:
-		l.note(event.NoteClock, event.NoteInfo{State: "refused",
-			Reason: fmt.Sprintf("the wall clock jumped ahead by %s, more than MaxDrift %s: going on by monotonic time", jump, l.cfg.MaxDrift)})
-	case jump == 0 && l.jumping:
-		l.note(event.NoteClock, event.NoteInfo{State: "ok", Reason: "the wall clock is trusted again"})
-	}
-	l.jumping = jump != 0
-}
-
 func (l *Loop) note(name string, info event.NoteInfo) {
 	// A note that can't be kept is counted by Note itself.
 	_ = l.Note(name, info)

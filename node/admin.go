@@ -133,11 +133,12 @@ func (n *Node) getHealth(*http.Request) (any, error) {
 	return map[string]any{"node": n.o.Name, "healthy": true}, nil
 }
 
-func (n *Node) getReady(*http.Request) (any, error) {
+func (n *Node) getReady(r *http.Request) (any, error) {
 	if why := n.NotReady(); len(why) > 0 {
 		return nil, &adminError{http.StatusServiceUnavailable, "not ready: " + strings.Join(why, "; "), "wait, or ask for /v1/status"}
 	}
-	return map[string]any{"node": n.o.Name, "ready": true}, nil
+	loop := n.askLoop(r.Context())
+	return map[string]any{"node": n.o.Name, "ready": true, "warnings": loop.warnings()}, nil
 }
 
 func (n *Node) getStatus(*http.Request) (any, error) { return n.Status(), nil }

@@ -2,6 +2,9 @@ package node
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"hindcast.dev/hlc"
@@ -25,18 +28,22 @@ type Status struct {
 	Peers      []string          `json:"peers"`
 	Ready      bool              `json:"ready"`
 	NotReady   []string          `json:"notReady,omitempty"` // why
+	Warnings   []string          `json:"warnings,omitempty"` // what is wrong although requests are taken
 	Failure    string            `json:"failure,omitempty"`
 
-	Loop      loop.Stats        `json:"loop"`
-	ClockJump time.Duration     `json:"clockJump"` // by how much the wall clock is refused as too far ahead, nanoseconds
-	Disk      DiskStatus        `json:"disk"`
-	Requests  RequestStatus     `json:"requests"`
-	Network   transport.Stats   `json:"network"`
-	Log       map[string]string `json:"log"` // area → level
-	Addr      string            `json:"addr,omitempty"`
-	HTTP      string            `json:"http,omitempty"`
-	Admin     string            `json:"admin,omitempty"`
-	Faults    bool              `json:"faultsAllowed"`
+	Loop      loop.Stats    `json:"loop"`
+	ClockJump time.Duration `json:"clockJump"` // by how much the wall clock is refused as too far ahead, nanoseconds
+	// Drifting are the peers that are isolated here because their clocks are too far
+	// ahead, and by how much, nanoseconds.
+	Drifting map[string]time.Duration `json:"drifting,omitempty"`
+	Disk     DiskStatus               `json:"disk"`
+	Requests RequestStatus            `json:"requests"`
+	Network  transport.Stats          `json:"network"`
+	Log      map[string]string        `json:"log"` // area → level
+	Addr     string                   `json:"addr,omitempty"`
+	HTTP     string                   `json:"http,omitempty"`
+	Admin    string                   `json:"admin,omitempty"`
+	Faults   bool                     `json:"faultsAllowed"`
 }
 
 // DiskStatus is what goes on between a node and its disk.
@@ -78,34 +85,52 @@ type loopStatus struct {
 	time         hlc.Timestamp
 	stats        loop.Stats
 	jump         time.Duration
+	drifting     map[string]time.Duration
 	machines     map[string]uint32
 }
 
 func (n *Node) loopStatus() loopStatus {
 	st := n.loop.Stepper()
 	s := loopStatus{seq: n.loop.Seq(), durable: n.loop.Durable(), time: n.loop.Now(), stats: n.loop.Stats(),
-		jump: n.loop.ClockJump(), machines: map[string]uint32{}}
+		jump: n.loop.ClockJump(), drifting: n.loop.Drifting(), machines: map[string]uint32{}}
 	for _, name := range st.Machines() {
 		s.machines[name] = st.Version(name)
 	}
 	return s
 }
 
-// askLoop returns the loop's status, the last one if it is over.
-func (n *Node) askLoop() loopStatus {
-	var s loopStatus
-	if n.control(context.Background(), func() { s = n.loopStatus() }) != nil {
-		return n.last
+// warnings says what is wrong with clocks.
+func (s *loopStatus) warnings() (out []string) {
+	if s.jump != 0 {
+		out = append(out, fmt.Sprintf("the wall clock is %s ahead of where monotonic time puts it and isn't followed: set it right", s.jump))
 	}
-	return s
+	for _, peer := range slices.Sorted(maps.Keys(s.drifting)) {
+		out = append(out, fmt.Sprintf("%s is isolated: its clock is %s ahead of this node's and its messages are dropped: check the time synchronisation of both",
+			peer, s.drifting[peer]))
+	}
+	return out
+}
+
+// askLoop returns the loop's status: the last one if it is over, none if ctx ended
+// before the loop had time.
+func (n *Node) askLoop(ctx context.Context) (s loopStatus) {
+	if n.control(ctx, func() { s = n.loopStatus() }) == nil {
+		return s
+	}
+	select {
+	case <-n.loopDone:
+		return n.last
+	default:
+		return loopStatus{}
+	}
 }
 
 // Status returns a snapshot.
 func (n *Node) Status() Status {
-	l := n.askLoop()
+	l := n.askLoop(context.Background())
 	s := Status{Node: n.o.Name, Service: n.o.Service, Build: n.o.Build, Boot: n.boot, Time: l.time, Wall: n.reading().Wall,
 		Seq: l.seq, Durable: l.durable, Durability: n.o.Durability.String(), Machines: l.machines, Peers: n.o.peerNames(),
-		NotReady: n.NotReady(), Loop: l.stats, ClockJump: l.jump, Network: n.net.Stats(), Log: n.logs.current(),
+		NotReady: n.NotReady(), Loop: l.stats, ClockJump: l.jump, Drifting: l.drifting, Warnings: l.warnings(), Network: n.net.Stats(), Log: n.logs.current(),
 		Addr: n.Addr(), HTTP: n.HTTPAddr(), Admin: n.AdminAddr(), Faults: n.o.AllowFaults}
 	s.Ready = len(s.NotReady) == 0
 	if err := n.failedWith(); err != nil {
