@@ -13,6 +13,7 @@ import (
 
 	"hindcast.dev/debug"
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
 )
@@ -246,7 +247,7 @@ func plainText(v event.Value) string {
 const (
 	tableRowsFirst = 200
 	tableWait      = 500 * time.Millisecond // for these rows
-	cellColumnsMax = 48
+	cellColumnsMax = 72
 )
 
 // tableRows prints aligned columns for people. Instead of the end of a run it
@@ -305,7 +306,7 @@ func (t *tableRows) cells(r *rql.Row) tableRow {
 		case f.Name == "to" && r.Columns == nil:
 			add("lasted", lasted(r))
 		case c != nil:
-			add(f.Name, nodesText(c))
+			add(f.Name, nodesText(c, r.From))
 		default:
 			add(f.Name, cellText(f.Value))
 		}
@@ -348,14 +349,20 @@ func lasted(r *rql.Row) string {
 	return r.To.Sub(r.From).Round(time.Microsecond).String()
 }
 
-// nodesText shows a value per node.
-func nodesText(c *rql.Cell) string {
+// nodesText shows a value per node. A time of the row's own day is shown without
+// the date.
+func nodesText(c *rql.Cell, from hlc.Timestamp) string {
 	if len(c.Nodes) == 0 {
 		return "—"
 	}
+	const date = len("2006-01-02T")
 	parts := make([]string, len(c.Nodes))
 	for i, f := range c.Nodes {
-		parts[i] = f.Name + "=" + cellText(f.Value)
+		text := cellText(f.Value)
+		if day := from.String()[:date]; f.Value.Type() == event.TypeTime && strings.HasPrefix(text, day) {
+			text = strings.Replace(text[date:], "Z", "", 1)
+		}
+		parts[i] = f.Name + "=" + text
 	}
 	return strings.Join(parts, " ")
 }

@@ -56,15 +56,13 @@ func runEffects(ctx context.Context, s *Session, _ string) error {
 	}
 	for i := range e.Effects {
 		f := &e.Effects[i]
-		line := s.effectLine(f)
+		fate := ""
 		if f.Kind == "send" {
-			end, err := s.fate(ctx, f, lost)
-			if err != nil {
+			if fate, err = s.fate(ctx, f, lost); err != nil {
 				return err
 			}
-			line += "  " + end
 		}
-		fmt.Fprintln(s.out, "  "+line)
+		fmt.Fprintf(s.out, "  %s\n", s.effectLine(f, fate))
 	}
 	return nil
 }
@@ -100,8 +98,13 @@ func (s *Session) drops(ctx context.Context) (map[string]string, error) {
 	return s.lost, nil
 }
 
-// Drops returns the messages of a History that notes say were dropped: id to
-// reason. It walks the whole History.
+// inDoubt is the reason for which a sender gives a message up that may have
+// arrived: it loses its link before it has heard.
+const inDoubt = "in doubt"
+
+// Drops returns the messages of a History that notes say were dropped, and that
+// nobody received: id to reason. Of several notes the first counts that was sure.
+// It walks the whole History.
 func Drops(ctx context.Context, src history.Source) (map[string]string, error) {
 	c, err := src.Walk(ctx, history.Begin, history.End, nil)
 	if err != nil {
@@ -112,15 +115,30 @@ func Drops(ctx context.Context, src history.Source) (map[string]string, error) {
 	for {
 		e, err := c.Next()
 		if errors.Is(err, io.EOF) {
-			return lost, nil
+			return lost, forgetReceived(ctx, src, lost)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if id := dropped(e); id != "" {
+		id := dropped(e)
+		if why, known := lost[id]; id != "" && (!known || why == inDoubt) {
 			lost[id] = e.Data.Field("reason").AsString()
 		}
 	}
+}
+
+// forgetReceived removes the messages that arrived all the same.
+func forgetReceived(ctx context.Context, src history.Source, lost map[string]string) error {
+	for id := range lost {
+		m, err := src.Message(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(m.Receives) > 0 {
+			delete(lost, id)
+		}
+	}
+	return nil
 }
 
 // dropped returns the id of the message that a note says was dropped, "" if e is

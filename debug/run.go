@@ -194,7 +194,7 @@ func runEvent(ctx context.Context, s *Session, _ string) error {
 		fmt.Fprintf(s.out, "  data     %s\n", Printable(FormatValue(e.Data)))
 	}
 	for i := range e.Effects {
-		fmt.Fprintf(s.out, "  %s\n", s.effectLine(&e.Effects[i]))
+		fmt.Fprintf(s.out, "  %s\n", s.effectLine(&e.Effects[i], ""))
 	}
 	for i := range e.Changes {
 		c := &e.Changes[i]
@@ -203,7 +203,9 @@ func runEvent(ctx context.Context, s *Session, _ string) error {
 	return nil
 }
 
-func (s *Session) effectLine(f *history.Effect) string {
+// effectLine is one line about an effect and what became of it, "" if that isn't
+// to be said.
+func (s *Session) effectLine(f *history.Effect, fate string) string {
 	line := f.Kind
 	if f.Name != "" {
 		line += " " + f.Name
@@ -213,6 +215,9 @@ func (s *Session) effectLine(f *history.Effect) string {
 	}
 	if f.ID != "" {
 		line += "  [" + f.ID + "]"
+	}
+	if fate != "" {
+		line += "  " + fate
 	}
 	if !f.Data.IsAbsent() {
 		line += "  " + Clip(FormatValue(f.Data), valueColumns)
