@@ -210,6 +210,7 @@ type UpgradeInfo struct {
 type SkipInfo struct {
 	Seq    uint64 `cbor:"seq" json:"seq"` // the event not to be handled
 	Reason string `cbor:"reason" json:"reason"`
+	Timer  string `cbor:"timer,omitempty" json:"timer,omitempty"` // the id of the timer whose event it is, which is not to fire again
 }
 
 // NoteInfo is the payload of every Note; a note uses the fields that it needs.

@@ -50,6 +50,7 @@ type Clock struct {
 	maxDrift time.Duration
 	drift    Timestamp // maxDrift in Timestamp units
 	last     Timestamp // the last one issued; the next is greater
+	limit    Timestamp // physical time above it counts as it
 
 	good    Reading // the last reading whose wall was accepted
 	started bool    // good is set
@@ -67,7 +68,26 @@ func NewClock(maxDrift time.Duration, last Timestamp) *Clock {
 	if maxDrift <= 0 {
 		maxDrift = DefaultMaxDrift
 	}
-	return &Clock{maxDrift: maxDrift, drift: Timestamp(0).Add(maxDrift), last: last}
+	return &Clock{maxDrift: maxDrift, drift: Timestamp(0).Add(maxDrift), last: last, limit: Max}
+}
+
+// SetLimit makes the clock lag: Timestamps follow physical time up to limit and
+// from there on only count, last+1 and remote+1, until the limit is raised. It is
+// for a node whose disk records the clock ceiling more slowly than time passes.
+// Physical time itself, as it is returned and compared, is not limited.
+func (c *Clock) SetLimit(limit Timestamp) { c.limit = limit }
+
+// Preview returns the Timestamp that Receive with the same arguments would issue,
+// or Local if it would refuse remote: without a limit, and with it. It issues
+// none.
+func (c *Clock) Preview(r Reading, remote Timestamp) (free, limited Timestamp) {
+	pt := c.Physical(r)
+	at, ok := c.judge(r, pt, remote)
+	if !ok {
+		return max(pt, c.last+1), max(min(pt, c.limit), c.last+1)
+	}
+	floor := max(c.last, remote) + 1
+	return max(at, floor), max(min(at, c.limit), floor)
 }
 
 // Last returns the last Timestamp issued, or the one the clock was made with.
@@ -117,7 +137,7 @@ func (c *Clock) accept(wall Timestamp, mono time.Duration) {
 // returns pt, the physical time used.
 func (c *Clock) Local(r Reading) (ts, pt Timestamp) {
 	pt = c.Physical(r)
-	return c.issue(pt), pt
+	return c.issue(min(pt, c.limit)), pt
 }
 
 // Receive returns the Timestamp of the receipt of an event stamped remote:
@@ -126,18 +146,27 @@ func (c *Clock) Local(r Reading) (ts, pt Timestamp) {
 // Physical left it, and no Timestamp is issued.
 func (c *Clock) Receive(r Reading, remote Timestamp) (ts, pt Timestamp, err error) {
 	pt = c.Physical(r)
-	if ahead(remote.Physical(), pt) > c.drift {
-		wall := r.Wall.Physical()
-		if distance(remote.Physical(), wall) > c.drift { // so too when pt is wall
-			c.refused++
-			return 0, pt, &DriftError{Local: pt, Refused: remote, MaxDrift: c.maxDrift}
-		}
+	at, ok := c.judge(r, pt, remote)
+	switch {
+	case !ok:
+		c.refused++
+		return 0, pt, &DriftError{Local: pt, Refused: remote, MaxDrift: c.maxDrift}
+	case at != pt:
 		// The peer agrees with the wall clock that we refused: we were wrong.
-		c.accept(wall, r.Mono)
+		c.accept(at, r.Mono)
 		c.back = false
-		pt = wall
 	}
-	return c.issue(max(pt, remote+1)), pt, nil
+	return c.issue(max(min(at, c.limit), remote+1)), at, nil
+}
+
+// judge reports whether remote is to be taken, and what physical time then is: pt,
+// or the wall clock's if remote bears witness to that.
+func (c *Clock) judge(r Reading, pt, remote Timestamp) (at Timestamp, ok bool) {
+	if ahead(remote.Physical(), pt) <= c.drift {
+		return pt, true
+	}
+	wall := r.Wall.Physical()
+	return wall, distance(remote.Physical(), wall) <= c.drift // never when pt is wall
 }
 
 // issue returns the next Timestamp, at least floor.

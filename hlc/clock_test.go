@@ -355,3 +355,43 @@ func TestAClockAtTheEndOfTimeStopsRatherThanRunBackwards(t *testing.T) {
 	ts, _ := c.Local(reading(0, 0))
 	t.Errorf("stamped %d after Max-1", ts)
 }
+
+func TestPreviewIsWhatReceiveIssues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := NewClock(0, noon)
+		if rapid.Bool().Draw(t, "limited") {
+			c.SetLimit(noon.Add(time.Second))
+		}
+		now := reading(0, 0)
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			d := time.Duration(rapid.IntRange(0, 300).Draw(t, "passed")) * ms
+			jump := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 400, 700, -700, 5000, -5000}).Draw(t, "jump")) * ms
+			now = Reading{Wall: now.Wall.Add(d + jump), Mono: now.Mono + d}
+			remote := now.Wall.Add(time.Duration(rapid.IntRange(-1500, 1500).Draw(t, "remote"))*ms) + Timestamp(rapid.IntRange(0, 3).Draw(t, "logical"))
+			free, want := c.Preview(now, remote)
+			if c.limit == Max && free != want {
+				t.Fatalf("Preview %s, limited %s: there is no limit", free, want)
+			}
+			ts, _, err := c.Receive(now, remote)
+			if err != nil {
+				ts, _ = c.Local(now)
+			}
+			if ts != want {
+				t.Fatalf("Preview %s, issued %s (%v)", want, ts, err)
+			}
+		}
+	})
+}
+
+func TestALimitedClockLagsAndGoesOn(t *testing.T) {
+	c := NewClock(0, noon)
+	limit := noon.Add(10 * ms)
+	c.SetLimit(limit)
+	wantLocal(t, c, reading(5*ms, 0), noon.Add(5*ms), noon.Add(5*ms))
+	wantLocal(t, c, reading(50*ms, 0), limit, noon.Add(50*ms))
+	wantLocal(t, c, reading(50*ms, 0), limit+1, noon.Add(50*ms))
+	remote := noon.Add(60 * ms)
+	wantReceive(t, c, reading(51*ms, 0), remote, remote+1)
+	c.SetLimit(noon.Add(time.Second))
+	wantLocal(t, c, reading(70*ms, 0), noon.Add(70*ms), noon.Add(70*ms))
+}

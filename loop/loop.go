@@ -12,6 +12,7 @@ package loop
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hindcast.dev/event"
@@ -103,11 +104,15 @@ type Loop struct {
 	ceiling hlc.Timestamp // synced: nothing is stamped above it
 	raising hlc.Timestamp // the ceiling asked for, if above ceiling
 
-	held        []Output      // wait for durable to reach their Seq, in order
-	out         []Output      // what Poll returns, reused
-	again       *record.Frame // of Config.Again
-	jumping     bool          // a jump of the clock is being refused, and was noted
-	drifting    drifts        // peers whose messages are being refused for their clocks
+	blocked bool // a frame waits for the ceiling
+	late    bool // the ceiling came, and was passed by time already
+
+	held        []Output // wait for durable to reach their Seq, in order
+	out         []Output // what Poll returns, reused
+	beginning   beginning
+	waitsFor    atomic.Pointer[error] // why Offer takes nothing yet; nil once the start's own events are in the journal
+	jumping     bool                  // a jump of the clock is being refused, and was noted
+	drifting    drifts                // peers whose messages are being refused for their clocks
 	checkpoint  uint64
 	wantCheck   bool
 	reading     hlc.Reading // that of the last Poll
@@ -115,11 +120,10 @@ type Loop struct {
 	recoveredAt uint64
 	stats       Stats
 
-	notesMu   sync.Mutex     // guards the four below
+	notesMu   sync.Mutex     // guards the three below
 	notes     []record.Frame // wait for room in the journal
 	lostNotes uint64
 	saidLost  uint64 // of them, those that a note in the journal tells of
-	noteErr   error  // why the first of them couldn't be appended
 }
 
 // Stats count what a Loop did since it was opened.
@@ -140,8 +144,14 @@ type Stats struct {
 
 // Offer appends a frame to the journal. It doesn't block; errors are the
 // journal's (backlog, full disk, too large, closed), and the frame then wasn't
-// taken. Any goroutine may call it.
-func (l *Loop) Offer(f *record.Frame) error { return l.j.Append(f) }
+// taken. Until the journal had room for what this start adds, that is the error.
+// Any goroutine may call it.
+func (l *Loop) Offer(f *record.Frame) error {
+	if err := l.waitsFor.Load(); err != nil {
+		return *err
+	}
+	return l.j.Append(f)
+}
 
 // Boot is the number of this start of the node, from 1.
 func (l *Loop) Boot() uint64 { return l.boot }
@@ -186,8 +196,10 @@ func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
 	}
 	l.reading = r
 	l.watchClock(r)
-	l.appendNotes()
-	l.offerDueTimers(r)
+	if l.begin() {
+		l.appendNotes()
+		l.offerDueTimers(r)
+	}
 	for n := 0; n < l.cfg.Batch; n++ {
 		more, err := l.pollOne(r)
 		if err != nil {
@@ -217,38 +229,44 @@ func (l *Loop) pollOne(r hlc.Reading) (more bool, err error) {
 	if !ok || l.clockBlocked(r, &f) {
 		return false, nil
 	}
+	l.leftover(&f)
 	return true, l.take(r, &f)
 }
 
 // take stamps a frame and, if it is an event, steps it.
 func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	s := record.Stamp{Seq: l.seq + 1, Chain: l.st.Chain(), Boot: l.boot}
-	var err error
-	s.Time, s.Physical, err = l.clock.Receive(r, f.Sent)
+	var drift error
+	s.Time, s.Physical, drift = l.clock.Receive(r, f.Sent)
 	switch {
-	case err == nil:
+	case drift == nil:
 	case f.Kind == event.Note: // a fact stays one, whatever time it speaks of
+		drift = nil
 		s.Time, s.Physical = l.clock.Local(r)
 	default:
 		l.stats.RefusedDrift++
 		s.Disposition = record.Drift
 		s.Time, s.Physical = l.clock.Local(r)
 	}
+	reason, skip := l.j.Skip(s.Seq)
+	if skip {
+		s.Disposition = record.Skipped
+		l.beginning.skip(f, s.Seq, reason)
+	}
 	ev := record.EventOf(f, s)
 	if err := l.j.Stamp(s); err != nil {
 		return err
 	}
 	l.seq, l.last = s.Seq, s
-	l.watchPeer(&ev, err)
-	if s.Disposition != record.Handled {
-		l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn",
-			"dropped %s %s from %s: %v", ev.Name, ev.ID, ev.ID.Node, err)})
-		if f.Kind == event.Request { // somebody waits for a word
-			l.hold(Output{Kind: OutputRefusal, Seq: l.seq, Effect: event.Effect{ID: ev.ID, Sent: ev.Time}, Reason: err.Error()})
-		}
+	l.watchPeer(&ev, drift)
+	switch {
+	case skip:
+		l.dropped(&ev, "skipped: "+reason)
 		return nil
-	}
-	if f.Kind == event.Note {
+	case drift != nil:
+		l.dropped(&ev, drift.Error())
+		return nil
+	case f.Kind == event.Note:
 		l.stats.Notes++
 		return nil
 	}
@@ -262,17 +280,29 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	return nil
 }
 
-// clockBlocked reports whether stamping the frame now could pass the ceiling.
-func (l *Loop) clockBlocked(r hlc.Reading, f *record.Frame) bool {
-	pt := l.clock.Physical(r)
-	next := max(pt, l.clock.Last()+1)
-	if f.Sent > pt && f.Sent.Sub(pt) <= l.cfg.MaxDrift {
-		next = max(next, f.Sent+1)
+// dropped tells of an event that is stamped and not handled.
+func (l *Loop) dropped(ev *event.Event, reason string) {
+	l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn",
+		"dropped %s %s %s from %s: %s", ev.Kind, ev.Name, ev.ID, ev.ID.Node, reason)})
+	if ev.Kind == event.Request { // somebody waits for a word
+		l.hold(Output{Kind: OutputRefusal, Seq: l.seq, Effect: event.Effect{ID: ev.ID, Sent: ev.Time}, Reason: reason})
 	}
+}
+
+// clockBlocked reports whether the frame has to wait for a higher ceiling. If
+// raising it takes longer than it lasts, it doesn't wait for ever: the clock then
+// lags behind time, at the ceiling that there is.
+func (l *Loop) clockBlocked(r hlc.Reading, f *record.Frame) bool {
+	next, limited := l.clock.Preview(r, f.Sent)
 	if next <= l.ceiling {
+		l.blocked, l.late = false, false
 		return false
 	}
 	l.raiseCeiling(next)
+	if l.late && limited <= l.ceiling {
+		return false
+	}
+	l.blocked = true
 	return true
 }
 
@@ -285,7 +315,11 @@ func (l *Loop) raiseCeiling(from hlc.Timestamp) {
 }
 
 // CeilingSynced says that the journal's RaiseCeiling(ts) returned.
-func (l *Loop) CeilingSynced(ts hlc.Timestamp) { l.ceiling = max(l.ceiling, ts) }
+func (l *Loop) CeilingSynced(ts hlc.Timestamp) {
+	l.ceiling = max(l.ceiling, ts)
+	l.clock.SetLimit(l.ceiling)
+	l.late = l.blocked
+}
 
 // Synced says that everything up to seq is durable.
 func (l *Loop) Synced(seq uint64) { l.durable = max(l.durable, seq) }

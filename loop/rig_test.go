@@ -90,16 +90,17 @@ func registry(versions int) machine.Registry {
 // A rig drives one loop by hand: no goroutine, a clock that moves when told, a
 // memory file system. It does what outputs ask for, and keeps the rest.
 type rig struct {
-	t       testing.TB
-	fs      vfs.FS
-	j       *journal.Journal
-	l       *loop.Loop
-	clock   hlc.Reading
-	request uint64
-	noSync  bool // don't do what sync outputs ask for
-	got     []loop.Output
-	cfg     func(*loop.Config)
-	journal func(*journal.Options)
+	t          testing.TB
+	fs         vfs.FS
+	j          *journal.Journal
+	l          *loop.Loop
+	clock      hlc.Reading
+	request    uint64
+	noSync     bool // don't do what sync outputs ask for
+	noMaintain bool // nor Maintain
+	got        []loop.Output
+	cfg        func(*loop.Config)
+	journal    func(*journal.Options)
 }
 
 var epoch = hlc.FromTime(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
@@ -184,6 +185,9 @@ func (r *rig) do(o loop.Output) error {
 			return err
 		}
 		r.l.Synced(durable)
+		if r.noMaintain {
+			return nil
+		}
 		return r.j.Maintain()
 	case loop.OutputCeiling:
 		if err := r.j.RaiseCeiling(o.Time); err != nil {
@@ -213,7 +217,12 @@ func (r *rig) offer(body any) event.MessageID {
 
 func frame(t testing.TB, kind event.Kind, id event.MessageID, sent hlc.Timestamp, body any) record.Frame {
 	t.Helper()
-	codec, err := state.NewCodec((&counter{}).Payloads())
+	return encoded(t, (&counter{}).Payloads(), kind, id, sent, body)
+}
+
+func encoded(t testing.TB, types []any, kind event.Kind, id event.MessageID, sent hlc.Timestamp, body any) record.Frame {
+	t.Helper()
+	codec, err := state.NewCodec(types)
 	if err != nil {
 		t.Fatal(err)
 	}

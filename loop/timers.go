@@ -1,10 +1,13 @@
 package loop
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
+	"hindcast.dev/journal"
 )
 
 // A timer is due at a Timestamp. But while the wall clock is behind the node's
@@ -36,10 +39,16 @@ func (l *Loop) arm(r hlc.Reading, ev *event.Event, effects []event.Effect) {
 	}
 }
 
-// isDue reports whether a pending timer is due.
+// isDue reports whether a pending timer is due. Time above the ceiling hasn't come
+// yet, for nothing may be stamped with it: the ceiling is raised first.
 func (l *Loop) isDue(r hlc.Reading, at hlc.Timestamp, ev *event.Event) bool {
-	if at <= max(l.clock.Physical(r), l.clock.Last()) {
+	pt := l.clock.Physical(r)
+	if at <= max(min(pt, l.ceiling), l.clock.Last()) {
 		return true
+	}
+	if at <= pt {
+		l.raiseCeiling(pt)
+		return false
 	}
 	a, ok := l.armed[timerName{ev.Machine, ev.From}]
 	return ok && a.id == ev.ID && r.Mono >= a.due
@@ -53,12 +62,23 @@ func (l *Loop) offerDueTimers(r hlc.Reading) {
 			return
 		}
 		f := FrameOf(&ev)
-		if l.j.Append(&f) != nil {
+		err := l.j.Append(&f)
+		if errors.Is(err, journal.ErrTooLarge) {
+			l.cannotFire(&ev, err)
+		} else if err != nil {
 			return // no room: the timer stays due and is offered at a later Poll
 		}
 		l.st.Offered(ev.ID)
 		delete(l.armed, timerName{ev.Machine, ev.From})
 	}
+}
+
+// cannotFire tells of a timer whose body no journal takes; it stays pending until
+// it is cancelled or replaced.
+func (l *Loop) cannotFire(ev *event.Event, err error) {
+	reason := fmt.Sprintf("timer %.64q of machine %s can't fire: %v", ev.From, ev.Machine, err)
+	l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("error", "%s", reason)})
+	l.note(event.NoteDrop, event.NoteInfo{Message: ev.ID.String(), Name: ev.Name, Reason: reason})
 }
 
 // NextDue returns when, by the wall clock, the first pending timer is due; ok is

@@ -97,7 +97,7 @@ func (n *Node) turn() (progress bool, err error) {
 
 // maybeStarted notices that recovery's rest and the start events are handled.
 func (n *Node) maybeStarted(progress bool) {
-	if progress || n.saidStart || n.j.Waiting() > 0 {
+	if progress || n.saidStart || !n.loop.Begun() || n.j.Waiting() > 0 {
 		return
 	}
 	n.saidStart = true

@@ -101,6 +101,9 @@ func (s *Stepper) handleControl(ev event.Event) error {
 		if err := decodeInfo(ev, &info); err != nil {
 			return err
 		}
+		if id, err := event.ParseMessageID(info.Timer); err == nil {
+			s.timers.drop(id)
+		}
 		if len(s.skips) >= maxSkips {
 			return &LimitError{What: "events to be skipped", Max: maxSkips, Seq: ev.Seq, Hint: "skip fewer at a time"}
 		}

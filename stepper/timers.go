@@ -55,6 +55,13 @@ func (ts *timers) cancel(machine, name string) bool {
 	return true
 }
 
+// drop removes the timer with this id, if it is pending.
+func (ts *timers) drop(id event.MessageID) {
+	if t := ts.byID[id]; t != nil {
+		ts.cancel(t.Machine, t.Timer)
+	}
+}
+
 // fire removes the timer with this id and reports whether it was still pending.
 func (ts *timers) fire(machine, name string, id event.MessageID) bool {
 	t := ts.byName[timerName{machine, name}]

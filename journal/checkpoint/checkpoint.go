@@ -41,6 +41,7 @@ const (
 	headerSizeMax = 1 << 20
 	ext           = ".ckpt"
 	tempExt       = ".tmp"
+	asideExt      = ".aside"
 
 	// SizeMax is the largest file that is read, in bytes.
 	SizeMax = 4 << 30
@@ -312,12 +313,41 @@ func Latest(fsys vfs.FS, dir string, seqMax uint64) (h Header, body []byte, skip
 	return Header{}, nil, skipped, ErrNone
 }
 
+// SetAside renames the checkpoints of events above seqMax, so that nobody takes
+// them for those of the events that will have these numbers, and returns their new
+// names.
+func SetAside(fsys vfs.FS, dir string, seqMax uint64) (names []string, err error) {
+	seqs, err := List(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range seqs {
+		if seq <= seqMax {
+			continue
+		}
+		name := path.Join(dir, Name(seq))
+		if err := fsys.Rename(name, name+asideExt); err != nil {
+			return names, fmt.Errorf("checkpoint: set aside: %w", err)
+		}
+		names = append(names, name+asideExt)
+	}
+	if len(names) > 0 {
+		if err := fsys.SyncDir(dir); err != nil {
+			return names, fmt.Errorf("checkpoint: set aside: %w", err)
+		}
+	}
+	return names, nil
+}
+
 // Prune removes all but the newest keep checkpoints, and what crashes left half
 // written, and returns the lowest sequence number that is left: what
 // journal.SetRetainFrom wants, less one. It is 0 if none is left.
 func Prune(fsys vfs.FS, dir string, keep int) (oldest uint64, err error) {
 	seqs, err := List(fsys, dir)
 	if err != nil || len(seqs) == 0 {
+		return 0, err
+	}
+	if err := removeTemps(fsys, dir); err != nil {
 		return 0, err
 	}
 	gone := seqs[:max(0, len(seqs)-keep)]
@@ -335,4 +365,19 @@ func Prune(fsys vfs.FS, dir string, keep int) (oldest uint64, err error) {
 		return 0, nil
 	}
 	return seqs[len(gone)], nil
+}
+
+func removeTemps(fsys vfs.FS, dir string) error {
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
+	}
+	for _, name := range names {
+		if base, ok := strings.CutSuffix(name, tempExt); ok && strings.HasSuffix(base, ext) {
+			if err := fsys.Remove(path.Join(dir, name)); err != nil {
+				return fmt.Errorf("checkpoint: %w", err)
+			}
+		}
+	}
+	return nil
 }

@@ -73,12 +73,23 @@ func TestTheNewestSoundCheckpointWins(t *testing.T) {
 	if err != nil || h.Seq != 20 || len(skipped) != 1 || !errors.Is(skipped[0], ErrCorrupt) {
 		t.Errorf("with a damaged one: %d, %v, %v", h.Seq, skipped, err)
 	}
+	half := path.Join(dir, Name(400)+tempExt) // a crash in the middle of Write
+	if c, err := fsys.Create(half); err != nil || c.Close() != nil {
+		t.Fatal(err)
+	}
 	oldest, err := Prune(fsys, dir, 2)
 	if err != nil || oldest != 20 {
 		t.Errorf("pruned: %d, %v", oldest, err)
 	}
 	if seqs, _ := List(fsys, dir); !reflect.DeepEqual(seqs, []uint64{20, 300}) {
 		t.Errorf("left: %v", seqs)
+	}
+	if _, err := fsys.Stat(half); err == nil {
+		t.Errorf("%s is left", half)
+	}
+	aside, err := SetAside(fsys, dir, 20)
+	if seqs, _ := List(fsys, dir); err != nil || len(aside) != 1 || !reflect.DeepEqual(seqs, []uint64{20}) {
+		t.Errorf("set aside %v, %v, left %v", aside, err, seqs)
 	}
 }
 
