@@ -113,7 +113,7 @@ func journalError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &file), errors.As(err, &gone), errors.Is(err, journal.ErrInUse), errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &file), errors.As(err, &gone), errors.Is(err, journal.ErrInUse), errors.Is(err, journal.ErrHandled), errors.Is(err, fs.ErrNotExist):
 		return Usage(err)
 	}
 	return err
@@ -175,11 +175,7 @@ func writeInfo(w io.Writer, r *journal.InfoReport) error {
 		fmt.Fprintf(b, "panic       event %d, %s, in boot %d: %s\n", p.Seq, plural(p.Count, "time"), p.Boot, debug.Printable(firstLine(p.Text)))
 	}
 	for _, a := range r.Amendments {
-		what := "is skipped"
-		if len(a.Versions) > 0 {
-			what = "is the first that newer versions handle"
-		}
-		fmt.Fprintf(b, "amendment   event %d %s: %s\n", a.Seq, what, debug.Printable(a.Reason))
+		fmt.Fprintf(b, "amendment   event %d is skipped: %s\n", a.Seq, debug.Printable(a.Reason))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -24,6 +24,9 @@ var (
 	// nothing is known of what it should have made durable. It is final; the
 	// process ends, and starts again from what was durable.
 	ErrSyncFailed = errors.New("journal sync failed")
+	// ErrHandled is wrapped by the error of Amend and Skip for an event that others
+	// were handled after.
+	ErrHandled = errors.New("the event was handled")
 	// ErrInUse is wrapped by the error of Open, Repair and Skip when a process
 	// has the journal open for writing.
 	ErrInUse = errors.New("journal is in use by another process")

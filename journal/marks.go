@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -20,14 +21,11 @@ type PanicMark struct {
 	Text  string `json:"text"`
 }
 
-// An Amendment changes how an event is handled: the way past one whose handling
+// An Amendment says that an event isn't handled: the way past one whose handling
 // panics. Recovery and replay both obey it.
 type Amendment struct {
 	Seq    uint64 `json:"seq"`
 	Reason string `json:"reason"`
-	// Versions, if not empty, are machine versions that handle from Seq on. If
-	// empty, the event Seq isn't handled at all.
-	Versions map[string]uint32 `json:"versions,omitempty"`
 }
 
 // marksSizeMax bounds the JSON files, in bytes.
@@ -51,7 +49,7 @@ func (j *Journal) MarkPanic(seq uint64, text string) error {
 // goroutine, but not beside Amend.
 func (j *Journal) Skip(seq uint64) (reason string, skip bool) {
 	for _, a := range j.amendments {
-		if a.Seq == seq && len(a.Versions) == 0 {
+		if a.Seq == seq {
 			return a.Reason, true
 		}
 	}
@@ -77,14 +75,49 @@ func Amend(fsys vfs.FS, dir string, a Amendment) error {
 	if err != nil {
 		return err
 	}
-	have, err := Amendments(fsys, dir)
+	err = amendable(fsys, dir, a.Seq)
+	var have []Amendment
+	if err == nil {
+		have, err = Amendments(fsys, dir)
+	}
 	if err == nil {
 		_, err = amend(fsys, dir, have, a)
 	}
 	return errors.Join(err, lock.Close())
 }
 
-// Skip makes the next boot skip the event seq. It is Amend without versions.
+// amendable returns an error if an event after seq was handled.
+func amendable(fsys vfs.FS, dir string, seq uint64) error {
+	r, err := OpenReader(fsys, dir, seq+1)
+	var gone *RetainedError
+	if errors.As(err, &gone) {
+		return handledSince(seq)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.Next()
+	switch err = errors.Join(ignoreEOF(err), r.Close()); {
+	case err != nil:
+		return err
+	case r.last > seq:
+		return handledSince(seq)
+	}
+	return nil
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+func handledSince(seq uint64) error {
+	return fmt.Errorf("%w: event %d was, and others after it, whose digests would no longer agree: only the last event can be skipped, the one whose handling panicked", ErrHandled, seq)
+}
+
+// Skip makes the next boot skip the event seq: it is Amend.
 func Skip(fsys vfs.FS, dir string, seq uint64, reason string) error {
 	return Amend(fsys, dir, Amendment{Seq: seq, Reason: reason})
 }

@@ -79,7 +79,7 @@ func TestAmendmentsAreThereAtTheNextStart(t *testing.T) {
 		t.Error("skipped without a reason")
 	}
 	j = mustOpen(t, options(fsys))
-	up := Amendment{Seq: 4, Reason: "fixed in 2", Versions: map[string]uint32{"inv": 2}}
+	up := Amendment{Seq: 4, Reason: "fixed in 2"}
 	if err := j.Amend(up); err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +91,25 @@ func TestAmendmentsAreThereAtTheNextStart(t *testing.T) {
 	if reason, skip := j.Skip(9); !skip || reason != "it panics" {
 		t.Errorf("Skip(9): %q, %v", reason, skip)
 	}
-	if _, skip := j.Skip(4); skip {
-		t.Error("an upgrade skips its event")
+	if _, skip := j.Skip(5); skip {
+		t.Error("an event that nobody named is skipped")
 	}
 	mustClose(t, j)
+}
+
+func TestOnlyTheLastEventCanBeSkipped(t *testing.T) {
+	fsys := vfs.NewMem()
+	j := mustOpen(t, options(fsys))
+	for i := range 3 {
+		mustAppend(t, j, message(i))
+		mustStamp(t, j)
+	}
+	mustClose(t, j)
+	for seq, can := range map[uint64]bool{1: false, 2: false, 3: true, 4: true} {
+		if err := Skip(fsys, testDir, seq, "it panics"); (err == nil) != can || !can && !errors.Is(err, ErrHandled) {
+			t.Errorf("event %d of 3: %v", seq, err)
+		}
+	}
 }
 
 func TestTheBoundsHoldAtTheLimitAndOnePastIt(t *testing.T) {

@@ -88,10 +88,7 @@ func (p *player) open() error {
 	}
 	p.skips = map[uint64]string{}
 	for _, a := range amendments {
-		// One with Versions needs nothing here: the upgrade that it led to is an event.
-		if len(a.Versions) == 0 {
-			p.skips[a.Seq] = a.Reason
-		}
+		p.skips[a.Seq] = a.Reason
 	}
 	if p.rd, err = journal.OpenReader(p.j.FS, p.j.Dir, 0); err != nil {
 		return p.nothing(err)
