@@ -12,7 +12,7 @@ import (
 )
 
 // eventsFlag makes the test below as long as it is wanted: a million, say.
-var eventsFlag = flag.Int("events", 20_000, "events in the journal of the long replay")
+var eventsFlag = flag.Int("events", 50_000, "events in the journal of the long replay")
 
 func TestLongJournalReplayedTwiceGivesTheSameHash(t *testing.T) {
 	r := newRig(t, "n1", "n2")
