@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"hindcast.dev/hlc"
 	"hindcast.dev/recording"
@@ -32,7 +35,15 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	os.Setenv(selfEnv, "1") // of the children
-	os.Exit(m.Run())
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // TestKillAtAnyMomentLosesNothingAcknowledged kills nodes of a real cluster with
