@@ -2,7 +2,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -22,12 +21,7 @@ func command() *cobra.Command {
 the exact state of every node at every moment, and searches through all of them.
 
 Try it:  hindcast demo`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return app.Usage(fmt.Errorf("no command %q; see 'hindcast --help'", args[0]))
-			}
-			return nil
-		},
+		Args: app.Subcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddCommand(demoCommand())
