@@ -41,7 +41,10 @@ const (
 // ceilingShare: the clock ceiling is raised to MaxDrift/ceilingShare ahead. It
 // must stay well below MaxDrift, because a new boot stamps above it and its
 // peers refuse what is MaxDrift ahead of them.
-const ceilingShare = 5
+const (
+	ceilingShare = 5
+	aheadShare   = 4 // of that, where the clock is ahead of physical time
+)
 
 // Config says what a Loop runs. Journal, FS, Checkpoints and Registry are
 // required.
@@ -298,7 +301,7 @@ func (l *Loop) clockBlocked(r hlc.Reading, f *record.Frame) bool {
 		l.blocked, l.late = false, false
 		return false
 	}
-	l.raiseCeiling(next)
+	l.raiseCeiling(r, next)
 	if l.late && limited <= l.ceiling {
 		return false
 	}
@@ -306,12 +309,22 @@ func (l *Loop) clockBlocked(r hlc.Reading, f *record.Frame) bool {
 	return true
 }
 
-func (l *Loop) raiseCeiling(from hlc.Timestamp) {
+// raiseCeiling asks for a ceiling above from.
+func (l *Loop) raiseCeiling(r hlc.Reading, from hlc.Timestamp) {
 	if l.raising > l.ceiling {
 		return // one at a time; what it lacks is asked for after it
 	}
-	l.raising = from.Add(l.cfg.MaxDrift / ceilingShare)
+	l.raising = l.ceilingFor(r, from)
 	l.out = append(l.out, Output{Kind: OutputCeiling, Time: l.raising})
+}
+
+// ceilingFor is the ceiling that leaves room above from: as physical time will
+// need it, and less where the clock is ahead of that. Each start begins above the
+// ceiling of the one before, and starts in quick succession must not take the
+// clock away.
+func (l *Loop) ceilingFor(r hlc.Reading, from hlc.Timestamp) hlc.Timestamp {
+	lead := l.cfg.MaxDrift / ceilingShare
+	return max(l.clock.Physical(r).Add(lead), from.Add(lead/aheadShare))
 }
 
 // CeilingSynced says that the journal's RaiseCeiling(ts) returned.
@@ -373,8 +386,9 @@ func (l *Loop) askForDisk(r hlc.Reading) {
 		l.asked = l.seq
 		l.out = append(l.out, Output{Kind: OutputSync, Seq: l.seq})
 	}
-	ahead := l.cfg.MaxDrift / ceilingShare
-	if now := l.clock.Last(); l.seq > 0 && now.Add(ahead/2) > l.ceiling && l.clock.Physical(r) <= now.Add(ahead) {
-		l.raiseCeiling(now)
+	now := l.clock.Last()
+	busy := l.seq > 0 && l.clock.Physical(r) <= now.Add(l.cfg.MaxDrift/ceilingShare)
+	if next := l.ceilingFor(r, now); busy && now.Add(next.Sub(now)/2) > l.ceiling {
+		l.raiseCeiling(r, now)
 	}
 }

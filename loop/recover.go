@@ -65,7 +65,7 @@ func Open(cfg Config, r hlc.Reading) (*Loop, error) {
 // startDrift is how far the remembered time may be ahead of the clock: a message
 // may have taken the last stamp MaxDrift ahead, and the ceiling is ahead of that.
 func startDrift(maxDrift time.Duration) time.Duration {
-	return maxDrift + maxDrift/ceilingShare + hlc.TicksDuration(2)
+	return maxDrift + maxDrift/ceilingShare/aheadShare + hlc.TicksDuration(2)
 }
 
 // restore loads the latest sound checkpoint that the journal reaches, or begins

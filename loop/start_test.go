@@ -267,6 +267,20 @@ func TestAKillRightAfterAMessageFromAFastClockIsNoClockError(t *testing.T) {
 	r.mustOpen()
 }
 
+// A crash loop must not take the clock away from time.
+func TestStartsInQuickSuccessionKeepTheClock(t *testing.T) {
+	fs := vfs.NewMem()
+	r := newRig(t, fs, nil)
+	for range 100 {
+		r.mustOpen()
+		r.fs = r.fs.(*vfs.Mem).Restart()
+		r.tick(30 * time.Millisecond)
+		if ahead := r.l.Now().Sub(r.clock.Wall); ahead > 200*time.Millisecond {
+			t.Fatalf("boot %d: the clock is %s ahead of time", r.l.Boot(), ahead)
+		}
+	}
+}
+
 // A repaired journal may end before a checkpoint that was taken. Such a
 // checkpoint must neither be started from later nor outlive better ones.
 func TestACheckpointAheadOfTheJournalIsSetAside(t *testing.T) {

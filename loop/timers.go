@@ -47,7 +47,7 @@ func (l *Loop) isDue(r hlc.Reading, at hlc.Timestamp, ev *event.Event) bool {
 		return true
 	}
 	if at <= pt {
-		l.raiseCeiling(pt)
+		l.raiseCeiling(r, pt)
 		return false
 	}
 	a, ok := l.armed[timerName{ev.Machine, ev.From}]
