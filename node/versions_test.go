@@ -138,11 +138,18 @@ func TestAClusterOfTwoVersionsWorks(t *testing.T) {
 	nodes := cluster(t, []string{"n1", "n2", "n3"}, func(o *Options) { o.Registry = shops(1) })
 	upgrade := func(name string) {
 		t.Helper()
+		seq, err := nodes[name].Checkpoint(within(t, patience)) // of version 1, for version 2
+		if err != nil {
+			t.Fatal(err)
+		}
 		stop(t, nodes[name])
 		o := nodes[name].o
 		o.Registry = shops(2)
 		nodes[name] = start(t, o)
 		eventually(t, nodes[name], "the upgrade", func() bool { return nodes[name].Status().Machines["shop"] == 2 })
+		if got := nodes[name].Status().Loop.Replayed; got >= seq {
+			t.Errorf("%s replayed %d events: it didn't begin with the checkpoint at %d", name, got, seq)
+		}
 		for _, n := range nodes {
 			linked(t, n)
 		}
@@ -186,12 +193,25 @@ func TestAClusterOfTwoVersionsWorks(t *testing.T) {
 	for _, n := range nodes {
 		stop(t, n)
 	}
+	checkRollback(t, nodes["n3"].o)
 	frames := map[string][]record.Frame{}
 	for name, n := range nodes {
 		frames[name] = framesOf(t, n)
 	}
 	checkVersions(t, frames)
 	checkCluster(t, nodes, shops(2))
+}
+
+// checkRollback starts version 1 where version 2 ran.
+func checkRollback(t *testing.T, o Options) {
+	t.Helper()
+	o.Registry = shops(1)
+	if n, err := Start(t.Context(), o); err == nil {
+		n.Stop(ended())
+		t.Error("version 1 started on the journal of version 2")
+	} else if ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), "version 2") || !strings.Contains(err.Error(), "version 1") {
+		t.Errorf("version 1 on the journal of version 2: exit code %d, %v", ExitCode(err), err)
+	}
 }
 
 // checkVersions counts what is in the journals: each message with its schema
