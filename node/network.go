@@ -42,6 +42,10 @@ func (n *Node) listen() error {
 
 // send hands a frame to the transport, which reports what it drops.
 func (n *Node) send(peer string, f *record.Frame) {
+	if err := f.Check(); err != nil { // a name that no frame can hold
+		n.onDrop(transport.Drop{Peer: peer, ID: f.ID, Name: f.Name, Sent: f.Sent, Reason: transport.DropTooLarge + ": " + err.Error()})
+		return
+	}
 	n.net.Send(peer, record.AppendWire(nil, f), f.ID, f.Name)
 }
 

@@ -51,6 +51,9 @@ func (n *nodeState) boots(p *player, boot uint64) {
 func (n *nodeState) note(p *player, name string, info *event.NoteInfo) {
 	switch name {
 	case event.NoteStop:
+		if info.Boot != 0 && info.Boot != n.boot {
+			return // of the boot before, which died before it could stamp it
+		}
 		n.up = false
 		n.set(p, varUp, event.Bool(false))
 	case event.NoteLink:

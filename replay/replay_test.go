@@ -10,6 +10,8 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/journal"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/machine/state"
 	"hindcast.dev/stepper"
 	"hindcast.dev/vfs"
 )
@@ -179,6 +181,22 @@ func TestNodeIsDownBetweenACrashAndItsNextBoot(t *testing.T) {
 	}
 	if len(find(events, "note", event.NoteCrash)) != 1 || len(find(events, "note", event.NoteBoot)) != 2 {
 		t.Error("crash and boots are not noted")
+	}
+}
+
+func TestAStopThatABootDidNotLiveToStampIsNotTheNextOnes(t *testing.T) {
+	r := newRig(t, "n1", "n2").open().put(3)
+	payload, err := state.Marshal(event.NoteInfo{Boot: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.l.Offer(&record.Frame{Kind: event.Note, Name: event.NoteStop, Payload: payload}); err != nil {
+		t.Fatal(err)
+	}
+	r.kill().open().put(2)
+	m, _ := r.replayed(Options{})
+	if seq := r.l.Seq(); !at(t, m, "n1", seq, "node.up").AsBool() {
+		t.Errorf("node.up is false at event %d of the boot that runs", seq)
 	}
 }
 
