@@ -103,6 +103,14 @@ func (b *Builder) Unknown(node string, s Span, reason string) {
 	}
 }
 
+// Bulky says that from an event on a node's changes leave out what is in a
+// variable.
+func (b *Builder) Bulky(node, variable string, from hlc.Timestamp) {
+	if w := b.writer(node); w != nil {
+		b.fail(w.Bulky(w.Var(variable), from))
+	}
+}
+
 // writer returns the node's writer, a new one if need be; nil after an error.
 func (b *Builder) writer(node string) *memWriter {
 	if w := b.nodes[node]; w != nil {
@@ -140,6 +148,9 @@ func (b *Builder) Build() (*Mem, error) {
 		node := w.ledger.finish()
 		w.number(i, vars)
 		m.addNode(node, w.entries, b.stateEvery)
+		for v, from := range w.ledger.large {
+			m.meta.Vars[vars[w.ledger.vars[v]]].bulky(i, from)
+		}
 	}
 	m.index()
 	m.summarize()
@@ -204,6 +215,14 @@ func (w *memWriter) Unknown(s Span, reason string) error {
 	}
 	if w.err == nil {
 		w.ledger.unknown(s, reason)
+	}
+	return w.err
+}
+
+// Bulky implements NodeWriter.
+func (w *memWriter) Bulky(v VarID, from hlc.Timestamp) error {
+	if w.err == nil {
+		w.err = w.ledger.bulky(v, from)
 	}
 	return w.err
 }

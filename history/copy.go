@@ -33,6 +33,17 @@ func copyNode(ctx context.Context, w Writer, src Source, node int) error {
 			return err
 		}
 	}
+	for i := range meta.Vars {
+		for _, b := range meta.Vars[i].Bulky {
+			if b.Node != node {
+				continue
+			}
+			ids[i] = out.Var(meta.Vars[i].Name)
+			if err := out.Bulky(ids[i], b.From); err != nil {
+				return err
+			}
+		}
+	}
 	c, err := src.Walk(ctx, Begin, End, []int{node})
 	if err != nil {
 		return err

@@ -274,15 +274,15 @@ func TestWhatIsAddedLaterIsAsIfWrittenAtOnce(t *testing.T) {
 		m := historytest.Generate(historytest.Shape{}).Draw(t, "history")
 		parts := []*historytest.Model{{}, {}, {}}
 		for _, n := range m.Nodes {
-			rest, marked := n.Entries, n.Marked
+			rest, marked, bulky := n.Entries, n.Marked, n.Bulky
 			begin := rapid.IntRange(0, 2).Draw(t, "first part")
 			for i := begin; i < len(parts); i++ {
 				end := len(rest)
 				if i+1 < len(parts) {
 					end = rapid.IntRange(0, len(rest)).Draw(t, "end of part")
 				}
-				parts[i].Nodes = append(parts[i].Nodes, historytest.Node{Name: n.Name, Build: n.Build, Entries: rest[:end], Marked: marked})
-				rest, marked = rest[end:], nil
+				parts[i].Nodes = append(parts[i].Nodes, historytest.Node{Name: n.Name, Build: n.Build, Entries: rest[:end], Marked: marked, Bulky: bulky})
+				rest, marked, bulky = rest[end:], nil, nil
 			}
 		}
 		fsys := vfs.NewMem()

@@ -16,6 +16,7 @@ type directory struct {
 	blocks []blockRef
 	bases  []baseRef
 	refs   []refSequence
+	bulky  []runBulky // by variable
 }
 
 // A runVar is what a run knows of a variable.
@@ -23,6 +24,12 @@ type runVar struct {
 	name    string
 	types   uint64 // bit n: type n was seen
 	changes uint64
+}
+
+// A runBulky says from when on a run leaves out what is in a variable.
+type runBulky struct {
+	v    VarID // the run's
+	from hlc.Timestamp
 }
 
 // A blockRef says where a block lies and what it holds.
@@ -93,6 +100,12 @@ func (d *directory) encode() []byte {
 			b = binary.LittleEndian.AppendUint64(b, p.first)
 		}
 	}
+	if len(d.bulky) > 0 {
+		b = appendCount(b, len(d.bulky))
+	}
+	for _, v := range d.bulky {
+		b = appendUint(appendUint(b, uint64(v.v)), uint64(v.from))
+	}
 	return b
 }
 
@@ -155,10 +168,32 @@ func decodeDirectory(raw []byte, end int64) (*directory, error) {
 		}
 		dir.refs = append(dir.refs, seq)
 	}
+	dir.decodeBulky(d)
 	if err := d.end(); err != nil {
 		return nil, err
 	}
 	return dir, dir.check()
+}
+
+// decodeBulky reads the last list, which is there only if it has members.
+func (dir *directory) decodeBulky(d *decoder) {
+	if d.err != nil || d.left() == 0 {
+		return
+	}
+	n := d.count(2)
+	if n == 0 {
+		d.fail(errNumber)
+	}
+	next := uint64(0) // the least that may come
+	for range n {
+		v := d.uint()
+		if v < next || v >= uint64(len(dir.vars)) {
+			d.fail(errNumber)
+			return
+		}
+		next = v + 1
+		dir.bulky = append(dir.bulky, runBulky{VarID(v), hlc.Timestamp(d.uint())})
+	}
 }
 
 func (dir *directory) decodeBlocks(d *decoder, end int64) {

@@ -161,6 +161,9 @@ func (d *Disk) noteVars(r *diskRun) {
 			}
 		}
 	}
+	for _, b := range r.dir.bulky {
+		d.meta.Vars[r.vars[b.v]].bulky(r.node, b.from)
+	}
 }
 
 // Meta implements Source.

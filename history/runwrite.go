@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"hindcast.dev/event"
@@ -249,6 +250,14 @@ func (r *runWriter) Unknown(s Span, reason string) error {
 	return r.err
 }
 
+// Bulky implements NodeWriter.
+func (r *runWriter) Bulky(v VarID, from hlc.Timestamp) error {
+	if r.err == nil {
+		r.err = r.ledger.bulky(v, from)
+	}
+	return r.err
+}
+
 // Close implements NodeWriter: the run is complete and durable, but for its name.
 func (r *runWriter) Close() error {
 	if r.closed {
@@ -277,6 +286,9 @@ func (r *runWriter) end() error {
 	}
 	r.countVars(&Event{})
 	r.dir.node, r.dir.words, r.dir.vars = r.ledger.finish(), r.block.dict.words, r.vars
+	for _, v := range slices.Sorted(maps.Keys(r.ledger.large)) {
+		r.dir.bulky = append(r.dir.bulky, runBulky{v, r.ledger.large[v]})
+	}
 	offset, err := r.section(sectionDirectory, 0, r.dir.encode())
 	if err != nil {
 		return err

@@ -104,6 +104,38 @@ type Var struct {
 	Nodes   []int        // where it was ever set, sorted
 	Types   []event.Type // seen for it, sorted; an int of any size is TypeInt
 	Changes uint64       // made by events; those of bases aren't counted
+	// Bulky is where the changes don't tell all of what is in the variable, because
+	// that is too much to be compared after every event: sorted by node. There it
+	// is unknown, not absent, until its History is made anew with it walked.
+	Bulky []Bulky
+}
+
+// A Bulky says that on a node, from a moment on, changes leave out what is in a
+// variable, or in a part of it.
+type Bulky struct {
+	Node int
+	From hlc.Timestamp // of the first event whose changes leave it out
+}
+
+// BulkyAt reports whether a variable may hold more than its History says, on a
+// node after its events up to and including those at t.
+func (v *Var) BulkyAt(node int, t hlc.Timestamp) bool {
+	for _, b := range v.Bulky {
+		if b.Node == node {
+			return b.From <= t
+		}
+	}
+	return false
+}
+
+// bulky notes that the variable is bulky on a node, which comes after those that
+// were noted before, or is the last of them again.
+func (v *Var) bulky(node int, from hlc.Timestamp) {
+	if n := len(v.Bulky); n > 0 && v.Bulky[n-1].Node == node {
+		v.Bulky[n-1].From = min(v.Bulky[n-1].From, from)
+		return
+	}
+	v.Bulky = append(v.Bulky, Bulky{node, from})
 }
 
 // Meta is what a Source knows without being walked. It belongs to the Source

@@ -11,7 +11,7 @@ import (
 
 // lineKeys are the keys of a line, in the order in which they are written.
 var lineKeys = []string{"node", "ts", "pt", "seq", "base", "kind", "machine", "from", "to", "id", "name", "data",
-	"effects", "set", "del", "unknown", "reason", "build"}
+	"effects", "set", "del", "unknown", "reason", "build", "bulky"}
 
 // A lineReader reads one line of the text form.
 type lineReader struct {
@@ -26,6 +26,13 @@ type lineReader struct {
 	unknown Span
 	reason  string
 	build   string
+	bulky   []bulkyLine
+}
+
+// A bulkyLine is a member of "bulky".
+type bulkyLine struct {
+	name string
+	from hlc.Timestamp
 }
 
 // An assign is a member of "set" or "del".
@@ -105,6 +112,8 @@ func (l *lineReader) member(key string, at int) (err error) {
 		l.reason, err = l.Text()
 	case "build":
 		l.build, err = l.word()
+	case "bulky":
+		err = l.readBulky()
 	default:
 		err = syntaxError(at, "unknown key %q: a line has the keys %v", key, lineKeys)
 	}
@@ -240,6 +249,22 @@ func (l *lineReader) del() error {
 	})
 }
 
+// readBulky reads variables and from when on each is bulky.
+func (l *lineReader) readBulky() error {
+	return l.Object(func(key string, at int) error {
+		a, err := parseAssign(key, at)
+		if err != nil {
+			return err
+		}
+		if len(a.path) > 0 {
+			return syntaxError(at, `"bulky" names whole variables`)
+		}
+		from, err := l.time()
+		l.bulky = append(l.bulky, bulkyLine{a.name, from})
+		return err
+	})
+}
+
 func parseAssign(key string, at int) (assign, error) {
 	name, path, err := event.ParsePath(key)
 	if err == nil && name == "" {
@@ -253,7 +278,7 @@ func parseAssign(key string, at int) (assign, error) {
 
 // check finds what is missing in a line, or doesn't go together.
 func (l *lineReader) check() error {
-	about := l.has("unknown") || l.has("build")
+	about := l.has("unknown") || l.has("build") || l.has("bulky")
 	switch {
 	case !l.has("node") || l.node == "":
 		return syntaxError(0, `want "node", the name of the node`)
@@ -262,7 +287,7 @@ func (l *lineReader) check() error {
 	case about:
 		for _, key := range lineKeys[1:15] {
 			if l.has(key) {
-				return syntaxError(l.have[key], `%q doesn't go with "unknown" or "build", which tell of the node as a whole`, key)
+				return syntaxError(l.have[key], `%q doesn't go with "unknown", "build" or "bulky", which tell of the node as a whole`, key)
 			}
 		}
 		return nil
@@ -323,6 +348,11 @@ func (l *lineReader) link() error {
 func (l *lineReader) keep(n *textNode) error {
 	if l.has("build") {
 		n.writer.ledger.node.Build = l.build
+	}
+	for _, b := range l.bulky {
+		if err := n.writer.Bulky(n.writer.Var(b.name), b.from); err != nil {
+			return err
+		}
 	}
 	if l.has("unknown") {
 		return n.writer.Unknown(l.unknown, l.reason)

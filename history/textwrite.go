@@ -21,7 +21,7 @@ func WriteText(w io.Writer, src Source) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), meta: src.Meta()}
 	t.states = make([]*State, len(t.meta.Nodes))
 	for i := range t.meta.Nodes {
-		if err := t.node(&t.meta.Nodes[i]); err != nil {
+		if err := errors.Join(t.node(&t.meta.Nodes[i]), t.bulky(i)); err != nil {
 			return err
 		}
 	}
@@ -75,6 +75,33 @@ func (t *textWriter) node(n *Node) error {
 		}
 	}
 	return nil
+}
+
+// bulky writes which of a node's variables are.
+func (t *textWriter) bulky(node int) error {
+	t.line = append(t.line[:0], '{')
+	t.text("node", t.meta.Nodes[node].Name)
+	sep := byte('{')
+	for i := range t.meta.Vars {
+		for _, b := range t.meta.Vars[i].Bulky {
+			if b.Node != node {
+				continue
+			}
+			if sep == '{' {
+				t.key("bulky")
+			}
+			t.line = append(t.line, sep)
+			sep = ','
+			t.path = event.AppendPath(t.path[:0], t.meta.Vars[i].Name, nil)
+			t.line = append(event.String(string(t.path)).AppendJSON(t.line), ':', '"')
+			t.line = append(b.From.Append(t.line), '"')
+		}
+	}
+	if sep == '{' {
+		return nil
+	}
+	t.line = append(t.line, '}')
+	return t.flush()
 }
 
 func (t *textWriter) flush() error {

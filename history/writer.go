@@ -39,6 +39,10 @@ type NodeWriter interface {
 	Append(e *Event) error
 	// Unknown marks a time for which the node's recording is missing, and says why.
 	Unknown(s Span, reason string) error
+	// Bulky says that from the event at a Timestamp on, changes leave out what is in
+	// a variable or in a part of it, because it is too much to be compared after
+	// every event. Of several times for one variable the first counts.
+	Bulky(v VarID, from hlc.Timestamp) error
 	// Close ends the node.
 	Close() error
 }
@@ -52,6 +56,7 @@ type ledger struct {
 	began bool     // whether node.First is set
 	names map[string]VarID
 	vars  []string
+	large map[VarID]hlc.Timestamp // bulky variables, and from when on; nil if there are none
 }
 
 func newLedger(name, build string) (*ledger, error) {
@@ -136,6 +141,20 @@ func (l *ledger) changes(p Position, cs []Change) error {
 		if name := l.vars[cs[i].Var]; name == "" || !utf8.ValidString(name) {
 			return fmt.Errorf("node %s: event %d changes the variable %q: want a name that is not empty and valid UTF-8", l.node.Name, p.Seq, name)
 		}
+	}
+	return nil
+}
+
+// bulky notes that changes leave out what is in a variable.
+func (l *ledger) bulky(v VarID, from hlc.Timestamp) error {
+	if err := l.changes(Position{Time: from}, []Change{{Var: v}}); err != nil {
+		return err
+	}
+	if l.large == nil {
+		l.large = map[VarID]hlc.Timestamp{}
+	}
+	if old, ok := l.large[v]; !ok || from < old {
+		l.large[v] = from
 	}
 	return nil
 }

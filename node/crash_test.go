@@ -250,6 +250,8 @@ func TestAShadowThatDivergesIsSetAsideAndTheNodeGoesOn(t *testing.T) {
 // changes keeps the last value of each variable.
 type changes map[string]string
 
+func (c changes) Bulky(string) {}
+
 func (c changes) Change(variable string, path []event.Value, v event.Value) {
 	c[fmt.Sprint(variable, path)] = v.String()
 }

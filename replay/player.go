@@ -32,6 +32,7 @@ type player struct {
 
 	vars    map[string]history.VarID
 	changes []history.Change // of the event that is being stepped
+	bulky   []string         // variables that became bulky in it
 	seen    [2]seen          // payloads: the event's own, and the last effect's
 	// pending is the last event, not written yet: the next one tells whether its
 	// effects were the recorded ones, and whether the node died after it.
@@ -184,6 +185,10 @@ func (p *player) begin(f *stepper.Follower, h checkpoint.Header) error {
 			vars = append(vars, history.Change{Var: p.varID(variable), Value: v})
 		}
 	})
+	p.bulky = f.Stepper().Bulky()
+	if err := p.noteBulky(h.Time); err != nil {
+		return err
+	}
 	vars = append(vars, p.node.base(p, h)...)
 	if p.unknownFrom != 0 {
 		if p.unknownFrom < h.Time {
@@ -245,13 +250,16 @@ func (p *player) one(e *journal.Entry) error {
 	if skip {
 		e.Stamp.Disposition = record.Skipped
 	}
-	p.changes = p.changes[:0]
+	p.changes, p.bulky = p.changes[:0], p.bulky[:0]
 	out, err := p.f.Follow(&e.Frame, e.Stamp)
 	if err != nil {
 		return err
 	}
 	p.node.boots(p, e.Stamp.Boot)
 	if err := p.flush(); err != nil {
+		return &writeError{err}
+	}
+	if err := p.noteBulky(e.Stamp.Time); err != nil {
 		return &writeError{err}
 	}
 	p.convert(e, &out, reason)
@@ -372,4 +380,18 @@ func (p *player) varID(name string) history.VarID {
 // Change implements stepper.Changes.
 func (p *player) Change(variable string, path []event.Value, v event.Value) {
 	p.changes = append(p.changes, history.Change{Var: p.varID(variable), Path: path, Value: v})
+}
+
+// Bulky implements stepper.Changes.
+func (p *player) Bulky(variable string) { p.bulky = append(p.bulky, variable) }
+
+// noteBulky writes which variables' contents are left out from t on.
+func (p *player) noteBulky(t hlc.Timestamp) error {
+	for _, variable := range p.bulky {
+		if err := p.w.Bulky(p.varID(variable), t); err != nil {
+			return err
+		}
+	}
+	p.bulky = p.bulky[:0]
+	return nil
 }

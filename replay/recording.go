@@ -260,6 +260,16 @@ func copyNodes(ctx context.Context, w history.Writer, src history.Source) error 
 				return err
 			}
 		}
+		for _, v := range src.Meta().Vars {
+			for _, b := range v.Bulky {
+				if b.Node != i {
+					continue
+				}
+				if err := nw.Bulky(nw.Var(v.Name), b.From); err != nil {
+					return err
+				}
+			}
+		}
 		if err := nw.Close(); err != nil {
 			return err
 		}

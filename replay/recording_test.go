@@ -457,6 +457,7 @@ func (n nowhere) Var(name string) history.VarID {
 }
 func (nowhere) Base(uint64, hlc.Timestamp, []history.Change) error { return nil }
 func (nowhere) Append(*history.Event) error                        { return nil }
+func (nowhere) Bulky(history.VarID, hlc.Timestamp) error           { return nil }
 func (nowhere) Unknown(history.Span, string) error                 { return nil }
 func (nowhere) Close() error                                       { return nil }
 

@@ -33,6 +33,7 @@ func (s *store) Step(ctx *machine.Context, ev event.Event) {
 type none struct{}
 
 func (none) Change(string, []event.Value, event.Value) {}
+func (none) Bulky(string)                              {}
 
 // An event costs what it touches, whatever the state holds: live, and with the
 // changes of replay.
@@ -52,6 +53,39 @@ func BenchmarkStepWithStateOf(b *testing.B) {
 				for b.Loop() {
 					d.do(events[i&1023])
 					i++
+				}
+			})
+		}
+	}
+}
+
+// A ledger has a plain map, and something else that events change.
+type ledger struct {
+	Plain map[int]int
+	N     int
+}
+
+func (l *ledger) Step(_ *machine.Context, ev event.Event) {
+	if l.Plain == nil {
+		l.Plain = map[int]int{}
+		for i := range len(ev.Payload) {
+			l.Plain[i] = i
+		}
+	}
+	l.N++
+}
+
+// An event beside a large plain map costs the same as beside a small one, unless
+// somebody asked for the map.
+func BenchmarkStepBesideAPlainMapOf(b *testing.B) {
+	for _, n := range []int{10, 1000, 100_000} {
+		for name, walk := range map[string]func(string) bool{"left": nil, "walked": func(v string) bool { return v == "l.plain" }} {
+			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) {
+				reg := machine.Registry{"l": {1: func() machine.Machine { return &ledger{} }}}
+				d := started(b, Options{Registry: reg, OnChange: none{}, Walk: walk})
+				d.do(event.Event{Kind: event.Request, Machine: "l", Payload: make([]byte, n)})
+				for b.Loop() {
+					d.do(event.Event{Kind: event.Request, Machine: "l"})
 				}
 			})
 		}

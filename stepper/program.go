@@ -90,6 +90,9 @@ func (s *Stepper) program(name string, version uint32) (*program, error) {
 func (s *Stepper) install(name string, version uint32, p *program, m machine.Machine) *instance {
 	in := &instance{program: p, name: name, version: version, m: m}
 	in.tracker = p.plan.Track(m, s.walk(name))
+	if s.opts.OnChange != nil {
+		in.tracker.OnBulky = func(variable string) { s.opts.OnChange.Bulky(name + "." + variable) }
+	}
 	s.add(in)
 	return in
 }

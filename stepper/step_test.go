@@ -362,8 +362,10 @@ func TestALargePlainMapIsShownOnDemand(t *testing.T) {
 		}
 		if walk == nil {
 			mustEqual(t, "changes say it is gone", c.present()["l.m"], "")
+			mustEqual(t, "and why", fmt.Sprint(c.bulky), "[l.m]")
 			continue
 		}
+		mustEqual(t, "bulky, when walked", len(c.bulky), 0)
 		mustEqual(t, "changes", c.present()["l.m"], text(d.s.Materialize("l.m")))
 		c.take()
 		d.do(request(999))
@@ -373,9 +375,12 @@ func TestALargePlainMapIsShownOnDemand(t *testing.T) {
 
 // changes records what Options.OnChange is told.
 type changes struct {
-	log  []string
-	vars map[string]event.Value
+	log   []string
+	vars  map[string]event.Value
+	bulky []string
 }
+
+func (c *changes) Bulky(name string) { c.bulky = append(c.bulky, name) }
 
 func (c *changes) Change(name string, path []event.Value, v event.Value) {
 	if c.vars == nil {

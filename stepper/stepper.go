@@ -64,6 +64,10 @@ type Changes interface {
 	// gone if v is Absent; an empty path is the whole variable. The callee may keep
 	// path.
 	Change(variable string, path []event.Value, v event.Value)
+	// Bulky says that from this event on Change leaves out what is in the variable
+	// log.name, or in a part of it: see Stepper.Bulky, which knows it also of those
+	// that were so in a checkpoint. It may be said more than once.
+	Bulky(variable string)
 }
 
 // An Outcome is what came of one event. It belongs to the caller.

@@ -173,6 +173,14 @@ func (c *checker) checkVars() {
 			}
 		}
 	}
+	for i, n := range c.model.Nodes {
+		for name, from := range n.Bulky {
+			if want[name] == nil {
+				want[name] = &history.Var{Name: name}
+			}
+			want[name].Bulky = append(want[name].Bulky, history.Bulky{Node: i, From: from})
+		}
+	}
 	c.equal("number of variables", len(c.meta.Vars), len(want))
 	for i, got := range c.meta.Vars {
 		w := want[got.Name]

@@ -50,6 +50,10 @@ func genNode(t *rapid.T, name string, ids []string, entriesMax int) Node {
 		from := rapid.Uint64Range(0, 60).Draw(t, "from")
 		n.Marked = append(n.Marked, history.Span{From: hlc.Timestamp(from), To: hlc.Timestamp(from + rapid.Uint64Range(1, 20).Draw(t, "length"))})
 	}
+	if rapid.IntRange(0, 3).Draw(t, "bulky") == 0 {
+		n.Bulky = rapid.MapOfN(rapid.SampledFrom(append([]string{"never.set"}, varNames...)),
+			rapid.Map(rapid.Uint64Range(0, 80), func(t uint64) hlc.Timestamp { return hlc.Timestamp(t) }), 1, 3).Draw(t, "variables")
+	}
 	now, seq := rapid.Uint64Range(0, 20).Draw(t, "start"), uint64(0)
 	for i := range rapid.IntRange(0, entriesMax).Draw(t, "entries") {
 		gap := rapid.IntRange(0, 30).Draw(t, "gap")

@@ -24,6 +24,7 @@ type Node struct {
 	Name, Build string
 	Entries     []Entry // in order
 	Marked      []history.Span
+	Bulky       map[string]hlc.Timestamp // variables, and from when on
 }
 
 // An Entry is an event, or a base if Event.Base is set. Its changes are in
@@ -44,7 +45,7 @@ type Assign struct {
 func (m *Model) GoString() string {
 	var b strings.Builder
 	for i, n := range m.Nodes {
-		fmt.Fprintf(&b, "\nnode %d %q build %q marked %v", i, n.Name, n.Build, n.Marked)
+		fmt.Fprintf(&b, "\nnode %d %q build %q marked %v bulky %v", i, n.Name, n.Build, n.Marked, n.Bulky)
 		for _, e := range n.Entries {
 			fmt.Fprintf(&b, "\n  %s", e.describe())
 		}
@@ -69,6 +70,11 @@ func (n *Node) feed(w history.Writer) error {
 	}
 	for _, s := range n.Marked {
 		if err := nw.Unknown(s, "marked by the test"); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.Bulky)) {
+		if err := nw.Bulky(nw.Var(name), n.Bulky[name]); err != nil {
 			return err
 		}
 	}

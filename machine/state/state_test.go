@@ -239,6 +239,11 @@ func setAt(v event.Value, path []event.Value, to event.Value) event.Value {
 	if len(path) == 0 {
 		return to
 	}
+	if i, ok := path[0].AsInt(); ok && v.Type() == event.TypeList && len(path) == 1 && i <= int64(v.Len()) {
+		list := append(slices.Clone(v.Members()), event.Absent)
+		list[i] = to
+		return event.List(list[:max(int(i)+1, v.Len())]...)
+	}
 	return event.MapOf(v.AsMap().With(path[0], setAt(v.Index(path[0]), path[1:], to)))
 }
 
@@ -248,7 +253,7 @@ func TestChangesAddUpToTheState(t *testing.T) {
 		e := filled()
 		p := compileFor(t, e)
 		walk := rapid.Bool().Draw(t, "walk")
-		tr := p.Track(e, func(name string) bool { return walk && name == "plain" })
+		tr := p.Track(e, func(name string) bool { return walk && (name == "plain" || name == "list") })
 		w := &watcher{got: map[string]event.Value{}}
 		small := rapid.IntRange(0, 5)
 		key := rapid.SampledFrom([]string{"a", "b", "c", "k"})
@@ -256,6 +261,8 @@ func TestChangesAddUpToTheState(t *testing.T) {
 			"scalar": func() { e.Base, e.HTTPPort = small.Draw(t, "n"), uint16(small.Draw(t, "n")) },
 			"id":     func() { e.ID.Seq = uint64(small.Draw(t, "n")) },
 			"slice":  func() { e.List = append(e.List[:0:0], make([]point, small.Draw(t, "n"))...) },
+			"push":   func() { e.List = append(e.List, point{X: small.Draw(t, "n")}) },
+			"poke":   func() { e.List[len(e.List)-1].Y = small.Draw(t, "n") },
 			"plain":  func() { e.Plain[key.Draw(t, "k")] = small.Draw(t, "n") },
 			"unmap":  func() { delete(e.Plain, key.Draw(t, "k")) },
 			"put":    func() { e.Items.Put(key.Draw(t, "k"), point{X: small.Draw(t, "n")}) },
@@ -328,6 +335,37 @@ func TestALargePlainMapIsLeftToMaterialize(t *testing.T) {
 	}
 	if !event.Equal(b.got["plain"], p.Materialize(e, "plain")) {
 		t.Fatal("the changes of a walked map don't add up")
+	}
+}
+
+// bulkyCommit returns how many allocations a Commit of no changes makes beside a
+// plain map of n entries: a walk of it makes some.
+func bulkyCommit(t *testing.T, n int, walk func(string) bool) float64 {
+	e := &everything{Plain: map[string]int{}}
+	tr := compileFor(t, e).Track(e, walk)
+	bulky := 0
+	tr.OnBulky = func(name string) {
+		if bulky++; name != "plain" {
+			t.Errorf("%s is bulky", name)
+		}
+	}
+	for i := range n {
+		e.Plain[fmt.Sprint(i)] = i
+	}
+	ignore := func(string, []event.Value, event.Value) {}
+	tr.Commit(0, ignore)
+	allocs := testing.AllocsPerRun(3, func() { tr.Commit(0, ignore) })
+	if want := n > SmallMax && walk == nil; tr.Bulky("plain") != want || (bulky == 1) != want {
+		t.Errorf("%d entries: bulky %v, told %d times", n, tr.Bulky("plain"), bulky)
+	}
+	return allocs
+}
+
+func TestABulkyMapIsNotWalkedUnlessAsked(t *testing.T) {
+	walk := func(name string) bool { return name == "plain" }
+	left, small, walked := bulkyCommit(t, 100_000, nil), bulkyCommit(t, 2, nil), bulkyCommit(t, 100_000, walk)
+	if left >= small || left >= walked {
+		t.Errorf("a commit beside a bulky map allocates %v times, beside one of two entries that is compared %v, beside one that is walked %v", left, small, walked)
 	}
 }
 

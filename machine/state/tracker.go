@@ -1,7 +1,6 @@
 package state
 
 import (
-	"iter"
 	"unsafe"
 
 	"hindcast.dev/event"
@@ -10,7 +9,7 @@ import (
 
 // SmallMax is up to which weight (words, and 64 bytes of strings) the content of
 // plain maps and slices of a variable is compared after every event. A variable
-// that passes it is from then on left to Materialize, and absent from changes.
+// that passes it is bulky from then on: left to Materialize, absent from changes.
 const SmallMax = 256
 
 // An Emit takes a change: the entry at path in a variable (the whole variable,
@@ -25,6 +24,9 @@ type Tracker struct {
 	base unsafe.Pointer
 	at   []watch // one for each leaf of plan
 	walk func(name string) bool
+	// OnBulky is told the variable whenever a part of it becomes bulky, while Commit
+	// has an emit. May be nil.
+	OnBulky func(name string)
 }
 
 // A watch is what a Tracker remembers of a leaf.
@@ -33,10 +35,10 @@ type watch struct {
 	inspector machine.Inspector // that was there at the last commit: another one is a replaced container
 
 	// For changes only.
-	known bool        // was emitted, or was there when tracking began
-	hash  Hash        // of the content then
-	bulk  bool        // its content is too much to be compared; not emitted any more
-	old   event.Value // of a walked leaf, to find which entries changed
+	known bool  // was emitted, or was there when tracking began
+	hash  Hash  // of the content then
+	bulk  bool  // its content is too much to be compared; not emitted any more
+	parts parts // of a walked map or slice, to find which entries changed
 }
 
 // Track returns a Tracker for m. walk says of which variables plain maps and
@@ -141,7 +143,6 @@ func (l *leaf) join(key event.Value) []event.Value {
 
 // changed compares a leaf that is no container with what it was.
 func (t *Tracker) changed(l *leaf, w *watch, p unsafe.Pointer, emit Emit) {
-	walked := l.shape.bulk && t.walk != nil && t.walk(l.variable)
 	if l.redact || w.bulk {
 		if !w.known && !w.bulk {
 			emit(l.variable, l.path, event.String(Redacted))
@@ -149,10 +150,17 @@ func (t *Tracker) changed(l *leaf, w *watch, p unsafe.Pointer, emit Emit) {
 		w.known = true
 		return
 	}
-	if l.shape.bulk && !walked && l.shape.weight(p, SmallMax+1) > SmallMax {
+	if l.shape.bulk && t.walk != nil && t.walk(l.variable) {
+		l.walked(w, p, emit)
+		return
+	}
+	if l.shape.bulk && l.shape.weight(p, SmallMax+1) > SmallMax {
 		w.bulk = true
 		if w.known {
 			emit(l.variable, l.path, event.Absent)
+		}
+		if t.OnBulky != nil {
+			t.OnBulky(l.variable)
 		}
 		return
 	}
@@ -160,39 +168,8 @@ func (t *Tracker) changed(l *leaf, w *watch, p unsafe.Pointer, emit Emit) {
 	if w.known && h == w.hash {
 		return
 	}
-	v := l.shape.value(p)
-	if walked && w.known && v.Type() == event.TypeMap && w.old.Type() == event.TypeMap {
-		l.emitDifference(w.old.AsMap(), v.AsMap(), emit)
-	} else {
-		emit(l.variable, l.path, v)
-	}
+	emit(l.variable, l.path, l.shape.value(p))
 	w.known, w.hash = true, h
-	if walked {
-		w.old = v
-	}
-}
-
-// emitDifference reports the entries in which b differs from a.
-func (l *leaf) emitDifference(a, b *event.Map, emit Emit) {
-	next, stop := iter.Pull2(a.All())
-	defer stop()
-	k, old, more := next()
-	for key, v := range b.All() {
-		for ; more && event.Compare(k, key) < 0; k, old, more = next() {
-			emit(l.variable, l.join(k), event.Absent)
-		}
-		if more && event.Equal(k, key) {
-			if !event.Equal(old, v) {
-				emit(l.variable, l.join(key), v)
-			}
-			k, old, more = next()
-		} else {
-			emit(l.variable, l.join(key), v)
-		}
-	}
-	for ; more; k, old, more = next() {
-		emit(l.variable, l.join(k), event.Absent)
-	}
 }
 
 // Bulky reports whether the content of a variable is not part of the changes
