@@ -66,7 +66,7 @@ type ledger struct {
 }
 
 func (l *ledger) Step(_ *machine.Context, ev event.Event) {
-	if l.Plain == nil {
+	if ev.Kind == event.Request && l.Plain == nil {
 		l.Plain = map[int]int{}
 		for i := range len(ev.Payload) {
 			l.Plain[i] = i

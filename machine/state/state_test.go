@@ -262,7 +262,11 @@ func TestChangesAddUpToTheState(t *testing.T) {
 			"id":     func() { e.ID.Seq = uint64(small.Draw(t, "n")) },
 			"slice":  func() { e.List = append(e.List[:0:0], make([]point, small.Draw(t, "n"))...) },
 			"push":   func() { e.List = append(e.List, point{X: small.Draw(t, "n")}) },
-			"poke":   func() { e.List[len(e.List)-1].Y = small.Draw(t, "n") },
+			"poke": func() {
+				if n := len(e.List); n > 0 {
+					e.List[n/2].Y = small.Draw(t, "n")
+				}
+			},
 			"plain":  func() { e.Plain[key.Draw(t, "k")] = small.Draw(t, "n") },
 			"unmap":  func() { delete(e.Plain, key.Draw(t, "k")) },
 			"put":    func() { e.Items.Put(key.Draw(t, "k"), point{X: small.Draw(t, "n")}) },
