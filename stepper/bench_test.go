@@ -44,6 +44,9 @@ func BenchmarkStepWithStateOf(b *testing.B) {
 				reg := machine.Registry{"shop": {1: func() machine.Machine { return &store{} }}}
 				d := started(b, Options{Registry: reg, OnChange: on})
 				d.do(payload(event.Request, "fill", fill{n}))
+				if got := d.s.Machine("shop").(*store).Items.Len(); got != n {
+					b.Fatalf("the map has %d entries, want %d", got, n)
+				}
 				events := make([]event.Event, 1024)
 				for i := range events {
 					events[i] = payload(event.Request, "buy", buy{fmt.Sprint(i * 97 % n), "item"})
