@@ -108,8 +108,7 @@ func (c *cluster) start(m *member) error {
 		i := slices.Index(c.members, m)
 		cmd.Args = append(cmd.Args, "--durability", c.durability[i%len(c.durability)])
 	}
-	ownProcessGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	if err := startChild(cmd); err != nil {
 		log.Close()
 		return fmt.Errorf("starting %s: %w", m.name, err)
 	}

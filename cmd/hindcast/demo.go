@@ -100,7 +100,7 @@ type fault struct {
 // A demo is one run.
 type demo struct {
 	*demoFlags
-	out      io.Writer
+	out, err io.Writer
 	progress *progress
 	cluster  *cluster
 	load     *load
@@ -113,9 +113,9 @@ func (f *demoFlags) run(ctx context.Context, out, stderr io.Writer) error {
 	if err := f.validate(); err != nil {
 		return app.Usage(err)
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	d := &demo{demoFlags: f, out: out, progress: newProgress(stderr, f.quiet)}
+	d := &demo{demoFlags: f, out: out, err: stderr, progress: newProgress(stderr, f.quiet)}
 	defer d.progress.done()
 	err := d.record(ctx)
 	if err == nil {
@@ -125,7 +125,7 @@ func (f *demoFlags) run(ctx context.Context, out, stderr io.Writer) error {
 		err = d.leaveRunning(ctx)
 	}
 	if errors.Is(err, context.Canceled) {
-		return &app.ExitError{Code: exitInterrupted, Err: fmt.Errorf("interrupted; what was recorded so far is in %s", f.dir)}
+		return &app.ExitError{Code: exitInterrupted, Err: fmt.Errorf("interrupted; what was recorded so far is in %s: %s debug %s", f.dir, me(), f.dir)}
 	}
 	return err
 }
@@ -188,7 +188,7 @@ func (d *demo) drive(ctx context.Context) error {
 	defer stopLoad()
 	loaded := make(chan error, 1)
 	go func() { loaded <- d.load.run(lctx, d.clients, d.seed) }()
-	broken := d.breakThings(lctx)
+	broken := d.breakThings(ctx, lctx)
 	if broken != nil {
 		stopLoad()
 	}
@@ -203,8 +203,9 @@ func (d *demo) drive(ctx context.Context) error {
 }
 
 // breakThings follows the schedule: a cut in the second quarter of the time, a
-// kill in the third. The seed decides whom they hit.
-func (d *demo) breakThings(ctx context.Context) error {
+// kill in the third. The seed decides whom they hit. The load's end, that of lctx,
+// doesn't cut short what is being done to a node.
+func (d *demo) breakThings(ctx, lctx context.Context) error {
 	r := rand.New(rand.NewPCG(d.seed, 0))
 	hit := r.Perm(d.nodes)
 	d.cut, d.killed = d.cluster.members[hit[0]], d.cluster.members[hit[1]]
@@ -223,7 +224,7 @@ func (d *demo) breakThings(ctx context.Context) error {
 	}
 	what := "all is well"
 	for _, s := range steps {
-		if err := d.wait(ctx, start.Add(time.Duration(s.at)*unit), start, what); err != nil {
+		if err := d.wait(lctx, start.Add(time.Duration(s.at)*unit), start, what); err != nil {
 			return err
 		}
 		if s.do == nil {
@@ -278,13 +279,17 @@ func (d *demo) pull(ctx context.Context) error {
 
 // leaveRunning waits for Ctrl-C with the cluster up.
 func (d *demo) leaveRunning(ctx context.Context) error {
-	fmt.Fprintf(d.out, "\nThe cluster is running. Talk to it:\n")
+	fmt.Fprintf(d.err, "\nThe cluster is running. Talk to it:\n")
 	for _, m := range d.cluster.members {
-		fmt.Fprintf(d.out, "  curl -X PUT  -d hello http://%s/kv/greeting     # node %s; admin API http://%s/v1/status\n", m.http, m.name, m.admin)
+		fmt.Fprintf(d.err, "  curl -X PUT  -d hello http://%s/kv/greeting     # node %s; admin API http://%s/v1/status\n", m.http, m.name, m.admin)
 	}
-	fmt.Fprintf(d.out, "Ctrl-C stops it.\n")
+	fmt.Fprintf(d.err, "Ctrl-C stops it.\n")
 	<-ctx.Done()
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	return d.cluster.stop(sctx)
+	if err := d.cluster.stop(sctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.err, "stopped; the recording is in %s\n", d.dir)
+	return nil
 }

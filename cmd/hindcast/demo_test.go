@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/recording"
 	"hindcast.dev/vfs"
@@ -69,6 +72,46 @@ func TestDemoTellsWhatItDid(t *testing.T) {
 	}
 	if picture := strings.Join(l.Diagram, "\n"); !strings.Contains(picture, "╳") || !strings.Contains(picture, l.Key+" = ") {
 		t.Errorf("the diagram shows no lost message or no value:\n%s", picture)
+	}
+}
+
+// TestNoNodeOutlivesTheDemo kills the demo itself, which then can't stop its
+// nodes.
+func TestNoNodeOutlivesTheDemo(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skipf("on %s nobody tells a process that its parent died", runtime.GOOS)
+	}
+	dir := filepath.Join(t.TempDir(), "recording")
+	cmd := exec.Command(os.Args[0], "demo", "--duration", "60s", "--seed", "11", "--dir", dir)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), "all is well") {
+	}
+	cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
+	for _, node := range []string{"n1", "n2", "n3"} {
+		// The lock of a journal is free when its process is gone.
+		for {
+			lock, err := vfs.OS().Lock(filepath.Join(dir, "live", node, "journal", "lock"))
+			if err == nil {
+				lock.Close()
+				break
+			}
+			if !errors.Is(err, vfs.ErrLocked) {
+				t.Fatal(err)
+			}
+			select {
+			case <-t.Context().Done():
+				t.Fatalf("node %s still runs", node)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
 	}
 }
 

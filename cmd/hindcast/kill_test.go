@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(goleak.IgnoreTopFunction("hindcast.dev/cmd/hindcast.keepThread")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}

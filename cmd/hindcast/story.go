@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"hindcast.dev/debug"
 	"hindcast.dev/event"
@@ -21,7 +23,8 @@ const maxNotes = 6
 // who wrote what, which message didn't arrive and why, and what ended it.
 type story struct {
 	Key      string    `json:"key"`
-	Stale    string    `json:"stale"` // the node with the old value
+	Stale    string    `json:"stale"`  // the node with the old value
+	Lasted   float64   `json:"lasted"` // seconds that it had it
 	Before   *moment   `json:"before,omitempty"`
 	Missed   *moment   `json:"missed,omitempty"`
 	Dropped  *lostSend `json:"dropped,omitempty"`
@@ -106,80 +109,125 @@ func newTeller(ctx context.Context, src history.Source) (*teller, error) {
 	}
 }
 
-// stale returns the node that kept its old value longest in a window, and the
-// set that ended it there. The witness is only the smallest name of those that
-// were stale when the window opened, and may have caught up at once.
-func (t *teller) stale(row *rql.Row) (node int, end *set) {
-	newest := event.Absent
-	for _, f := range row.Values[0].Nodes {
-		if newest.IsAbsent() || event.Compare(f.Value, newest) > 0 {
-			newest = f.Value
-		}
+// A spell is a stretch of a window in which one node had an older value of the
+// key than another had.
+type spell struct {
+	node    int
+	from    history.Position // of the set that made it old
+	end     *set             // that brought it up to date; nil if none did
+	newer   []*set           // on other nodes, that it had not yet, in walk order
+	last    *set             // its own before the spell; nil if it had none
+	version event.Value      // the newest there is so far, while it lasts
+}
+
+// length is how long a spell lasted; one without an end lasts to the end of the
+// History.
+func (p *spell) length(end history.Position) time.Duration {
+	if p.end != nil {
+		end = p.end.pos
 	}
-	node = -1
+	return end.Time.Sub(p.from.Time)
+}
+
+// spells returns the spells of a key that began in a window, or lasted into it,
+// the longest first. A window is a run of cuts at which some node was behind: it
+// may be made of many spells, of different nodes.
+func (t *teller) spells(row *rql.Row) []*spell {
+	open, have, out := map[int]*spell{}, map[int]*set{}, []*spell{}
+	var newest *set
 	sets := t.sets[row.Each.Value.AsString()]
-	for _, f := range row.Values[0].Nodes {
-		n, ok := t.meta.NodeIndex(f.Name)
-		if !ok || event.Compare(f.Value, newest) >= 0 {
+	for i := range sets {
+		x := &sets[i]
+		if !row.Open && x.pos.Time > row.To {
+			break
+		}
+		have[x.pos.Node] = x
+		if p := open[x.pos.Node]; p != nil && event.Compare(x.version, p.version) >= 0 {
+			p.end = x
+			delete(open, x.pos.Node)
+		}
+		if newest != nil && event.Compare(x.version, newest.version) <= 0 {
 			continue
 		}
-		i := slices.IndexFunc(sets, func(s set) bool {
-			return s.pos.Node == n && s.pos.Time >= row.From && event.Compare(s.version, newest) >= 0
-		})
-		switch {
-		case i < 0:
-			return n, nil
-		case node < 0 || sets[i].pos.Compare(end.pos) > 0:
-			node, end = n, &sets[i]
+		newest = x
+		for n, last := range have {
+			if n == x.pos.Node || event.Compare(last.version, x.version) >= 0 {
+				continue
+			}
+			if open[n] == nil {
+				open[n] = &spell{node: n, from: x.pos, last: last}
+				out = append(out, open[n])
+			}
+			open[n].newer = append(open[n].newer, x)
+			open[n].version = x.version
 		}
 	}
-	return node, end
+	out = slices.DeleteFunc(out, func(p *spell) bool { return p.end != nil && p.end.pos.Time <= row.From })
+	slices.SortStableFunc(out, func(a, b *spell) int {
+		return cmp.Or(cmp.Compare(b.length(t.meta.Last), a.length(t.meta.Last)), a.from.Compare(b.from), cmp.Compare(a.node, b.node))
+	})
+	return out
 }
 
-// tell reconstructs what a row of the query means.
+// on is the name of the node that was behind longest in a window, "" if the
+// recording doesn't tell.
+func (t *teller) on(row *rql.Row) string {
+	if ps := t.spells(row); len(ps) > 0 {
+		return t.meta.Nodes[ps[0].node].Name
+	}
+	return ""
+}
+
+// tell reconstructs what a row of the query means: of its spells the longest in
+// which a message with a newer value was lost. It returns nil if no spell has
+// one: replicas are behind for a moment also when all is well.
 func (t *teller) tell(ctx context.Context, row *rql.Row, width int) (*story, error) {
-	stale, end := t.stale(row)
-	if stale < 0 {
-		return nil, fmt.Errorf("the window of %s at %s has no stale node", row.Each.Value, row.From)
+	for _, p := range t.spells(row) {
+		s := &story{Key: row.Each.Value.AsString(), Stale: t.meta.Nodes[p.node].Name,
+			Lasted: p.length(t.meta.Last).Seconds(), messages: map[string]bool{}, lost: map[string]string{}}
+		missed, err := t.lostIn(ctx, s, p)
+		if err != nil {
+			return nil, err
+		}
+		if missed == nil {
+			continue
+		}
+		if err := t.moments(ctx, s, p, missed); err != nil {
+			return nil, err
+		}
+		if err := t.ended(ctx, s); err != nil {
+			return nil, err
+		}
+		t.draw(ctx, s, p.node, width)
+		return s, nil
 	}
-	s := &story{Key: row.Each.Value.AsString(), Stale: t.meta.Nodes[stale].Name,
-		messages: map[string]bool{}, lost: map[string]string{}}
-	if err := t.find(ctx, s, row, stale, end); err != nil {
-		return nil, err
-	}
-	if err := t.dropped(ctx, s, stale); err != nil {
-		return nil, err
-	}
-	if err := t.ended(ctx, s); err != nil {
-		return nil, err
-	}
-	t.draw(ctx, s, row, stale, width)
-	return s, nil
+	return nil, nil
 }
 
-// find picks from the events that set the key: the last one before the window on
-// the stale node, the write that it missed, and the one that ended it there.
-func (t *teller) find(ctx context.Context, s *story, row *rql.Row, stale int, end *set) (err error) {
-	var before, missed *set
-	sets := t.sets[s.Key]
-	for i := range sets {
-		e := &sets[i]
-		switch {
-		case e.pos.Time > row.From:
-		case e.pos.Node == stale && e.pos.Time < row.From:
-			before = e
-		case e.pos.Node != stale && (missed == nil || event.Compare(e.version, missed.version) > 0):
-			missed = e
+// lostIn finds the first write of a spell of which the message to the node that
+// was behind never arrived.
+func (t *teller) lostIn(ctx context.Context, s *story, p *spell) (missed *set, err error) {
+	for _, x := range p.newer {
+		if err := t.dropped(ctx, s, x, p.node); err != nil {
+			return nil, err
+		}
+		if s.Dropped != nil {
+			return x, nil
 		}
 	}
-	for _, p := range []struct {
+	return nil, nil
+}
+
+// moments fills in what the key was before, at the missed write, and at the end.
+func (t *teller) moments(ctx context.Context, s *story, p *spell, missed *set) (err error) {
+	for _, m := range []struct {
 		set *set
 		to  **moment
-	}{{before, &s.Before}, {missed, &s.Missed}, {end, &s.Ended}} {
-		if p.set == nil {
+	}{{p.last, &s.Before}, {missed, &s.Missed}, {p.end, &s.Ended}} {
+		if m.set == nil {
 			continue
 		}
-		if *p.to, err = t.moment(ctx, p.set); err != nil {
+		if *m.to, err = t.moment(ctx, m.set); err != nil {
 			return err
 		}
 	}
@@ -195,13 +243,10 @@ func (t *teller) moment(ctx context.Context, s *set) (*moment, error) {
 		Event: strings.TrimSpace(e.Kind + " " + e.Name), Value: s.value, pos: e.Position}, nil
 }
 
-// dropped finds what the missed write sent to the stale node, and what became of
-// it.
-func (t *teller) dropped(ctx context.Context, s *story, stale int) error {
-	if s.Missed == nil {
-		return nil
-	}
-	e, err := t.src.Event(ctx, s.Missed.pos.Node, s.Missed.pos.Seq)
+// dropped finds what an event that set the key sent to the node that was behind
+// and that never arrived.
+func (t *teller) dropped(ctx context.Context, s *story, x *set, stale int) error {
+	e, err := t.src.Event(ctx, x.pos.Node, x.pos.Seq)
 	if err != nil {
 		return err
 	}
@@ -209,7 +254,6 @@ func (t *teller) dropped(ctx context.Context, s *story, stale int) error {
 		if f.Kind != event.EffectSend.String() || f.Peer != t.meta.Nodes[stale].Name {
 			continue
 		}
-		s.messages[f.ID] = true
 		m, err := t.src.Message(ctx, f.ID)
 		if err != nil {
 			return err
@@ -217,20 +261,29 @@ func (t *teller) dropped(ctx context.Context, s *story, stale int) error {
 		if len(m.Receives) > 0 {
 			continue
 		}
-		s.Dropped = &lostSend{ID: f.ID, Name: f.Name, From: s.Missed.Node, To: f.Peer}
-		for i := range t.notes {
-			if n := &t.notes[i]; n.Name == event.NoteDrop && n.ID == f.ID {
-				name, reason := t.meta.Nodes[n.Node].Name, n.Data.Field("reason").AsString()
-				s.Dropped.Notes = append(s.Dropped.Notes, dropNote{name, fmt.Sprintf("%s:%d", name, n.Seq), reason})
-				s.rows = append(s.rows, *n)
-			}
-		}
+		s.messages[f.ID] = true
 		s.lost[f.ID] = ""
-		if ns := s.Dropped.Notes; len(ns) > 0 {
-			s.lost[f.ID] = ns[0].Reason
-		}
+		s.Dropped = &lostSend{ID: f.ID, Name: f.Name, From: t.meta.Nodes[e.Node].Name, To: f.Peer}
+		t.noted(s)
 	}
 	return nil
+}
+
+// noted adds what the nodes noted of the lost message.
+func (t *teller) noted(s *story) {
+	for i := range t.notes {
+		n := &t.notes[i]
+		if n.Name != event.NoteDrop || n.ID != s.Dropped.ID {
+			continue
+		}
+		name, reason := t.meta.Nodes[n.Node].Name, n.Data.Field("reason").AsString()
+		s.Dropped.Notes = append(s.Dropped.Notes, dropNote{name, fmt.Sprintf("%s:%d", name, n.Seq), reason})
+		s.rows = append(s.rows, *n)
+		// The receiver's word, if there is one, is the more definite.
+		if s.lost[s.Dropped.ID] == "" || name == s.Stale {
+			s.lost[s.Dropped.ID] = reason
+		}
+	}
 }
 
 // ended adds the send of the message that ended the window.
@@ -256,7 +309,7 @@ func (t *teller) ended(ctx context.Context, s *story) error {
 }
 
 // draw puts the rows of the diagram together.
-func (t *teller) draw(ctx context.Context, s *story, row *rql.Row, stale, width int) {
+func (t *teller) draw(ctx context.Context, s *story, stale, width int) {
 	for _, m := range []*moment{s.Before, s.Missed, s.Ended} {
 		if m == nil {
 			continue
