@@ -20,6 +20,17 @@ func TestReadmeExampleCompiles(t *testing.T) {
 	if !ok || !end || !strings.Contains(program, "app.Main(") {
 		t.Fatal("README.md has no Go example with app.Main")
 	}
+	for i, block := range strings.Split(string(readme), "```") {
+		if i%2 == 0 && i > 0 && !strings.HasPrefix(block, "\n") {
+			t.Fatalf("README.md: a closing fence isn't on a line of its own before %.40q", block)
+		}
+		if i%2 == 1 && !strings.HasSuffix(block, "\n") {
+			t.Fatalf("README.md: a closing fence isn't on a line of its own after %.40q", block[max(0, len(block)-40):])
+		}
+	}
+	if strings.Count(string(readme), "```")%2 != 0 {
+		t.Fatal("README.md: a code block never ends")
+	}
 	if !strings.Contains(string(readme), "replace hindcast.dev => ") {
 		t.Fatal("README.md doesn't name the replace line")
 	}
