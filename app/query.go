@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,6 +131,7 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 	})
 	bar.clear()
 	s := newSummary(sum, time.Since(begin), err)
+	s.query = text
 	if err := out.end(s); err != nil {
 		return fmt.Errorf("write the rows: %w", err)
 	}
@@ -168,6 +170,22 @@ type summary struct {
 	Errors     []queryFault `json:"errors,omitempty"`
 	Incomplete []string     `json:"incomplete,omitempty"` // nodes whose recording is missing somewhere
 	Partial    string       `json:"partial,omitempty"`    // why there may be more rows, "" if there are none
+	Absent     []queryNote  `json:"absent,omitempty"`     // paths that no cut had
+	Unequal    []queryNote  `json:"unequal,omitempty"`    // = and != between types that never met
+
+	query string
+}
+
+// A queryNote says what is most likely a mistake in a query, though it runs.
+type queryNote struct {
+	Note     string `json:"note"`
+	Position string `json:"position"` // in the query
+	Hint     string `json:"hint,omitempty"`
+	at       *syntax.Error
+}
+
+func newQueryNote(e *syntax.Error) queryNote {
+	return queryNote{e.Msg, e.Pos.String(), e.Hint, e}
 }
 
 type queryFault struct {
@@ -184,6 +202,12 @@ func newSummary(sum rql.Summary, took time.Duration, err error) *summary {
 	for _, e := range sum.Errors {
 		s.Errors = append(s.Errors, queryFault{string(e.Fault), e.Count, e.Pos.String(), e.Node, e.Seq, e.Time})
 	}
+	for _, a := range sum.Absent {
+		s.Absent = append(s.Absent, newQueryNote(a.Note()))
+	}
+	for _, u := range sum.Unequal {
+		s.Unequal = append(s.Unequal, newQueryNote(u.Note()))
+	}
 	if err != nil {
 		s.Partial = err.Error()
 	}
@@ -197,6 +221,9 @@ func (s *summary) write(w io.Writer) {
 		from = " from " + plural(s.Cuts, "cut")
 	}
 	fmt.Fprintf(w, "%s%s in %.3f s\n", plural(s.Rows, "row"), from, s.Seconds)
+	for _, n := range slices.Concat(s.Absent, s.Unequal) {
+		fmt.Fprintf(w, "note: %s", n.at.Render(s.query))
+	}
 	for _, e := range s.Errors {
 		fmt.Fprintf(w, "note: %s, %s, first by %s:%d (place %s in the query)\n", e.Fault, plural(e.Count, "time"), e.Node, e.Seq, e.Position)
 	}

@@ -33,6 +33,7 @@ func runWhere(ctx context.Context, s *Session, args string) error {
 		ok, err := w.next()
 		if errors.Is(err, io.EOF) {
 			s.notFound("later", before, w)
+			s.showNotes(w, args)
 			return s.showPlace(ctx)
 		}
 		if err != nil {
@@ -74,6 +75,16 @@ func (s *Session) notFound(when string, here bool, w *watcher) {
 func (s *Session) showFaults(w *watcher) {
 	for _, f := range w.ev.Errors() {
 		fmt.Fprintf(s.out, "note: %s, %d times, first at %s:%d\n", f.Fault, f.Count, Printable(f.Node), f.Seq)
+	}
+}
+
+// showNotes says what is most likely a mistake in a condition that holds nowhere.
+func (s *Session) showNotes(w *watcher, text string) {
+	for _, a := range w.ev.Absent() {
+		fmt.Fprintf(s.out, "note: %s", a.Note().Render(text))
+	}
+	for _, u := range w.ev.Unequal() {
+		fmt.Fprintf(s.out, "note: %s", u.Note().Render(text))
 	}
 }
 

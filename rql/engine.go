@@ -24,6 +24,9 @@ type engine struct {
 	net    *netLog                // nil unless the query asks for log net
 	vars   []string               // names by VarID
 
+	missing []*sought                   // every path written, found or not; nil: nobody asks
+	sought  map[history.VarID][]*sought // those not found yet, by what they begin with
+
 	cut   uint64 // how many cuts so far
 	work  []mark // leaves to be decided at this cut
 	echo  []mark // to be marked at the next cut, because PREV and CHANGED end there
@@ -78,6 +81,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	for i := range e.slots {
 		e.slots[i] = none
 	}
+	e.pairs = make([]pairing, q.Equalities)
 	e.start, e.end = extent(meta, w.nodes)
 	if usesNet(q, meta) {
 		e.net = newNetLog(len(meta.Vars), meta)
@@ -85,6 +89,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	e.makeTallies()
 	e.makeWatches()
 	e.makeInstances(members)
+	e.seek()
 	return e
 }
 
@@ -218,6 +223,9 @@ func (e *engine) apply(node int, c *history.Change) (old, now event.Value, ok bo
 	old = s.Get(c.Var)
 	s.Apply(c)
 	now = s.Get(c.Var)
+	if e.sought[c.Var] != nil {
+		e.look(node, c.Var, c.Path)
+	}
 	for _, t := range e.counts[c.Var] {
 		t.change(&e.env, node, c.Path, old, now)
 	}

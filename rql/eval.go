@@ -24,6 +24,7 @@ type env struct {
 	round    uint64  // grows with every cut and member
 	choice   uint64  // grows with every choice
 	tallies  []*tally
+	pairs    []pairing // by plan.Binary.Equality
 	faults   *faults
 	start    hlc.Timestamp // what START, END and NOW stand for
 	end      hlc.Timestamp
@@ -234,7 +235,12 @@ func (e *env) binary(x *plan.Binary) value {
 	switch x.Op {
 	case syntax.Like:
 		v, f = likeValue(a, b)
-	case syntax.Eq, syntax.Ne, syntax.Lt, syntax.Le, syntax.Gt, syntax.Ge:
+	case syntax.Eq, syntax.Ne:
+		e.paired(x, a, b)
+		var ok bool
+		ok, f = compare(x.Op, a, b)
+		v = ofBool(ok)
+	case syntax.Lt, syntax.Le, syntax.Gt, syntax.Ge:
 		var ok bool
 		ok, f = compare(x.Op, a, b)
 		v = ofBool(ok)

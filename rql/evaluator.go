@@ -68,5 +68,11 @@ func (v *Evaluator) Witness() []Witness {
 	return v.e.witnesses(v.e.witness(v.e.insts[0]))
 }
 
+// Absent are the paths of the condition that no cut so far had.
+func (v *Evaluator) Absent() []AbsentPath { return v.e.absent() }
+
+// Unequal are the = and != that never compared values of one type so far.
+func (v *Evaluator) Unequal() []Unequal { return v.e.unequal() }
+
 // Errors are the faults met so far.
 func (v *Evaluator) Errors() []ErrorCount { return v.e.faults.list }

@@ -37,6 +37,8 @@ type Summary struct {
 	Rows       uint64
 	Errors     []ErrorCount // by kind, in the order in which they first came
 	Incomplete []string     // nodes whose recording is missing somewhere in the walk
+	Absent     []AbsentPath // paths of the query that no cut had, in the order of its text
+	Unequal    []Unequal    // = and != that never compared values of one type
 }
 
 // A Query is a checked statement. It is immutable and may be run any number of

@@ -61,7 +61,7 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	if err == nil {
 		err = r.finish()
 	}
-	r.sum.Errors = r.e.faults.list
+	r.sum.Errors, r.sum.Absent, r.sum.Unequal = r.e.faults.list, r.e.absent(), r.e.unequal()
 	r.sum.Incomplete = r.unknownNodes()
 	if errors.Is(err, errLimit) {
 		err = nil

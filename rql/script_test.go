@@ -161,6 +161,12 @@ func ask(src *history.Mem, text string) string {
 	for _, e := range sum.Errors {
 		fmt.Fprintf(&out, "error: %s, %d times, first at %s by %s:%d\n", e.Fault, e.Count, e.Pos, e.Node, e.Seq)
 	}
+	for _, a := range sum.Absent {
+		fmt.Fprintf(&out, "note: %s", a.Note().Render(text))
+	}
+	for _, u := range sum.Unequal {
+		fmt.Fprintf(&out, "note: %s", u.Note().Render(text))
+	}
 	if out.Len() == 0 {
 		return "none\n"
 	}

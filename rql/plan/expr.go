@@ -163,6 +163,8 @@ type Binary struct {
 	syntax.Pos
 	Op   syntax.Op
 	L, R Expr
+	// Equality numbers the = and != of a query, in the order of the text.
+	Equality int
 }
 
 // An EachNode is X LINK EACH_NODE.

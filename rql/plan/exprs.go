@@ -136,6 +136,10 @@ func (c *checker) binary(e *syntax.Binary) Expr {
 		b.L = c.set(e.L, e.Op.String())
 		b.R = c.set(e.R, e.Op.String())
 	default:
+		if e.Op == syntax.Eq || e.Op == syntax.Ne {
+			b.Equality = c.out.Equalities
+			c.out.Equalities++
+		}
 		b.L = c.scalar(e.L)
 		b.R = c.scalar(e.R)
 	}

@@ -76,7 +76,8 @@ func (c *checker) ref(p *syntax.Path) *Ref {
 	} else {
 		c.needLog(log, p.Pos)
 	}
-	r := &Ref{Pos: p.Pos, Text: syntax.Print(&syntax.Path{Log: log, Steps: steps})}
+	path := &syntax.Path{Pos: p.Pos, Log: log, Steps: steps}
+	r := &Ref{Pos: p.Pos, Text: syntax.Print(path), Path: path}
 	name := log
 	for i, s := range steps {
 		if s.Kind != syntax.StepField {

@@ -29,9 +29,11 @@ type Query struct {
 	Emit    syntax.Emit
 	Limit   int64 // -1 without LIMIT
 	Locals  int   // how many quantified names there are, that of FOR EACH included
-	Cells   int   // how many aggregates are worth keeping for one cut: Agg.Cell
-	Tallies []*Agg
-	Refs    []*Ref // every variable written
+	// Equalities is how many = and != there are: Binary.Equality is below it.
+	Equalities int
+	Cells      int // how many aggregates are worth keeping for one cut: Agg.Cell
+	Tallies    []*Agg
+	Refs       []*Ref // every variable written
 	// UsesPrev says that some part asks for what was one cut before.
 	UsesPrev bool
 }
@@ -111,6 +113,7 @@ type Step struct {
 type Ref struct {
 	Pos   syntax.Pos
 	Text  string // canonical, with its log
+	Path  *syntax.Path
 	Steps []Step
 	Vars  []Candidate // longest first; empty for a built-in variable that isn't recorded
 	// Fixed is how many leading steps depend on nothing: a placeholder ranges over
