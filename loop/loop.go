@@ -32,6 +32,9 @@ const (
 	// DefaultMaxHeld bounds the outputs that wait for the disk; at the bound no
 	// event is stepped until some are released, and the backlog pushes back.
 	DefaultMaxHeld = 1 << 16
+	// DefaultMaxHeldBytes bounds the payloads of the outputs that wait for the disk,
+	// in the same way.
+	DefaultMaxHeldBytes = 64 << 20
 	// DefaultCheckpointEvery is the number of events between checkpoints.
 	DefaultCheckpointEvery = 100_000
 	// maxNotes bounds the notes that wait for room in the journal.
@@ -64,6 +67,7 @@ type Config struct {
 
 	Batch           int    // events per Poll; 0 is DefaultBatch
 	MaxHeld         int    // 0 is DefaultMaxHeld
+	MaxHeldBytes    int    // 0 is DefaultMaxHeldBytes
 	CheckpointEvery uint64 // events; 0 is DefaultCheckpointEvery
 	// Again is the sequence number of an event that the journal's Skip names, to be
 	// appended once more, behind the upgrades of this start: the way on when an
@@ -82,6 +86,9 @@ func (c *Config) withDefaults() Config {
 	}
 	if d.MaxHeld == 0 {
 		d.MaxHeld = DefaultMaxHeld
+	}
+	if d.MaxHeldBytes == 0 {
+		d.MaxHeldBytes = DefaultMaxHeldBytes
 	}
 	if d.CheckpointEvery == 0 {
 		d.CheckpointEvery = DefaultCheckpointEvery
@@ -111,6 +118,7 @@ type Loop struct {
 	late    bool // the ceiling came, and was passed by time already
 
 	held        []Output // wait for durable to reach their Seq, in order
+	heldBytes   int      // of the payloads of held
 	out         []Output // what Poll returns, reused
 	beginning   beginning
 	waitsFor    atomic.Pointer[error] // why Offer takes nothing yet; nil once the start's own events are in the journal
@@ -222,7 +230,8 @@ func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
 // pollOne takes the next frame, or a due timer if there is none; more is false
 // if nothing can be done now.
 func (l *Loop) pollOne(r hlc.Reading) (more bool, err error) {
-	if len(l.held) >= l.cfg.MaxHeld || l.cfg.Durability == journal.Each && l.durable < l.seq && l.seq > 0 {
+	full := len(l.held) >= l.cfg.MaxHeld || l.heldBytes >= l.cfg.MaxHeldBytes
+	if full || l.cfg.Durability == journal.Each && l.durable < l.seq && l.seq > 0 {
 		return false, nil
 	}
 	f, ok, err := l.j.Next()

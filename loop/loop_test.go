@@ -479,6 +479,32 @@ func TestHeldOutputsAreBounded(t *testing.T) {
 	}
 }
 
+func TestHeldBytesAreBounded(t *testing.T) {
+	const limit = 600
+	r := newRig(t, vfs.NewMem(), func(c *loop.Config) { c.MaxHeldBytes = limit; c.Batch = 10_000 })
+	r.mustOpen()
+	r.noSync = true
+	for range 300 {
+		r.offer(Add{1})
+	}
+	r.run()
+	stopped := r.counterOf().N
+	// Each Add holds a reply and two sends, of some bytes each.
+	if stopped == 0 || stopped > limit/3 {
+		t.Fatalf("%d of 300 stepped with %d bytes to be held", stopped, limit)
+	}
+	r.noSync = false
+	durable, err := r.j.Sync()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.l.Synced(durable)
+	r.run()
+	if n := r.counterOf().N; n != 300 {
+		t.Fatalf("N = %d after the disk came back", n)
+	}
+}
+
 func TestAShadowsCheckpointCountsOnceTheChainAgrees(t *testing.T) {
 	fs := vfs.NewMem()
 	r := newRig(t, fs, nil)

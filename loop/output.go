@@ -88,7 +88,16 @@ func (l *Loop) refuse(ev *event.Event, reason string) {
 	l.hold(Output{Kind: OutputLog, Seq: l.seq, Effect: logEffect("warn", "refused %s %s %s: %s", ev.Kind, ev.Name, ev.ID, reason)})
 }
 
-func (l *Loop) hold(o Output) { l.held = append(l.held, o) }
+func (l *Loop) hold(o Output) {
+	l.held = append(l.held, o)
+	l.heldBytes += o.bytes()
+}
+
+// bytes is what an output keeps in memory beyond itself. A checkpoint doesn't
+// count: there is one at most at a time, and its size is the state's.
+func (o *Output) bytes() int {
+	return len(o.Frame.Payload) + len(o.Frame.Baggage) + len(o.Effect.Payload) + len(o.Effect.Baggage)
+}
 
 // release moves to out what may be performed now. A checkpoint waits for the
 // disk under every policy: a checkpoint ahead of the journal would be a state
@@ -102,6 +111,7 @@ func (l *Loop) release() {
 			break
 		}
 		l.out = append(l.out, *o)
+		l.heldBytes -= o.bytes()
 		n++
 	}
 	rest := copy(l.held, l.held[n:])
