@@ -44,10 +44,16 @@ it will be answered.
 
 ` + whatHelp + `
 
-Rows go to standard output, a summary to standard error. Ctrl-C and --timeout end
-a search; the rows found so far are printed, and the exit code is 3.`,
+Rows go to standard output, a summary to standard error. The exit code is 0 when
+the search came to its end, with rows or without, and 2 for a mistake in the query.
+It is 3, undecided, where Ctrl-C, --timeout or --max-combinations ended the search
+(the rows found so far are printed), and where the recording of a node that is
+asked is missing in part and there are no rows, or rows marked incomplete: with it
+the answer could be another.`,
 		Example: `  hindcast query demo 'SHOW VARIABLES'
-  hindcast query demo 'SELECT kv.count FROM kv WHEN kv.count > 100 LIMIT 5'
+  hindcast query demo 'SELECT kv.items["item-00"].value FROM kv, node WHEN NOT node.up LIMIT 5'
+  hindcast query demo 'SELECT kv.items[k].version FROM kv FOR EACH k IN KEYS(kv.items)
+      WHEN (kv.items[k].version < MAX(kv.items[k].version)) LINK SAME_NODE'
   hindcast query -o jsonl -f question.rql incident`,
 		Args:              usageArgs(cobra.RangeArgs(1, 2)),
 		ValidArgsFunction: filesFor(1),
@@ -124,9 +130,11 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 	src := &watchedSource{Source: o.Source, bar: bar}
 	out := newRowWriter(c.OutOrStdout(), f, q, text)
 	begin := time.Now()
+	incomplete := false
 	sum, err := q.Run(ctx, src, rql.Options{MaxCombinations: f.maxCombinations, Now: hlc.FromTime(begin)}, func(r *rql.Row) error {
 		bar.clear()
 		src.rows.Add(1)
+		incomplete = incomplete || r.Incomplete
 		return out.row(r)
 	})
 	bar.clear()
@@ -140,6 +148,9 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 	}
 	if err != nil {
 		return queryError(err, text)
+	}
+	if len(s.Incomplete) > 0 && (s.Rows == 0 || incomplete) {
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("undecided: the recording of %s is missing in part, and the answer could depend on it", strings.Join(s.Incomplete, ", "))}
 	}
 	return nil
 }
@@ -228,6 +239,6 @@ func (s *summary) write(w io.Writer) {
 		fmt.Fprintf(w, "note: %s, %s, first by %s:%d (place %s in the query)\n", e.Fault, plural(e.Count, "time"), e.Node, e.Seq, e.Position)
 	}
 	if len(s.Incomplete) > 0 {
-		fmt.Fprintf(w, "note: the recording of %s is missing in part: rows that it could change are marked incomplete\n", strings.Join(s.Incomplete, ", "))
+		fmt.Fprintf(w, "note: the recording of %s is missing in part: rows that this could change are marked incomplete\n", strings.Join(s.Incomplete, ", "))
 	}
 }
