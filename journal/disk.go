@@ -124,6 +124,19 @@ func (j *Journal) prepare() error {
 	return nil
 }
 
+// ahead is how many segments are prepared behind the active one.
+func (j *Journal) ahead() int {
+	return max(1, (j.o.Backlog+j.o.SegmentBytes-1)/j.o.SegmentBytes)
+}
+
+// mebibytes writes a size for a person; it is a multiple of 4096.
+func mebibytes(n uint64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%.4g MiB", float64(n)/(1<<20))
+}
+
 // newSegment makes, or recycles, a segment. It has its name, durably, only once
 // its header is durable.
 func (j *Journal) newSegment(number, base uint64) (*mapped, error) {
@@ -138,6 +151,10 @@ func (j *Journal) newSegment(number, base uint64) (*mapped, error) {
 	if err != nil && !errors.Is(err, ErrSyncFailed) {
 		err = errors.Join(err, removeIfThere(j.o.FS, temp))
 		j.disk.spare = false
+	}
+	if errors.Is(err, vfs.ErrNoSpace) {
+		err = fmt.Errorf("%w: a segment takes %s and a node needs %d of them at least; --segment-bytes makes smaller ones",
+			err, mebibytes(h.Size), 1+j.ahead())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare journal segment %d: %w", number, err)

@@ -45,11 +45,14 @@ var (
 	ErrUnexpectedEnd = errors.New("unexpected end of file")
 	// ErrForeign: the file isn't a journal's, or is that of another node.
 	ErrForeign = errors.New("foreign file")
+	// ErrOtherNode is the ErrForeign of a sound file of another node: the directory
+	// or the node's name is the wrong one, and nothing is damaged.
+	ErrOtherNode = fmt.Errorf("%w of another node", ErrForeign)
 )
 
 // A FileError says what is wrong with a file, where, and what to do.
 type FileError struct {
-	Problem error  // ErrTorn, ErrCorrupt, ErrVersion, ErrUnexpectedEnd or ErrForeign
+	Problem error  // ErrTorn, ErrCorrupt, ErrVersion, ErrUnexpectedEnd, ErrForeign or ErrOtherNode
 	File    string // name as given to the file system
 	Offset  int64  // in the file
 	Detail  string
@@ -96,5 +99,6 @@ func (e *RetainedError) Error() string {
 const (
 	remedyRepair  = "run `hindcast journal repair` to set the damaged part aside and go on without it"
 	remedyVersion = "open it with the build that wrote it, or a newer one"
+	remedyOther   = "check the directory and the node's name"
 	remedyForeign = "check that this is the right directory, and move the file out of it"
 )

@@ -29,7 +29,7 @@ func TestOnlyOneProcessWrites(t *testing.T) {
 	}
 	o := options(fsys)
 	o.Node = "n2"
-	if _, err := Open(o); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), `"n1"`) {
+	if _, err := Open(o); !errors.Is(err, ErrOtherNode) || !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), `"n1"`) {
 		t.Errorf("another node's journal: %v", err)
 	}
 }

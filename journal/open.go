@@ -114,7 +114,7 @@ func (rc *recovering) load(l *listing) (slot int, err error) {
 }
 
 func (rc *recovering) otherNode(file, node string) error {
-	return &FileError{Problem: ErrForeign, File: file, Remedy: remedyForeign,
+	return &FileError{Problem: ErrOtherNode, File: file, Remedy: remedyOther,
 		Detail: fmt.Sprintf("it is of node %q, this is node %q", node, rc.o.Node)}
 }
 

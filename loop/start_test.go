@@ -113,6 +113,42 @@ func TestAnUpgradeThatAKilledStartOnlyAppendedIsDoneOnce(t *testing.T) {
 	r.mustOpen()
 }
 
+// Killed between what a start appends and its first Poll, again and again: the
+// next start stamps what is there, and adds only what it doesn't say.
+func TestAStartThatWasKilledBeforeItsFirstPollStartsTheMachinesOnce(t *testing.T) {
+	fs := vfs.NewMem()
+	r := newRig(t, fs, nil)
+	for range 3 {
+		if err := r.open(); err != nil {
+			t.Fatal(err)
+		}
+		r.fs = r.fs.(*vfs.Mem).Restart()
+	}
+	r.mustOpen()
+	starts := 0
+	for _, e := range r.stamped() {
+		if e.Kind == event.Start {
+			starts++
+		}
+		if e.Stamp.Time < epoch {
+			t.Errorf("event %d %s %s is stamped %s", e.Stamp.Seq, e.Kind, e.Name, e.Stamp.Time)
+		}
+	}
+	if starts != 1 {
+		t.Errorf("the machine was started %d times", starts)
+	}
+	for _, o := range r.got {
+		if o.Kind == loop.OutputLog {
+			t.Errorf("it says %q", o.Effect.Payload)
+		}
+	}
+	r.offer(Add{5})
+	r.run()
+	if n := r.counterOf().N; n != 5 {
+		t.Errorf("N = %d", n)
+	}
+}
+
 func TestAConfigurationThatAKilledStartOnlyAppendedDoesNotStay(t *testing.T) {
 	fs := vfs.NewMem()
 	peers := []string{"wrong"}

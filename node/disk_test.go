@@ -184,13 +184,32 @@ func TestTheQueueOfCheckpointsIsBounded(t *testing.T) {
 
 func TestAFullDiskAtTheStartIsSaid(t *testing.T) {
 	o, mem := inMemory(options(t, "n1"))
-	mem.SetCapacity(10 << 10)
-	n, err := Start(context.Background(), o)
-	if err == nil {
-		n.Stop(ended())
+	for _, capacity := range []int64{0, 10 << 10} {
+		mem.SetCapacity(capacity)
+		if err := refusedStart(t, o); !errors.Is(err, vfs.ErrNoSpace) || ExitCode(err) != ExitFull {
+			t.Fatalf("start on a full disk: %v, exit code %d", err, ExitCode(err))
+		}
 	}
-	if !errors.Is(err, vfs.ErrNoSpace) {
-		t.Fatalf("start on a full disk: %v", err)
+}
+
+func TestADiskTooSmallForTheSegmentsNamesTheirSizeAndTheFlag(t *testing.T) {
+	o, mem := inMemory(options(t, "n1"))
+	o.SegmentBytes = 0 // the default
+	for _, capacity := range []int64{journal.SegmentBytesDefault / 2, journal.SegmentBytesDefault * 3 / 2} {
+		mem.SetCapacity(capacity)
+		var text string
+		if n, err := Start(context.Background(), o); err != nil {
+			text = err.Error()
+		} else { // there is room for the first segment
+			eventually(t, n, "the full disk", func() bool { return len(n.NotReady()) > 0 })
+			text = strings.Join(n.NotReady(), " ")
+			stop(t, n)
+		}
+		for _, want := range []string{"64 MiB", "2 of them", "--segment-bytes"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("with %d bytes: %q isn't in %q", capacity, want, text)
+			}
+		}
 	}
 }
 

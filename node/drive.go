@@ -221,9 +221,17 @@ func (n *Node) logEffect(e *event.Effect) {
 		log = n.logs.in(AreaLoop)
 	}
 	level := levelOf(e.Name)
-	if log.Enabled(context.Background(), level) {
-		log.Log(context.Background(), level, string(e.Payload), "machine", e.Machine, "time", e.Sent.String())
+	if !log.Enabled(context.Background(), level) {
+		return
 	}
+	var about []any
+	if e.Machine != "" {
+		about = append(about, "machine", e.Machine)
+	}
+	if e.Sent != 0 { // the loop's own lines are of no event
+		about = append(about, "time", e.Sent.String())
+	}
+	log.Log(context.Background(), level, string(e.Payload), about...)
 }
 
 // note has a fact journaled. Any goroutine.

@@ -106,18 +106,41 @@ func (e *CrashError) Error() string {
 // Unwrap returns the cause.
 func (e *CrashError) Unwrap() error { return e.Err }
 
-// Exit codes of a process that ran a node; see ExitCode. A supervisor may start
-// again after ExitInternal, ExitPanic and ExitSync.
+// Exit codes of a process that ran a node; see ExitCode and ExitCodes. A
+// supervisor may start again after ExitInternal, ExitSync, ExitPanic and ExitFull.
 const (
-	ExitOK         = 0  // drained and stopped
-	ExitUsage      = 2  // options, addresses, a clock or a version that a person must set right
-	ExitInternal   = 4  // anything else
-	ExitSync       = 10 // SyncError
-	ExitPanic      = 11 // a machine panicked or passed a bound, the first time
-	ExitPoison     = 12 // PoisonError: starting again doesn't help
-	ExitDivergence = 13 // the machine code isn't that of the journal
-	ExitCorrupt    = 14 // the journal is damaged: hindcast journal verify
+	ExitOK         = 0
+	ExitUsage      = 2
+	ExitInternal   = 4
+	ExitSync       = 10
+	ExitPanic      = 11
+	ExitPoison     = 12
+	ExitDivergence = 13
+	ExitCorrupt    = 14
+	ExitFull       = 15
 )
+
+// An Exit is one exit code of a process that ran a node.
+type Exit struct {
+	Code    int
+	Name    string // in a word or two
+	Meaning string // what happened, and what to do
+}
+
+// ExitCodes lists all of them, for help texts.
+func ExitCodes() []Exit {
+	return []Exit{
+		{ExitOK, "stopped", "drained and stopped, because it was asked to"},
+		{ExitUsage, "usage", "an option, address, directory, clock or version that a person must set right"},
+		{ExitInternal, "internal", "anything else; starting again may help"},
+		{ExitSync, "sync failed", "the disk didn't do what makes the journal durable; check it, then start again"},
+		{ExitPanic, "panic", "a machine panicked or passed a bound; there is a crash box; starting again may help"},
+		{ExitPoison, "poison", "the same event stopped the node twice: --upgrade-before or journal skip, not a restart"},
+		{ExitDivergence, "divergence", "the machine code isn't that which wrote the journal, or isn't deterministic"},
+		{ExitCorrupt, "damaged", "the journal is damaged, truncated or foreign: journal verify, journal repair"},
+		{ExitFull, "disk full", "no space for what a start needs: free some, or choose a smaller --segment-bytes"},
+	}
+}
 
 // ExitCode returns the exit code for what Start or Wait returned.
 func ExitCode(err error) int {
@@ -144,10 +167,13 @@ func ExitCode(err error) int {
 		return ExitPanic
 	case errors.As(err, &diverged):
 		return ExitDivergence
-	case errors.As(err, &option), errors.As(err, &clock), errors.As(err, &rollback), errors.As(err, &version), is(vfs.ErrLocked):
+	case errors.As(err, &option), errors.As(err, &clock), errors.As(err, &rollback), errors.As(err, &version),
+		is(vfs.ErrLocked), is(journal.ErrVersion), is(journal.ErrOtherNode):
 		return ExitUsage
-	case is(journal.ErrCorrupt):
+	case is(journal.ErrCorrupt), is(journal.ErrUnexpectedEnd), is(journal.ErrForeign):
 		return ExitCorrupt
+	case is(vfs.ErrNoSpace):
+		return ExitFull
 	}
 	return ExitInternal
 }

@@ -137,13 +137,9 @@ type server struct {
 	done chan struct{} // closed when Serve returned
 }
 
-// serve starts a server of h on addr that takes at most conns connections at
+// serve starts a server of h on ln that takes at most conns connections at
 // once; more wait in the system's queue.
-func serve(addr string, h http.Handler, conns int, l Limits, cfg *tls.Config, log *slog.Logger) (*server, error) {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
+func serve(ln net.Listener, h http.Handler, conns int, l Limits, cfg *tls.Config, log *slog.Logger) *server {
 	s := &server{ln: ln, done: make(chan struct{})}
 	s.http = &http.Server{Handler: h, ReadHeaderTimeout: min(10*time.Second, l.HTTPRead), ReadTimeout: l.HTTPRead,
 		WriteTimeout: l.HTTPRead + l.HTTPWrite, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -156,7 +152,7 @@ func serve(addr string, h http.Handler, conns int, l Limits, cfg *tls.Config, lo
 		defer close(s.done)
 		s.http.Serve(limited) // returns when it is shut down
 	}()
-	return s, nil
+	return s
 }
 
 // addr is where the server listens, "" for none.

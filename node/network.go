@@ -23,20 +23,15 @@ const (
 	RefusedOther    = "refused"
 )
 
-// listen starts the transport.
-func (n *Node) listen() error {
+// connect starts the transport.
+func (n *Node) connect() (err error) {
 	o := transport.Options{
 		Service: n.o.Service, Node: n.o.Name, Boot: n.boot, Peers: n.o.Peers, TLS: n.o.NodeTLS,
 		Limits: n.o.Network, Timing: n.o.Timing, AllowFaults: n.o.AllowFaults,
 		Deliver: n.deliver, OnLink: n.onLink, OnDrop: n.onDrop, OnError: n.onError,
 		OnClose: func(from transport.Peer) { n.pending.closed(from.Conn) },
 	}
-	var err error
-	if n.o.Listen == "" {
-		n.net, err = transport.New(nil, o)
-	} else {
-		n.net, err = transport.Listen(n.o.Listen, o)
-	}
+	n.net, err = transport.New(n.ln.nodes, o)
 	return err
 }
 

@@ -30,6 +30,7 @@ import (
 	"hindcast.dev/loop"
 	"hindcast.dev/stepper"
 	"hindcast.dev/transport"
+	"hindcast.dev/vfs"
 )
 
 // A Node is a running node. Its methods may be called by any goroutine.
@@ -47,6 +48,7 @@ type Node struct {
 	disk     *disk
 	pending  *pending
 	adapters *adapters
+	ln       listeners
 	net      *transport.Transport // set once netReady is closed
 	http     *server              // nil without
 	admin    *server              // nil without
@@ -90,11 +92,12 @@ type counts struct {
 	peeksBusy, refusedFull, refusedBacklog, callsBusy, refusalsLost atomic.Uint64
 }
 
-// Start opens the node's directory, recovers and runs; when it returns the
-// machines have handled their start and what a crash had left unhandled. When ctx ends the node
-// drains and stops, as by Stop with Limits.Drain.
+// Start listens, opens the node's directory, recovers and runs; when it returns the
+// machines have handled their start and what a crash had left unhandled. Nobody is
+// served before recovery. When ctx ends the node drains and stops, as by Stop with
+// Limits.Drain.
 //
-// Errors: *OptionError; those of journal.Open and loop.Open; *CrashError for an
+// Errors: *OptionError, also for an address or a directory that can't be used; those of journal.Open and loop.Open; *CrashError for an
 // event that panics a machine in recovery, *PoisonError if it did so before. See
 // ExitCode.
 func Start(ctx context.Context, o Options) (*Node, error) {
@@ -106,10 +109,16 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	// First, so that a mistake in an address leaves no trace in the journal.
+	if n.ln, err = listen(&o); err != nil {
+		return nil, err
+	}
 	if err := n.open(ctx); err != nil {
+		n.ln.close()
 		return nil, err
 	}
 	if err := n.run(); err != nil {
+		n.ln.close()
 		n.fail(err)
 		n.close(context.Background())
 		return nil, err
@@ -138,7 +147,7 @@ func newNode(o Options) (*Node, error) {
 	for name := range o.Registry {
 		c, err := newCodec(o.Registry[name], o.Versions[name])
 		if err != nil {
-			return nil, &OptionError{"Registry", fmt.Sprintf("machine %s: %v", name, err)}
+			return nil, &OptionError{Option: "Registry", Reason: fmt.Sprintf("machine %s: %v", name, err), Err: err}
 		}
 		n.codecs[name] = c
 	}
@@ -147,8 +156,10 @@ func newNode(o Options) (*Node, error) {
 
 // open recovers the journal and the loop.
 func (n *Node) open(ctx context.Context) error {
-	if err := n.dirs.make(n.o.FS); err != nil {
-		return err
+	if err := n.dirs.make(n.o.FS); errors.Is(err, vfs.ErrNoSpace) {
+		return n.dirError(err)
+	} else if err != nil {
+		return n.badDir(err)
 	}
 	again, err := n.upgradeBefore()
 	if err != nil {
@@ -159,7 +170,7 @@ func (n *Node) open(ctx context.Context) error {
 		RetainBytes: n.o.RetainBytes, RetainAge: n.o.RetainAge, Archive: n.o.Archive, HostBoot: hostBoot(n.o.HostBoot),
 		Notify: func() { signal(n.wake) }, WantMaintain: n.disk.wantMaintain, Log: n.logs.in(AreaDisk)})
 	if err != nil {
-		return err
+		return n.dirError(err)
 	}
 	n.j, n.boot = j, j.Boot()
 	n.reportRecovery(j.Recovery())
@@ -217,7 +228,11 @@ func (n *Node) upgradeBefore() (again uint64, err error) {
 			return 0, nil
 		}
 	}
-	return seq, journal.Skip(n.o.FS, n.dirs.journal, seq, "upgrade before it: it is handled anew by the version after")
+	err = journal.Skip(n.o.FS, n.dirs.journal, seq, "upgrade before it: it is handled anew by the version after")
+	if errors.Is(err, journal.ErrHandled) {
+		err = &OptionError{Option: "UpgradeBefore", Reason: err.Error(), Err: err}
+	}
+	return seq, err
 }
 
 func (n *Node) loopConfig() loop.Config {
@@ -256,7 +271,7 @@ func (n *Node) run() error {
 		defer close(n.diskDone)
 		n.disk.run()
 	}()
-	err := n.listen()
+	err := n.connect()
 	close(n.netReady)
 	if err != nil {
 		close(n.loopDone)
@@ -268,16 +283,11 @@ func (n *Node) run() error {
 	}
 	l := n.o.Limits
 	log := n.logs.in(AreaHTTP)
-	if n.o.HTTP != "" {
-		h := serviceHandler(n.o.Handler(n.Client()), int64(l.RequestBytes))
-		if n.http, err = serve(n.o.HTTP, h, l.HTTPConns, l, n.o.HTTPTLS, log); err != nil {
-			return fmt.Errorf("HTTP: %w", err)
-		}
+	if n.ln.http != nil {
+		n.http = serve(n.ln.http, serviceHandler(n.o.Handler(n.Client()), int64(l.RequestBytes)), l.HTTPConns, l, n.o.HTTPTLS, log)
 	}
-	if n.o.Admin != "" {
-		if n.admin, err = serve(n.o.Admin, n.adminHandler(), l.AdminConns, l, n.o.AdminTLS, log); err != nil {
-			return fmt.Errorf("admin API: %w", err)
-		}
+	if n.ln.admin != nil {
+		n.admin = serve(n.ln.admin, n.adminHandler(), l.AdminConns, l, n.o.AdminTLS, log)
 	}
 	n.logs.in(AreaNode).Info("node started", "boot", n.boot, "listen", n.Addr(), "http", n.http.addr(), "admin", n.admin.addr())
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
+	"hindcast.dev/journal/segment"
 	"hindcast.dev/machine"
 	"hindcast.dev/transport"
 	"hindcast.dev/vfs"
@@ -159,19 +160,25 @@ func loopbackUnlessTold(addr string) string {
 
 // An OptionError says which option can't be.
 type OptionError struct {
-	Option string
+	Option string // the field of Options
 	Reason string // what is wrong, and the remedy
+	Err    error  // the cause, if there is an error behind it
 }
 
 func (e *OptionError) Error() string { return fmt.Sprintf("option %s: %s", e.Option, e.Reason) }
 
+// Unwrap returns the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
+
 func (o *Options) validate() error {
 	bad := func(option, format string, args ...any) error {
-		return &OptionError{option, fmt.Sprintf(format, args...)}
+		return &OptionError{Option: option, Reason: fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case o.Name == "" || strings.ContainsAny(o.Name, "/\\"):
 		return bad("Name", "%q: want a name without slashes", o.Name)
+	case len(o.Name) > segment.NodeMax:
+		return bad("Name", "it has %d bytes, the most is %d", len(o.Name), segment.NodeMax)
 	case o.Service == "":
 		return bad("Service", "it is missing: all nodes of a service have the same")
 	case o.Dir == "":
@@ -184,6 +191,14 @@ func (o *Options) validate() error {
 		return bad("HTTP", "%s is to be listened on, but there is no Handler", o.HTTP)
 	case o.Limits.negative() || o.Checkpoints < 0:
 		return bad("Limits", "a limit is below 0: %+v", o.Limits)
+	}
+	if err := o.validateJournal(); err != nil {
+		return err
+	}
+	for _, name := range o.peerNames() {
+		if err := checkAddress(o.Peers[name]); err != nil {
+			return &OptionError{Option: "Peers", Reason: fmt.Sprintf("%s=%s: %v: want %s=HOST:PORT", name, o.Peers[name], err, name), Err: err}
+		}
 	}
 	for name, v := range o.Versions {
 		if o.Registry[name][v] == nil {
@@ -199,6 +214,25 @@ func (o *Options) validate() error {
 		return bad("Admin", "%s can be reached from other machines: set a token, or listen on 127.0.0.1", o.Admin)
 	}
 	return nil
+}
+
+// validateJournal checks what the journal would refuse, before there is one.
+func (o *Options) validateJournal() error {
+	reason := ""
+	option := "SegmentBytes"
+	switch n := o.SegmentBytes; {
+	case n != 0 && (n < journal.SegmentBytesMin || n > journal.SegmentBytesMax || n%segment.DataOffset != 0):
+		reason = fmt.Sprintf("%d: want a multiple of %d in [%d, %d]", n, segment.DataOffset, journal.SegmentBytesMin, journal.SegmentBytesMax)
+	case o.RetainBytes < 0:
+		option, reason = "RetainBytes", fmt.Sprintf("%d is below 0: 0 keeps all", o.RetainBytes)
+	case o.RetainAge < 0:
+		option, reason = "RetainAge", fmt.Sprintf("%s is below 0: 0 keeps all", o.RetainAge)
+	case o.Durability > journal.Each:
+		option, reason = "Durability", fmt.Sprintf("%s: want process, group or each", o.Durability)
+	default:
+		return nil
+	}
+	return &OptionError{Option: option, Reason: reason}
 }
 
 func (l *Limits) negative() bool {
