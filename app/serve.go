@@ -37,7 +37,10 @@ The node journals every input under --dir before it handles it. After a crash it
 recovers from there; replay, query and debug read it.
 
 Signals: SIGTERM and SIGINT drain and stop; SIGUSR1 writes a bundle of the last
-minutes (--bundle) for hindcast debug.`,
+minutes (--bundle) for hindcast debug.
+
+Exit codes:
+` + exitCodeHelp(),
 		Example: `  hindcast serve --node n1 --dir data/n1 --http 127.0.0.1:8080
   hindcast serve --node n1 --dir data/n1 --listen :7001 --http :8001 --admin :9001 \
       --peers n1=127.0.0.1:7001,n2=127.0.0.1:7002,n3=127.0.0.1:7003`,
@@ -69,6 +72,15 @@ minutes (--bundle) for hindcast debug.`,
 	complete(c, "durability", "process", "group", "each")
 	complete(c, "log", "debug", "info", "warn", "error")
 	return c
+}
+
+// exitCodeHelp is the table of exit codes as --help shows it.
+func exitCodeHelp() string {
+	var b strings.Builder
+	for _, e := range node.ExitCodes() {
+		fmt.Fprintf(&b, "  %2d  %s: %s\n", e.Code, e.Name, e.Meaning)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (f *serveFlags) options(s Service, stderr io.Writer) (node.Options, error) {
@@ -113,6 +125,9 @@ func serve(c *cobra.Command, s Service, f *serveFlags) error {
 	defer stop()
 	signals, ignore := bundleSignals() // first: until somebody listens, the signal ends the process
 	defer ignore()
+	for _, w := range lonely(&o) {
+		o.Log.Warn(w, "node", o.Name)
+	}
 	n, err := node.Start(ctx, o)
 	if err != nil {
 		return nodeError(o.Name, err)
@@ -122,6 +137,21 @@ func serve(c *cobra.Command, s Service, f *serveFlags) error {
 	defer close(done)
 	go bundleOnSignal(ctx, n, f.bundle, o.Log, signals, done)
 	return nodeError(o.Name, n.Wait())
+}
+
+// lonely says who can't reach the node although somebody may want to.
+func lonely(o *node.Options) (warnings []string) {
+	if o.HTTP == "" && o.Admin == "" {
+		warnings = append(warnings, "neither --http nor --admin is given: no HTTP client reaches this node, and nobody can pull its recording or ask for its status")
+	}
+	others := len(o.Peers)
+	if _, self := o.Peers[o.Name]; self {
+		others--
+	}
+	if others > 0 && o.Listen == "" {
+		warnings = append(warnings, "--peers without --listen: this node sends to its peers, but none of them can reach it")
+	}
+	return warnings
 }
 
 // bundleOnSignal writes a bundle at every signal until done is closed.
@@ -146,7 +176,44 @@ func nodeError(name string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return nil
 	}
-	return &ExitError{Code: node.ExitCode(err), Err: fmt.Errorf("node %s: %w", name, err)}
+	code := node.ExitCode(err)
+	var option *node.OptionError
+	if errors.As(err, &option) && flagOf(option.Option) != "" {
+		err = &flagError{flag: flagOf(option.Option), option: option}
+	}
+	return &ExitError{Code: code, Err: fmt.Errorf("node %s: %w", name, err)}
+}
+
+// A flagError is an OptionError in the words of the command line.
+type flagError struct {
+	flag   string
+	option *node.OptionError
+}
+
+func (e *flagError) Error() string { return "--" + e.flag + ": " + e.option.Reason }
+func (e *flagError) Unwrap() error { return e.option }
+
+// flagOf is the flag that sets a field of node.Options, "" if none does.
+func flagOf(option string) string {
+	switch option {
+	case "Name":
+		return "node"
+	case "Tokens":
+		return "token"
+	case "Dir", "Listen", "HTTP", "Admin", "Peers", "Durability":
+		return strings.ToLower(option)
+	case "SegmentBytes":
+		return "segment-bytes"
+	case "RetainBytes":
+		return "retain-bytes"
+	case "RetainAge":
+		return "retain-age"
+	case "ClockOffset":
+		return "clock-offset"
+	case "UpgradeBefore":
+		return "upgrade-before"
+	}
+	return ""
 }
 
 // tokens reads --token arguments. A file keeps secrets out of the list of

@@ -218,6 +218,13 @@ func (n *Node) upgradeBefore() (again uint64, err error) {
 	if seq == 0 {
 		return 0, nil
 	}
+	names, err := n.o.FS.ReadDir(n.dirs.journal)
+	if err == nil && len(names) == 0 {
+		err = &OptionError{Option: "UpgradeBefore", Reason: fmt.Sprintf("%d: %s holds no event yet: leave it out", seq, n.dirs.journal)}
+	}
+	if err != nil {
+		return 0, err
+	}
 	marks, err := journal.Amendments(n.o.FS, n.dirs.journal)
 	if err != nil {
 		return 0, err
