@@ -72,6 +72,10 @@ func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) 
 	defer o.Close()
 	s := debug.NewSession(o.Source, c.OutOrStdout())
 	s.Plain = f.ascii
+	s.Walk = func(ctx context.Context, variables []string) (history.Source, error) {
+		err := o.walk(ctx, variables)
+		return o.Source, err
+	}
 	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
 	begin, err := goToCrash(ctx, s, o)
 	if err != nil {

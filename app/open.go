@@ -68,6 +68,7 @@ func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Servi
 	}
 	bar := newProgress(c.ErrOrStderr())
 	o.Progress = replayProgress(bar)
+	o.Begin = func(walked []string) { sayWalked(c, walked) }
 	temp, err := pullDir(&o, what)
 	if err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func runQuery(c *cobra.Command, services []Service, f *queryFlags, what, text st
 		return err
 	}
 	defer o.Close()
-	q, err := rql.Compile(o.Source.Meta(), text)
+	q, err := compileQuery(ctx, c, o, text)
 	if err != nil {
 		return queryError(err, text)
 	}

@@ -23,6 +23,7 @@ import (
 func replayCommand(services []Service) *cobra.Command {
 	var f openFlags
 	var output string
+	var walk []string
 	c := &cobra.Command{
 		Use:   "replay DIR",
 		Short: "Replay a recording into a History, and compare it with what was recorded",
@@ -40,11 +41,12 @@ aren't those that ran. The first event that differs is named.`,
 			if err := checkOutput(c, output, "text", "json"); err != nil {
 				return err
 			}
-			return runReplay(c, services, &f, args[0], output)
+			return runReplay(c, services, &f, args[0], output, walk)
 		},
 	}
 	f.add(c)
 	outputFlag(c, &output, "text", "json")
+	c.Flags().StringArrayVar(&walk, "walk", nil, "follow this variable, LOG.NAME, entry by entry, however large (a query that names it does so too)")
 	return c
 }
 
@@ -73,14 +75,19 @@ type problem struct {
 	Text string `json:"text"`
 }
 
-func runReplay(c *cobra.Command, services []Service, f *openFlags, what, output string) error {
+func runReplay(c *cobra.Command, services []Service, f *openFlags, what, output string, walk []string) error {
 	ctx, stop := interruptible(c)
 	defer stop()
-	o, err := f.openForReplay(ctx, c, services, what)
+	o, err := f.openForReplay(ctx, c, services, what, walk)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
+	for _, v := range walk {
+		if _, ok := o.Source.Meta().VarID(v); !ok {
+			return Usage(fmt.Errorf("--walk %s: there is no such variable; 'SHOW VARIABLES' lists those there are", v))
+		}
+	}
 	r, err := reportReplay(ctx, o)
 	if err != nil {
 		return openError(err)
@@ -98,14 +105,21 @@ func runReplay(c *cobra.Command, services []Service, f *openFlags, what, output 
 
 // openForReplay replays with the code given or linked, also where a History of
 // another build is there: that is what the user asked for.
-func (f *openFlags) openForReplay(ctx context.Context, c *cobra.Command, services []Service, what string) (*opened, error) {
+func (f *openFlags) openForReplay(ctx context.Context, c *cobra.Command, services []Service, what string, walk []string) (*opened, error) {
 	s, linked := serviceOf(services, what)
 	rec, err := recording.Open(vfs.OS(), what)
 	if f.exec != "" || err != nil || !linked || s.Name != rec.Manifest().Service {
-		return f.open(ctx, c, services, what)
+		o, err := f.open(ctx, c, services, what)
+		if err != nil || len(walk) == 0 {
+			return o, err
+		}
+		if err := o.walk(ctx, walk); err != nil {
+			return nil, errors.Join(err, o.Close())
+		}
+		return o, nil
 	}
 	bar := newProgress(c.ErrOrStderr())
-	r, err := replay.Recording(ctx, rec, replay.Options{Service: s.Name, Registry: s.Machines, Build: BuildID(), Progress: replayProgress(bar)})
+	r, err := replay.Recording(ctx, rec, replay.Options{Service: s.Name, Registry: s.Machines, Build: BuildID(), Walk: walk, Progress: replayProgress(bar)})
 	bar.clear()
 	if err != nil {
 		return nil, openError(err)

@@ -43,10 +43,15 @@ func (s *Session) words(head string) []string {
 		if first {
 			return s.nodeNames()
 		}
-	case "goto", "diff":
+	case "goto":
 		if first {
 			return append(suffixed(s.nodeNames(), ":"), "START", "END")
 		}
+	case "diff":
+		if first {
+			return slices.Concat(suffixed(s.nodeNames(), ":"), []string{"START", "END"}, s.varNames())
+		}
+		return s.varNames()
 	case "state":
 		if first {
 			return append(s.nodeNames(), s.varNames()...)

@@ -3,6 +3,7 @@ package debug
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
@@ -12,13 +13,22 @@ import (
 const diffMax = 200
 
 func runDiff(ctx context.Context, s *Session, args string) error {
-	if args == "" {
+	place, path := args, ""
+	if _, ok := s.variable(args); ok {
+		place, path = "", args
+	} else if first, rest, ok := strings.Cut(args, " "); ok {
+		place, path = first, strings.TrimSpace(rest)
+		if _, ok := s.variable(path); !ok {
+			return commandErrorf("diff", "%q is no variable%s", path, s.hint(path))
+		}
+	}
+	if place == "" {
 		if s.at == history.Begin {
 			return commandErrorf("diff", "before the first event nothing has changed: step, or goto a time, comes first")
 		}
-		return s.diff(ctx, s.at, after(s.at))
+		return s.diff(ctx, s.at, after(s.at), path)
 	}
-	p, err := s.parsePlace(ctx, args)
+	p, err := s.parsePlace(ctx, place)
 	if err != nil {
 		return commandErrorf("diff", "%v", err)
 	}
@@ -27,11 +37,15 @@ func runDiff(ctx context.Context, s *Session, args string) error {
 		from, to = to, from
 	}
 	fmt.Fprintf(s.out, "from %s to %s:\n", s.name(from), s.name(to))
-	return s.diff(ctx, after(from), after(to))
+	return s.diff(ctx, after(from), after(to), path)
 }
 
-// diff shows what differs between the cuts just before two positions.
-func (s *Session) diff(ctx context.Context, a, b history.Position) error {
+// diff shows what differs between the cuts just before two positions, in what a
+// path leads to; "" is everything.
+func (s *Session) diff(ctx context.Context, a, b history.Position, path string) error {
+	if err := s.fillPath(ctx, "diff", path, -1, b.Time); path != "" && err != nil {
+		return err
+	}
 	before, err := s.states(ctx, a)
 	if err != nil {
 		return err
@@ -42,9 +56,18 @@ func (s *Session) diff(ctx context.Context, a, b history.Position) error {
 	}
 	d := differ{s: s}
 	for n := range s.meta.Nodes {
+		d.node = Printable(s.meta.Nodes[n].Name)
+		if path != "" {
+			if err := d.at(path, before[n], now[n]); err != nil {
+				return commandErrorf("diff", "%v", err)
+			}
+			continue
+		}
 		for v := range s.meta.Vars {
-			d.node = Printable(s.meta.Nodes[n].Name)
 			id := history.VarID(v)
+			if now[n].Get(id).IsAbsent() && s.meta.Vars[v].BulkyAt(n, b.Time) {
+				continue // it isn't gone
+			}
 			d.value(s.meta.Vars[v].Name, nil, before[n].Get(id), now[n].Get(id))
 		}
 	}
@@ -54,7 +77,34 @@ func (s *Session) diff(ctx context.Context, a, b history.Position) error {
 	case d.lines > diffMax:
 		fmt.Fprintf(s.out, "… and %d more\n", d.lines-diffMax)
 	}
+	if path == "" {
+		s.notComparedBetween(a, b)
+	}
 	return nil
+}
+
+// notComparedBetween says of what a diff of everything tells nothing: of one
+// event only its node can differ.
+func (s *Session) notComparedBetween(a, b history.Position) {
+	for n := range s.meta.Nodes {
+		if b != after(a) || n == b.Node {
+			s.notCompared(n, b.Time)
+		}
+	}
+}
+
+// at compares what a path leads to.
+func (d *differ) at(path string, before, now *history.State) error {
+	old, err := d.s.lookupPath(before, path)
+	if err != nil {
+		return err
+	}
+	is, err := d.s.lookupPath(now, path)
+	if err == nil {
+		name, steps, _ := event.ParsePath(path)
+		d.value(name, steps, old, is)
+	}
+	return err
 }
 
 // A differ prints the places at which values differ.

@@ -198,8 +198,14 @@ func runEvent(ctx context.Context, s *Session, _ string) error {
 	}
 	for i := range e.Changes {
 		c := &e.Changes[i]
+		if c.Value.IsAbsent() && s.meta.Vars[c.Var].BulkyAt(e.Node, e.Time) {
+			continue // it isn't gone
+		}
 		fmt.Fprintf(s.out, "  %s = %s\n", Printable(event.PathString(s.meta.Vars[c.Var].Name, c.Path)), Printable(FormatValue(c.Value)))
 	}
+	s.leftOut(e.Node, e.Time, "", func(name string) {
+		fmt.Fprintf(s.out, "  %s: too large to be compared after every event; diff %s does\n", name, name)
+	})
 	return nil
 }
 

@@ -43,6 +43,9 @@ type Session struct {
 	// Width and Plain are how diagrams are drawn.
 	Width int
 	Plain bool
+	// Walk returns the same History with these bulky variables walked, so that their
+	// contents are in it; the session goes on with that one. nil if it can't be had.
+	Walk func(ctx context.Context, variables []string) (history.Source, error)
 
 	lost map[string]string // message id → why it was dropped; nil until first needed
 }

@@ -14,10 +14,6 @@ import (
 const entriesMax = 200
 
 func runState(ctx context.Context, s *Session, args string) error {
-	states, err := s.states(ctx, after(s.at))
-	if err != nil {
-		return err
-	}
 	only, path := -1, args
 	if first, rest, _ := strings.Cut(args, " "); first != "" {
 		if n, ok := s.nodeIndex(first); ok {
@@ -25,6 +21,15 @@ func runState(ctx context.Context, s *Session, args string) error {
 		}
 	}
 	path = strings.TrimSuffix(path, ".") // of a name that was completed in part
+	if s.at != history.Begin {
+		if err := s.fillPath(ctx, "state", path, only, s.at.Time); err != nil {
+			return err
+		}
+	}
+	states, err := s.states(ctx, after(s.at))
+	if err != nil {
+		return err
+	}
 	shown := 0
 	for n, st := range states {
 		if st == nil || only >= 0 && n != only {
@@ -95,6 +100,10 @@ func (s *Session) showBelow(n int, st *history.State, prefix string) (shown int)
 		fmt.Fprintf(s.out, "%s  %s = %s\n", Printable(s.meta.Nodes[n].Name), Printable(name), Printable(Clip(FormatValue(st.Get(id)), valueColumns)))
 		shown++
 	}
+	s.leftOut(n, s.at.Time, prefix, func(name string) {
+		fmt.Fprintf(s.out, "%s  %s: too large to be compared after every event; state %s shows it\n", Printable(s.meta.Nodes[n].Name), name, name)
+		shown++
+	})
 	return shown
 }
 

@@ -19,7 +19,7 @@ const (
 )
 
 func runWhere(ctx context.Context, s *Session, args string) error {
-	c, err := s.condition("where", args)
+	c, err := s.condition(ctx, "where", args)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,9 @@ func runWhere(ctx context.Context, s *Session, args string) error {
 	}
 }
 
-// condition compiles what stands after the command.
-func (s *Session) condition(command, args string) (*rql.Condition, error) {
+// condition compiles what stands after the command, and sees to it that what is
+// in the variables which it names is there.
+func (s *Session) condition(ctx context.Context, command, args string) (*rql.Condition, error) {
 	if args == "" {
 		return nil, commandErrorf(command, "want a condition, like: %s (inv.a > 5) LINK SAME_NODE", command)
 	}
@@ -58,7 +59,14 @@ func (s *Session) condition(command, args string) (*rql.Condition, error) {
 	if errors.As(err, &mistake) {
 		return nil, commandErrorf(command, "%s", strings.TrimRight(mistake.Render(args), "\n"))
 	}
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	meta := s.meta
+	if err := s.fill(ctx, command, c.Variables()); err != nil || s.meta == meta {
+		return c, err
+	}
+	return rql.CompileCondition(s.meta, args)
 }
 
 // notFound says that a search ended without a cut.
@@ -147,7 +155,7 @@ func (w *watcher) Close() error { return w.cur.Close() }
 //	…│ · · ■ ■ ■ │ · · ■ │ ■ ■ here
 //	          ▲       └──────────── the run that here is in
 func runRWhere(ctx context.Context, s *Session, args string) error {
-	c, err := s.condition("rwhere", args)
+	c, err := s.condition(ctx, "rwhere", args)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ import (
 
 // ExecCommand is the command of a service's program that replays a recording:
 //
-//	PROGRAM replay DIR
+//	PROGRAM replay [--walk VARIABLE]… DIR
 //
-// writes DIR/history/BUILD and prints its path as the last line of its standard
+// writes DIR/history/BUILD, or one beside it with those variables walked, and prints its path as the last line of its standard
 // output. Its exit code is 1 if the replay diverged; the History is there then
 // too.
 const ExecCommand = "replay"
@@ -31,9 +31,14 @@ func execute(ctx context.Context, rec *recording.Recording, o Options) (*Replaye
 	if err != nil {
 		return nil, fmt.Errorf("--exec %s: %w: want the path of the service's program", o.Exec, err)
 	}
-	cmd := exec.CommandContext(ctx, program, ExecCommand, rec.Dir())
+	args := []string{ExecCommand}
+	for _, v := range o.Walk {
+		args = append(args, "--walk", v)
+	}
+	cmd := exec.CommandContext(ctx, program, append(args, rec.Dir())...)
 	var out, errOut tail
 	cmd.Stdout, cmd.Stderr = &out, &errOut
+	o.begin()
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if ctx.Err() != nil {
@@ -44,10 +49,10 @@ func execute(ctx context.Context, rec *recording.Recording, o Options) (*Replaye
 	}
 	// Only the last element is taken: the History is in the recording.
 	name := path.Base(filepath.ToSlash(lastLine(out.String())))
-	if _, ok := recording.Unescape(name); !ok || name == "" {
+	if _, ok := recording.Unescape(strings.TrimSuffix(name, walkedSuffix)); !ok || name == "" {
 		return nil, fmt.Errorf("%s printed %q as its last line: want the History's directory%s", strings.Join(cmd.Args, " "), name, quoted(errOut.String()))
 	}
-	r, ok := reuse(rec.FS(), path.Join(rec.HistoriesDir(), name), func(origin) bool { return true })
+	r, ok := reuse(rec.FS(), path.Join(rec.HistoriesDir(), name), func(have origin) bool { return have.walked(o.Walk) })
 	if !ok {
 		return nil, fmt.Errorf("%s left no History in %s%s", strings.Join(cmd.Args, " "), path.Join(rec.HistoriesDir(), name), quoted(errOut.String()))
 	}

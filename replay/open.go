@@ -23,10 +23,49 @@ type Opened struct {
 	// Recording is what it was made of; nil for a History that came as such, and for
 	// a node's data directory.
 	Recording *recording.Recording
+
+	walked []string // variables
+	// again opens the same with other variables walked; nil for a History that came
+	// as such.
+	again func(ctx context.Context, walk []string) (*Opened, error)
 }
 
 // Close closes the History.
 func (o *Opened) Close() error { return o.Source.Close() }
+
+// Walk opens the same once more, as a History in which these variables are
+// walked too: what is in them is among the changes, however much it is. Where
+// the code isn't at hand, the error is a *WalkError. o stays open.
+func (o *Opened) Walk(ctx context.Context, variables []string) (*Opened, error) {
+	if o.again == nil {
+		return nil, &WalkError{Variables: variables, Err: fmt.Errorf(
+			"%s came as a History, and this takes the recording that it was made of, and the program that ran: --exec ./service RECORDING", o.What)}
+	}
+	n, err := o.again(ctx, union(o.walked, variables))
+	var code *CodeError
+	if errors.As(err, &code) {
+		return nil, &WalkError{Variables: variables, Err: err}
+	}
+	return n, err
+}
+
+// A WalkError says that what is in bulky variables can't be had.
+type WalkError struct {
+	Variables []string
+	Err       error // why, with the remedy: often a *CodeError
+}
+
+func (e *WalkError) Error() string {
+	verb, them := "is", "it"
+	if len(e.Variables) > 1 {
+		verb, them = "are", "them"
+	}
+	return fmt.Sprintf("%s %s too large to be compared after every event, and what is in %s was left out of this History: %v",
+		strings.Join(e.Variables, ", "), verb, them, e.Err)
+}
+
+// Unwrap returns why.
+func (e *WalkError) Unwrap() error { return e.Err }
 
 // A CodeError says that there is no History yet and no code to make it with.
 type CodeError struct {
@@ -121,7 +160,12 @@ func exists(fsys vfs.FS, name string) bool {
 
 func openRecording(ctx context.Context, rec *recording.Recording, what string, o Options) (*Opened, error) {
 	in := inputOf(rec)
-	out := &Opened{What: what, Recording: rec}
+	out := &Opened{What: what, Recording: rec, walked: o.Walk}
+	out.again = func(ctx context.Context, walk []string) (*Opened, error) {
+		o := o
+		o.Walk = walk
+		return openRecording(ctx, rec, what, o)
+	}
 	var err error
 	if o.Exec != "" {
 		out.Replayed, err = execute(ctx, rec, o)
@@ -182,7 +226,12 @@ func openData(ctx context.Context, in *input, what string, o Options) (*Opened, 
 		return nil, codeError(what, "", "this program has no machines", o)
 	}
 	r, err := in.inMemory(ctx, o)
-	return opened(&Opened{Replayed: r, What: what}, err)
+	again := func(ctx context.Context, walk []string) (*Opened, error) {
+		o := o
+		o.Walk = walk
+		return openData(ctx, in, what, o)
+	}
+	return opened(&Opened{Replayed: r, What: what, walked: o.Walk, again: again}, err)
 }
 
 func openLive(ctx context.Context, what string, o Options) (*Opened, error) {

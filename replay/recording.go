@@ -96,6 +96,7 @@ func inputOf(rec *recording.Recording) *input {
 }
 
 func (in *input) inMemory(ctx context.Context, o Options) (*Replayed, error) {
+	o.begin()
 	b := history.NewBuilder()
 	out, err := in.write(ctx, b, o)
 	if err != nil {

@@ -350,18 +350,23 @@ func TestLiveNodesArePulledFirst(t *testing.T) {
 // programEnv makes the test binary be a service's program.
 const programEnv = "HINDCAST_REPLAY_TEST_PROGRAM"
 
-// program is what a service's program does for "replay DIR".
+// program is what a service's program does for "replay [--walk VARIABLE]… DIR".
 func program() int {
-	if len(os.Args) != 3 || os.Args[1] != ExecCommand || os.Getenv(programEnv) == "broken" {
+	args, walk := os.Args[1:], []string(nil)
+	for len(args) > 3 && args[1] == "--walk" {
+		walk = append(walk, args[2])
+		args = append(args[:1], args[3:]...)
+	}
+	if len(args) != 2 || args[0] != ExecCommand || os.Getenv(programEnv) == "broken" {
 		fmt.Fprintln(os.Stderr, "no such command")
 		return 2
 	}
-	rec, err := recording.Open(vfs.OS(), os.Args[2])
+	rec, err := recording.Open(vfs.OS(), args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	out, err := Recording(context.Background(), rec, Options{Service: "store", Registry: registry(1), Build: "b1"})
+	out, err := Recording(context.Background(), rec, Options{Service: "store", Registry: registry(1), Build: "b1", Walk: walk})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
@@ -402,6 +407,15 @@ func TestExecLetsTheServicesProgramReplay(t *testing.T) {
 	defer out.Close()
 	if hash(t, out.Source) != hash(t, mem) || out.Dir != rec.HistoryDir("b1") {
 		t.Errorf("%+v", out)
+	}
+	walked, err := out.Walk(t.Context(), []string{"store.items", "index.keys"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer walked.Close()
+	have, err := readOrigin(vfs.OS(), walked.Dir)
+	if walked.Dir != rec.HistoryDir("b1")+walkedSuffix || err != nil || fmt.Sprint(have.Walk) != "[index.keys store.items]" {
+		t.Errorf("%+v, %+v, %v", walked.Replayed, have, err)
 	}
 }
 

@@ -43,8 +43,12 @@ type Options struct {
 	// FS is where Open looks; nil is the real one.
 	FS vfs.FS
 	// Walk names variables (log.name) whose plain maps and slices are compared entry
-	// by entry after every event, however large.
+	// by entry after every event, however large. The History made so is kept beside
+	// the one without.
 	Walk []string
+	// Begin is called before replay begins, with the variables that are walked in
+	// it; not if a History that is there is reused. May be nil.
+	Begin func(walked []string)
 	// Memory keeps the History in memory, instead of writing it into the recording.
 	Memory bool
 	// Workers bounds the nodes replayed at once; 0 is the number of processors.
@@ -149,6 +153,12 @@ func (o *Options) stepperOptions(node string, changes stepper.Changes) stepper.O
 		so.Walk = func(variable string) bool { return slices.Contains(o.Walk, variable) }
 	}
 	return so
+}
+
+func (o *Options) begin() {
+	if o.Begin != nil {
+		o.Begin(o.Walk)
+	}
 }
 
 // untilEnd is the span from t on.

@@ -24,10 +24,11 @@ import (
 // Names in and beside a History's directory. No build's History has a name with
 // a tilde: it would be escaped.
 const (
-	originName  = "replay.json"
-	lockName    = "~lock"
-	newName     = "~new"
-	unknownName = "unknown" // build's name where it has none
+	originName   = "replay.json"
+	lockName     = "~lock"
+	newName      = "~new"
+	unknownName  = "unknown" // build's name where it has none
+	walkedSuffix = "~walked" // of a History that has what is in bulky variables
 )
 
 // originMax bounds replay.json, in bytes.
@@ -82,7 +83,7 @@ func (o *originProblem) err() error {
 
 // originFormat is the version of replay.json, and of what replay makes of an
 // event: raised when either changes.
-const originFormat = 1
+const originFormat = 2
 
 // originOf looks at what a recording holds now.
 func originOf(rec *recording.Recording, in *input, o Options) (origin, error) {
@@ -198,8 +199,12 @@ func (g *origin) results() []Result {
 
 // onDisk reuses or makes the History of this build in the recording.
 func (in *input) onDisk(ctx context.Context, rec *recording.Recording, o Options) (*Replayed, error) {
-	want, err := originOf(rec, in, o)
 	dir := rec.HistoryDir(cmp.Or(o.Build, unknownName))
+	if len(o.Walk) > 0 {
+		dir += walkedSuffix
+		o.Walk = union(o.Walk, walkedIn(in.fs, dir))
+	}
+	want, err := originOf(rec, in, o)
 	if err == nil && o.Build != "" {
 		if r, ok := reuse(in.fs, dir, func(have origin) bool { return have.sameAs(want) }); ok {
 			return r, nil
@@ -220,6 +225,23 @@ func (in *input) onDisk(ctx context.Context, rec *recording.Recording, o Options
 	}
 	out.Source, out.Dir = src, dir
 	return out, nil
+}
+
+// walkedIn returns what is walked in the History in dir: it stays so when that
+// is made anew.
+func walkedIn(fsys vfs.FS, dir string) []string {
+	have, err := readOrigin(fsys, dir)
+	if err != nil {
+		return nil // there is none
+	}
+	return have.Walk
+}
+
+// union returns the names in a or b, sorted.
+func union(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // reuse opens the History in dir if accept takes its origin.
@@ -252,6 +274,7 @@ func lockHistories(fsys vfs.FS, rec *recording.Recording) (io.Closer, error) {
 // make writes the History beside its place and moves it there when it is whole.
 // The caller has the lock.
 func (in *input) make(ctx context.Context, rec *recording.Recording, dir string, g origin, known bool, o Options) (*Replayed, error) {
+	o.begin()
 	temp := path.Join(rec.HistoriesDir(), newName)
 	if err := removeTree(in.fs, temp); err != nil {
 		return nil, err
@@ -315,7 +338,8 @@ func removeTree(fsys vfs.FS, dir string) error {
 }
 
 // findHistory looks for a History in the recording that the recorded build made
-// of what is there now, with these variables walked. stale says which builds' are there that don't qualify.
+// of what is there now, with these variables walked. stale says of which builds there are some that don't qualify
+// for another reason than that.
 func findHistory(rec *recording.Recording, in *input, walk []string) (r *Replayed, stale []string) {
 	builds := rec.Manifest().Builds()
 	names, err := rec.FS().ReadDir(rec.HistoriesDir())
@@ -323,19 +347,23 @@ func findHistory(rec *recording.Recording, in *input, walk []string) (r *Replaye
 		return nil, nil
 	}
 	for _, n := range names {
-		build, ok := recording.Unescape(n)
+		build, ok := recording.Unescape(strings.TrimSuffix(n, walkedSuffix))
 		if !ok || strings.HasPrefix(n, "~") {
 			continue
 		}
 		dir := path.Join(rec.HistoriesDir(), n)
+		sound := false
 		r, ok := reuse(rec.FS(), dir, func(have origin) bool {
 			want, err := originOf(rec, in, Options{Build: have.Build, Walk: have.Walk})
-			return err == nil && have.sameAs(want) && len(builds) == 1 && builds[0] == have.Build && have.walked(walk)
+			sound = err == nil && have.sameAs(want) && len(builds) == 1 && builds[0] == have.Build
+			return sound && have.walked(walk)
 		})
 		if ok {
 			return r, nil
 		}
-		stale = append(stale, build)
+		if !sound {
+			stale = union(stale, []string{build})
+		}
 	}
 	return nil, stale
 }

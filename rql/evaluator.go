@@ -31,6 +31,9 @@ func CompileCondition(meta *history.Meta, text string) (*Condition, error) {
 	return &Condition{plan: q, meta: meta}, nil
 }
 
+// Variables are those of the History that the condition names, sorted.
+func (c *Condition) Variables() []history.VarID { return named(c.plan, len(c.meta.Vars)) }
+
 // FromBegin reports whether an Evaluator must be fed from the beginning of the
 // History: log net depends on every event so far.
 func (c *Condition) FromBegin() bool { return usesNet(c.plan, c.meta) }

@@ -3,6 +3,7 @@ package rql
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
@@ -45,6 +46,7 @@ type Summary struct {
 // times, also at once.
 type Query struct {
 	schema *plan.Schema
+	vars   int          // how many variables of schema are the History's
 	cut    *plan.Query  // of a cut query
 	show   *syntax.Show // of SHOW
 	nodes  []int        // of SHOW … AT NODES
@@ -57,7 +59,7 @@ func Compile(meta *history.Meta, text string) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{schema: schemaOf(meta)}
+	q := &Query{schema: schemaOf(meta), vars: len(meta.Vars)}
 	switch st := st.(type) {
 	case *syntax.Show:
 		q.show = st
@@ -125,6 +127,44 @@ func (q *Query) Columns() []string {
 		}
 	}
 	return append(cols, "witness", "event")
+}
+
+// Variables are those of the History that the statement names, sorted; what * stands for isn't
+// named. A statement that reads none (SHOW, EXPLAIN) has none.
+func (q *Query) Variables() []history.VarID {
+	if q.cut == nil || q.cut.Explain {
+		return nil
+	}
+	return named(q.cut, q.vars)
+}
+
+// Shown are the logs of which * shows all variables, sorted.
+func (q *Query) Shown() []string {
+	var logs []string
+	if q.cut == nil || q.cut.Explain {
+		return nil
+	}
+	for _, it := range q.cut.Items {
+		if it.Star {
+			logs = append(logs, it.Logs...)
+		}
+	}
+	slices.Sort(logs)
+	return slices.Compact(logs)
+}
+
+// named are the variables of a History of so many into which paths may lead.
+func named(q *plan.Query, vars int) []history.VarID {
+	var out []history.VarID
+	for _, r := range q.Refs {
+		for _, c := range r.Vars {
+			if c.Var < vars {
+				out = append(out, history.VarID(c.Var))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // rowOf is the row of the current cut, whose end isn't known yet.

@@ -19,7 +19,7 @@ import (
 var showColumns = map[syntax.ShowKind][]string{
 	syntax.ShowNodes:     {"node", "events", "first", "last", "unknown", "reason", "build"},
 	syntax.ShowLogs:      {"log", "variables", "nodes", "changes"},
-	syntax.ShowVariables: {"variable", "types", "nodes", "changes"},
+	syntax.ShowVariables: {"variable", "types", "nodes", "changes", "bulky"},
 	syntax.ShowEvents:    {"event", "kind", "name", "nodes", "count", "first", "last"},
 }
 
@@ -131,6 +131,16 @@ func showLogs(meta *history.Meta, give giveFunc) error {
 	return nil
 }
 
+// bulkyNodes are those on which a variable became too large to be compared after
+// every event.
+func bulkyNodes(meta *history.Meta, v *history.Var) event.Value {
+	var nodes []int
+	for _, b := range v.Bulky {
+		nodes = append(nodes, b.Node)
+	}
+	return nodeList(meta, nodes)
+}
+
 func showVariables(meta *history.Meta, pattern *syntax.String, give giveFunc) error {
 	vars := slices.Clone(meta.Vars)
 	slices.SortFunc(vars, func(a, b history.Var) int { return strings.Compare(a.Name, b.Name) })
@@ -143,7 +153,7 @@ func showVariables(meta *history.Meta, pattern *syntax.String, give giveFunc) er
 		for _, t := range v.Types {
 			types = append(types, event.String(t.String()))
 		}
-		if err := give(event.String(v.Name), event.Set(types...), nodeList(meta, v.Nodes), event.Uint(v.Changes)); err != nil {
+		if err := give(event.String(v.Name), event.Set(types...), nodeList(meta, v.Nodes), event.Uint(v.Changes), bulkyNodes(meta, v)); err != nil {
 			return err
 		}
 	}
