@@ -68,7 +68,7 @@ func runEffects(ctx context.Context, s *Session, _ string) error {
 }
 
 // fate says what became of a message.
-func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string]string) (string, error) {
+func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string][]Drop) (string, error) {
 	m, err := s.src.Message(ctx, f.ID)
 	if err != nil {
 		return "", err
@@ -80,14 +80,24 @@ func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string]s
 		}
 		return "→ received at " + strings.Join(at, ", "), nil
 	}
-	if why, ok := lost[f.ID]; ok {
-		return "╳ dropped: " + Printable(why), nil
+	drops := lost[f.ID]
+	if len(drops) == 0 {
+		return "never received", nil
 	}
-	return "never received", nil
+	fate := "╳ dropped: " + Why(drops)
+	if len(drops) > 1 {
+		var notes []string
+		for _, d := range drops {
+			notes = append(notes, fmt.Sprintf("%s:%d: %s", s.meta.Nodes[d.Node].Name, d.Seq, d.Reason))
+		}
+		fate += " (" + strings.Join(notes, "; ") + ")"
+	}
+	return Printable(fate), nil
 }
 
-// drops returns why messages were dropped, from the notes of the whole History.
-func (s *Session) drops(ctx context.Context) (map[string]string, error) {
+// drops returns the messages that were dropped, from the notes of the whole
+// History.
+func (s *Session) drops(ctx context.Context) (map[string][]Drop, error) {
 	if s.lost == nil {
 		lost, err := Drops(ctx, s.src)
 		if err != nil {
@@ -102,16 +112,36 @@ func (s *Session) drops(ctx context.Context) (map[string]string, error) {
 // arrived: it loses its link before it has heard.
 const inDoubt = "in doubt"
 
+// A Drop is what a node noted of a message that was dropped.
+type Drop struct {
+	Node   int
+	Seq    uint64 // of the note
+	Reason string
+}
+
+// Why is the reason for which a message was lost, of the notes on it in walk
+// order: the first that is sure.
+func Why(drops []Drop) string {
+	for _, d := range drops {
+		if d.Reason != inDoubt {
+			return d.Reason
+		}
+	}
+	if len(drops) == 0 {
+		return ""
+	}
+	return inDoubt
+}
+
 // Drops returns the messages of a History that notes say were dropped, and that
-// nobody received: id to reason. Of several notes the first counts that was sure.
-// It walks the whole History.
-func Drops(ctx context.Context, src history.Source) (map[string]string, error) {
+// nobody received: id to notes. It walks the whole History.
+func Drops(ctx context.Context, src history.Source) (map[string][]Drop, error) {
 	c, err := src.Walk(ctx, history.Begin, history.End, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	lost := map[string]string{}
+	lost := map[string][]Drop{}
 	for {
 		e, err := c.Next()
 		if errors.Is(err, io.EOF) {
@@ -120,15 +150,20 @@ func Drops(ctx context.Context, src history.Source) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		id := dropped(e)
-		if why, known := lost[id]; id != "" && (!known || why == inDoubt) {
-			lost[id] = e.Data.Field("reason").AsString()
+		if id, d := DropOf(e); id != "" {
+			lost[id] = append(lost[id], d)
 		}
 	}
 }
 
+// DropOf returns the message that a note says was dropped, "" if e is no such
+// note.
+func DropOf(e *history.Event) (message string, d Drop) {
+	return dropped(e), Drop{e.Node, e.Seq, e.Data.Field("reason").AsString()}
+}
+
 // forgetReceived removes the messages that arrived all the same.
-func forgetReceived(ctx context.Context, src history.Source, lost map[string]string) error {
+func forgetReceived(ctx context.Context, src history.Source, lost map[string][]Drop) error {
 	for id := range lost {
 		m, err := src.Message(ctx, id)
 		if err != nil {

@@ -90,7 +90,11 @@ func (s *Session) headline(e *history.Event) string {
 	if e.Name != "" {
 		fmt.Fprintf(&b, " %s", Printable(e.Name))
 	}
-	if e.Peer != "" {
+	switch {
+	case e.Peer == "":
+	case e.Kind == event.Note.String(): // of what went to it, or came from it, or of the link
+		fmt.Fprintf(&b, " peer %s", Printable(e.Peer))
+	default:
 		fmt.Fprintf(&b, " from %s", Printable(e.Peer))
 	}
 	if e.ID != "" {
@@ -294,7 +298,11 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
-	d := Diagram{Meta: s.meta, Events: append(rows, ahead...), Lost: lost, Mark: s.at, Width: s.Width, Plain: s.Plain}
+	why := map[string]string{}
+	for id, drops := range lost {
+		why[id] = Why(drops)
+	}
+	d := Diagram{Meta: s.meta, Events: append(rows, ahead...), Lost: why, Mark: s.at, Width: s.Width, Plain: s.Plain}
 	_, err = d.WriteTo(s.out)
 	return err
 }

@@ -47,7 +47,7 @@ type Session struct {
 	// contents are in it; the session goes on with that one. nil if it can't be had.
 	Walk func(ctx context.Context, variables []string) (history.Source, error)
 
-	lost map[string]string // message id → why it was dropped; nil until first needed
+	lost map[string][]Drop // by message id; nil until first needed
 }
 
 // NewSession opens a session at the beginning of a History. What commands say

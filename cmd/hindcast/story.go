@@ -271,19 +271,19 @@ func (t *teller) dropped(ctx context.Context, s *story, x *set, stale int) error
 
 // noted adds what the nodes noted of the lost message.
 func (t *teller) noted(s *story) {
+	var drops []debug.Drop
 	for i := range t.notes {
 		n := &t.notes[i]
-		if n.Name != event.NoteDrop || n.ID != s.Dropped.ID {
+		id, d := debug.DropOf(n)
+		if id != s.Dropped.ID {
 			continue
 		}
-		name, reason := t.meta.Nodes[n.Node].Name, n.Data.Field("reason").AsString()
-		s.Dropped.Notes = append(s.Dropped.Notes, dropNote{name, fmt.Sprintf("%s:%d", name, n.Seq), reason})
+		name := t.meta.Nodes[n.Node].Name
+		s.Dropped.Notes = append(s.Dropped.Notes, dropNote{name, fmt.Sprintf("%s:%d", name, n.Seq), d.Reason})
 		s.rows = append(s.rows, *n)
-		// The receiver's word, if there is one, is the more definite.
-		if s.lost[s.Dropped.ID] == "" || name == s.Stale {
-			s.lost[s.Dropped.ID] = reason
-		}
+		drops = append(drops, d)
 	}
+	s.lost[s.Dropped.ID] = debug.Why(drops)
 }
 
 // ended adds the send of the message that ended the window.
