@@ -20,6 +20,9 @@ import (
 //	                 ├─Replicate b─────────┼───────────────────╳ │  link cut
 //	                 │ x: v1 → v2          │                     │
 //	21:46:53.123702  │                     ● recv Replicate a    │
+//	21:46:54.100000  │                     │                     ● note link n1 down
+//
+// A node has a lane if an event of it is among the rows.
 type Diagram struct {
 	Meta   *history.Meta
 	Events []history.Event // the rows, in walk order
@@ -39,11 +42,15 @@ type Diagram struct {
 	lanes  []int // node → lane, -1 if it has none
 	nodes  []int // lane → node
 	lane   int   // columns per lane
+	width  int
 	labels map[string]string
 	glyphs glyphs
 }
 
-const timeColumns = 17 // of the time of day with microseconds, and a gap
+const (
+	timeColumns = 17 // of the time of day with microseconds, and a gap
+	laneMin     = 10
+)
 
 // glyphs are the characters that a diagram is drawn with.
 type glyphs struct {
@@ -89,9 +96,6 @@ func (d *Diagram) prepare() {
 		}
 		for _, f := range e.Effects {
 			sent[f.ID] = sent[f.ID] || f.Kind == "send"
-			if n, ok := d.Meta.NodeIndex(f.Peer); ok && d.draws(f.ID, received) {
-				use[n] = true
-			}
 		}
 	}
 	d.nodes = d.nodes[:0]
@@ -102,11 +106,10 @@ func (d *Diagram) prepare() {
 		}
 	}
 	d.label(received, sent)
-	width := d.Width
-	if width <= 0 {
-		width = 100
+	if d.width = d.Width; d.width <= 0 {
+		d.width = 100
 	}
-	d.lane = max((width-timeColumns)/max(len(d.nodes), 1), 12)
+	d.lane = max((d.width-timeColumns)/max(len(d.nodes), 1), laneMin)
 }
 
 func (d *Diagram) draws(id string, received map[string]bool) bool {
@@ -142,7 +145,7 @@ func (d *Diagram) header(w *countingWriter) {
 	for l, n := range d.nodes {
 		row.text(d.column(l), Clip(Printable(d.Meta.Nodes[n].Name), d.lane-1))
 	}
-	w.line(row)
+	d.line(w, row)
 }
 
 // event draws the row of an event, those of its messages, and what Values says.
@@ -154,8 +157,8 @@ func (d *Diagram) event(w *countingWriter, e *history.Event) {
 		dot = d.glyphs.mark
 	}
 	row.set(d.column(l), dot)
-	row.text(d.column(l)+2, d.clip(l, d.describe(e)))
-	w.line(row)
+	row.text(d.column(l)+2, d.describe(e).clip(d.room(l)))
+	d.line(w, row)
 	for i := range e.Effects {
 		if f := &e.Effects[i]; f.Kind == "send" && d.labels[f.ID] != "" {
 			d.message(w, l, f)
@@ -166,43 +169,61 @@ func (d *Diagram) event(w *countingWriter, e *history.Event) {
 	}
 	for _, v := range d.Values(e) {
 		row := d.row("", d.glyphs.life)
-		row.text(d.column(l)+2, d.clip(l, v))
-		w.line(row)
+		row.text(d.column(l)+2, Clip(Printable(v), d.room(l)))
+		d.line(w, row)
 	}
 }
 
-// describe says in a few words what an event is.
-func (d *Diagram) describe(e *history.Event) string {
-	s := e.Kind
-	if e.Name != "" {
-		s += " " + e.Name
+// A caption is text that may be cut down, but not its letter.
+type caption struct {
+	head, letter, tail string
+}
+
+// clip shortens a caption to n columns: the tail first, then the head.
+func (c caption) clip(n int) string {
+	letter := c.letter
+	if letter != "" && c.head != "" {
+		letter = " " + letter
 	}
+	switch left := n - Columns(c.head+letter); {
+	case left >= Columns(c.tail):
+		return c.head + letter + c.tail
+	case left > 2: // of less nobody learns anything
+		return c.head + letter + Clip(c.tail, left)
+	case left >= 0:
+		return c.head + letter
+	}
+	return Clip(c.head, max(n-Columns(letter), 1)) + letter
+}
+
+// describe says in a few words what an event is.
+func (d *Diagram) describe(e *history.Event) caption {
 	id := e.ID
 	if id == "" {
 		id = dropped(e)
 	}
-	if l := d.labels[id]; l != "" && e.Kind != "send" {
-		s += " " + l
+	c := caption{head: Printable(strings.TrimSpace(e.Kind + " " + e.Name))}
+	if e.Kind != "send" {
+		c.letter = d.labels[id]
 	}
 	if e.Kind == "note" {
-		s = "note " + noteText(e, d.labels[id])
+		c.tail = noteText(e)
 	}
-	return Printable(s)
+	return c
 }
 
-// noteText is what a note says, in a line.
-func noteText(e *history.Event, label string) string {
-	words := []string{e.Name}
-	for _, w := range []string{label, e.Data.Field("peer").AsString(), e.Data.Field("state").AsString()} {
+// noteText is what a note says beside its name.
+func noteText(e *history.Event) string {
+	s := ""
+	for _, w := range []string{e.Data.Field("peer").AsString(), e.Data.Field("state").AsString()} {
 		if w != "" {
-			words = append(words, w)
+			s += " " + w
 		}
 	}
-	s := strings.Join(words, " ")
 	if r := e.Data.Field("reason").AsString(); r != "" {
 		s += ": " + r
 	}
-	return s
+	return Printable(s)
 }
 
 // message draws an arrow from lane l to the lane of the receiver, or to a cross
@@ -210,7 +231,7 @@ func noteText(e *history.Event, label string) string {
 func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	row := d.row("", d.glyphs.life)
 	why, lost := d.Lost[f.ID]
-	name := Printable(strings.TrimSpace(f.Name + " " + d.labels[f.ID]))
+	name := caption{head: Printable(f.Name), letter: d.labels[f.ID]}
 	to := -1
 	if n, ok := d.Meta.NodeIndex(f.Peer); ok {
 		to = d.lanes[n]
@@ -218,12 +239,21 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	from := d.column(l)
 	switch {
 	case to < 0 || to == l:
-		row.text(from+2, d.clip(l, "→ "+Printable(f.Peer)+": "+name))
+		name.head = "→ " + Printable(f.Peer) + ": " + name.head
+		if lost {
+			name.tail = " " + string(d.glyphs.lost) + " lost"
+		}
+		if lost && why != "" {
+			name.tail += ": " + Printable(why)
+		}
+		row.text(from+2, name.clip(d.room(l)))
+		d.line(w, row)
+		return
 	case to > l:
 		end := d.column(to) - 1
 		row.fill(from+1, end, d.glyphs)
 		row.set(from, d.glyphs.fork)
-		row.text(from+2, Clip(name, d.lane-4))
+		row.text(from+2, name.clip(d.lane-5))
 		row.set(end, d.glyphs.right)
 		if lost {
 			row.set(end-1, d.glyphs.lost)
@@ -233,7 +263,7 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 		end := d.column(to) + 1
 		row.fill(end, from-1, d.glyphs)
 		row.set(from, d.glyphs.forkLeft)
-		text := Clip(name, d.lane-4)
+		text := name.clip(d.lane - 5)
 		row.text(from-1-Columns(text), text)
 		row.set(end, d.glyphs.left)
 		if lost {
@@ -244,8 +274,11 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	if lost && why != "" {
 		row.text(d.column(len(d.nodes)-1)+2, "lost: "+Printable(why))
 	}
-	w.line(row)
+	d.line(w, row)
 }
+
+// line writes a row, cut down to the width.
+func (d *Diagram) line(w *countingWriter, r canvasRow) { w.line(Clip(r.String(), d.width)) }
 
 // timeOfDay is the time as in a Timestamp's text, without date and logical part.
 func timeOfDay(t hlc.Timestamp) string {
@@ -255,12 +288,12 @@ func timeOfDay(t hlc.Timestamp) string {
 
 func (d *Diagram) column(lane int) int { return timeColumns + lane*d.lane }
 
-// clip shortens text to what is left of its lane; the last lane may run on.
-func (d *Diagram) clip(lane int, s string) string {
+// room is how many columns the text of a lane has: the last may fill the line.
+func (d *Diagram) room(lane int) int {
 	if lane == len(d.nodes)-1 {
-		return s
+		return max(d.width-d.column(lane)-2, d.lane-3)
 	}
-	return Clip(s, d.lane-3)
+	return d.lane - 3
 }
 
 // A canvasRow is one line of a diagram, by columns.
@@ -349,11 +382,10 @@ func ascii(r rune) rune {
 	return '?'
 }
 
-func (c *countingWriter) line(r canvasRow) {
+func (c *countingWriter) line(text string) {
 	if c.err != nil {
 		return
 	}
-	text := r.String()
 	if c.plain {
 		text = strings.Map(ascii, text)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -362,6 +363,38 @@ func TestTextIsMadeSafeHoweverItIsCutIntoWrites(t *testing.T) {
 		}
 		if out.String() != want {
 			t.Errorf("cut at %d: %q, want %q", first, out.String(), want)
+		}
+	}
+}
+
+func TestDiagramsStayWithinTheirWidthAndKeepTheLettersOfMessages(t *testing.T) {
+	src := load(t, `{"node":"node-one","ts":@1,"kind":"request","name":"Go","effects":[{"kind":"send","id":"m1","to":"node-two","name":"AVeryLongMessageName"},{"kind":"send","id":"m2","to":"node-three","name":"AnotherLongMessageName"},{"kind":"send","id":"m3","to":"node-four","name":"NotShown"}]}
+{"node":"node-two","ts":@2,"kind":"recv","id":"m1","from":"node-one","name":"AVeryLongMessageName"}
+{"node":"node-three","ts":@3,"kind":"note","name":"drop","id":"m2","from":"node-one","data":{"peer":"node-one","reason":"a reason that takes many words to be told in full"}}
+{"node":"node-four","ts":@9,"kind":"timer","name":"late"}
+`)
+	for width := 50; width <= 120; width += 5 {
+		var out strings.Builder
+		s := NewSession(src, &out)
+		s.Width = width
+		for _, line := range []string{"goto node-two:1", "diagram 3"} {
+			if err := s.Do(t.Context(), line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text := out.String()
+		for line := range strings.Lines(text) {
+			if n := Columns(strings.TrimRight(line, "\n")); n > width && strings.Contains(line, "│") {
+				t.Errorf("%d columns where there are %d: %s", n, width, line)
+			}
+		}
+		if strings.Contains(text, "node-four") && !strings.Contains(text, "→ node-four") {
+			t.Errorf("width %d: a lane for a node without events:\n%s", width, text)
+		}
+		for _, want := range []string{"recv.* a\\b", "note.* b\\b", "├─.* a─", "├─.* b─"} {
+			if !regexp.MustCompile(want).MatchString(text) {
+				t.Errorf("width %d: no %s in\n%s", width, want, text)
+			}
 		}
 	}
 }
