@@ -161,12 +161,9 @@ func bundleOnSignal(ctx context.Context, n *node.Node, since time.Duration, log 
 		case <-done:
 			return
 		case <-signals:
-			dir, err := n.Bundle(ctx, since)
-			if err != nil {
+			if _, err := n.Bundle(ctx, since); err != nil { // which says where it is
 				log.Error("no bundle written", "err", err)
-				continue
 			}
-			log.Info("bundle written", "dir", dir, "open with", "hindcast debug "+dir)
 		}
 	}
 }

@@ -139,18 +139,18 @@ type Loop struct {
 
 // Stats count what a Loop did since it was opened.
 type Stats struct {
-	Events       uint64 // stepped
-	Notes        uint64
-	Duplicates   uint64 // messages that came before
-	Stale        uint64 // timers that were replaced or cancelled
-	RefusedDrift uint64 // messages refused because of their timestamp
-	Refused      uint64 // messages and requests that no machine here takes
-	Refusals     uint64 // messages and calls of this node that came back refused
-	ClockJumps   uint64 // jumps of the own clock refused
-	LostNotes    uint64 // notes that found no room
-	Held         int    // outputs waiting for the disk now
-	Replayed     uint64 // events replayed by recovery
-	Checkpoints  uint64
+	Events       uint64 `json:"events"` // stepped
+	Notes        uint64 `json:"notes"`
+	Duplicates   uint64 `json:"duplicates"`   // messages that came before
+	Stale        uint64 `json:"stale"`        // timers that were replaced or cancelled
+	RefusedDrift uint64 `json:"refusedDrift"` // messages refused because of their timestamp
+	Refused      uint64 `json:"refused"`      // messages and requests that no machine here takes
+	Refusals     uint64 `json:"refusals"`     // messages and calls of this node that came back refused
+	ClockJumps   uint64 `json:"clockJumps"`   // jumps of the own clock refused
+	LostNotes    uint64 `json:"lostNotes"`    // notes that found no room
+	Held         int    `json:"held"`         // outputs waiting for the disk now
+	Replayed     uint64 `json:"replayed"`     // events replayed by recovery
+	Checkpoints  uint64 `json:"checkpoints"`
 }
 
 // Offer appends a frame to the journal. It doesn't block; errors are the

@@ -20,57 +20,34 @@ import (
 // adminBodyMax bounds the body of a request to the admin API, in bytes.
 const adminBodyMax = 64 << 10
 
-// A route is one request of the admin API.
-type route struct {
-	method, path string
-	scope        Scope
-	handle       func(n *Node, r *http.Request) (answer any, err error)
-	what         string
-}
-
-// routes is the admin API but for downloads, which are in adminHandler.
-func routes() []route {
-	return []route{
-		{"GET", "/v1/health", ScopeStatus, (*Node).getHealth, "200 while the loop and the disk work, else 503"},
-		{"GET", "/v1/ready", ScopeStatus, (*Node).getReady, "200 if the node takes requests, else 503 and why"},
-		{"GET", "/v1/status", ScopeStatus, (*Node).getStatus, "everything there is to count"},
-		{"GET", "/v1/recording", ScopeJournal, (*Node).getRecording, "what a recording has to know of this node"},
-		{"GET", "/v1/journal", ScopeJournal, (*Node).getJournal, "the journal's files"},
-		{"GET", "/v1/checkpoints", ScopeJournal, (*Node).getCheckpoints, "the checkpoints"},
-		{"POST", "/v1/log", ScopeControl, (*Node).postLog, `{"area","level"}: switches the log`},
-		{"POST", "/v1/fault", ScopeControl, (*Node).postFault, `{"kind","peer","direction","delay","probability","offset"}: switches faults`},
-		{"POST", "/v1/checkpoint", ScopeControl, (*Node).postCheckpoint, "takes a checkpoint and answers when it is written"},
-		{"POST", "/v1/promise", ScopeControl, (*Node).postPromise, `{"time"}: answers when nothing will be stamped at or below it any more`},
-		{"POST", "/v1/bundle", ScopeControl, (*Node).postBundle, `{"since"}: sets the last time aside as a recording`},
-		{"POST", "/v1/stop", ScopeControl, (*Node).postStop, "drains and stops the node"},
-	}
-}
-
 // adminHandler is the whole admin API.
 func (n *Node) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	g := guard{n.o.Tokens}
 	for _, r := range routes() {
-		mux.HandleFunc(r.method+" "+r.path, g.allow(r.scope, func(w http.ResponseWriter, req *http.Request) {
-			req.Body = http.MaxBytesReader(w, req.Body, adminBodyMax)
-			answer, err := r.handle(n, req)
-			n.answerAdmin(w, req, answer, err)
-		}))
+		h := n.download(r.files)
+		if r.handle != nil {
+			h = n.answering(r)
+		}
+		mux.HandleFunc(r.pattern(), g.allow(r.scope, h))
 	}
-	mux.HandleFunc("GET /v1/journal/{file}", g.allow(ScopeJournal, n.download(n.dirs.journal, recording.JournalFile)))
-	mux.HandleFunc("GET /v1/checkpoints/{file}", g.allow(ScopeJournal, n.download(n.dirs.checkpoints, recording.CheckpointFile)))
 	mux.HandleFunc("/", g.allow(ScopeStatus, func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusNotFound, "no "+r.Method+" "+r.URL.Path+" here", "the paths are "+strings.Join(paths(), ", "))
 	}))
 	return mux
 }
 
-func paths() []string {
-	var out []string
-	for _, r := range routes() {
-		out = append(out, r.method+" "+r.path)
+// answering serves a route that answers in JSON.
+func (n *Node) answering(r route) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		req.Body = http.MaxBytesReader(w, req.Body, adminBodyMax)
+		answer, err := r.handle(n, req)
+		var a *adminError
+		if errors.As(err, &a) && a.status == http.StatusBadRequest && r.body != "" {
+			a.remedy = "send a body like " + r.body + "; docs/admin.md says more"
+		}
+		n.answerAdmin(w, req, answer, err)
 	}
-	return append(out, "GET /v1/journal/FILE", "GET /v1/checkpoints/FILE")
 }
 
 // An adminError is an error with its HTTP status and remedy.
@@ -95,7 +72,7 @@ func (n *Node) answerAdmin(w http.ResponseWriter, r *http.Request, answer any, e
 	case errors.As(err, &a):
 		writeProblem(w, a.status, a.text, a.remedy)
 	case errors.Is(err, ErrFaultsOff):
-		writeProblem(w, http.StatusForbidden, err.Error(), "start the node with faults allowed")
+		writeProblem(w, http.StatusForbidden, err.Error(), "start it with --allow-faults")
 	default:
 		WriteError(w, err)
 	}
@@ -109,16 +86,24 @@ func body(r *http.Request, v any) error {
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
+	if err == nil {
+		if _, end := d.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("something follows the JSON object")
+		}
+	}
 	var long *http.MaxBytesError
-	if errors.As(err, &long) {
+	if err == nil || errors.As(err, &long) {
 		return err
 	}
-	if err != nil {
-		return &adminError{http.StatusBadRequest, "the body: " + err.Error(), "send the JSON object that the documentation of the admin API shows"}
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		text = fmt.Sprintf("field %q is a %s", kind.Field, kind.Value)
 	}
-	return nil
+	return usage(fmt.Errorf("the body: %s", text))
 }
 
+// usage makes an error the request's fault; the route adds the remedy.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -138,13 +123,20 @@ func (n *Node) getReady(r *http.Request) (any, error) {
 		return nil, &adminError{http.StatusServiceUnavailable, "not ready: " + strings.Join(why, "; "), "wait, or ask for /v1/status"}
 	}
 	loop := n.askLoop(r.Context())
-	return map[string]any{"node": n.o.Name, "ready": true, "warnings": loop.warnings()}, nil
+	return map[string]any{"node": n.o.Name, "ready": true, "warnings": orEmpty(loop.warnings())}, nil
 }
 
 func (n *Node) getStatus(*http.Request) (any, error) { return n.Status(), nil }
 
+func (n *Node) getLog(*http.Request) (any, error) { return n.logs.current(), nil }
+
+func (n *Node) getFault(*http.Request) (any, error) { return n.faults(), nil }
+
 func (n *Node) postLog(r *http.Request) (any, error) {
-	var in struct{ Area, Level string }
+	var in struct {
+		Area  string `json:"area"`
+		Level string `json:"level"`
+	}
 	if err := body(r, &in); err != nil {
 		return nil, err
 	}
@@ -173,11 +165,14 @@ func (n *Node) postFault(r *http.Request) (any, error) {
 	} else if err != nil {
 		return nil, usage(err)
 	}
-	return map[string]any{"peers": n.net.Stats().Peers, "clockOffset": time.Duration(n.clockOffset.Load()).String()}, nil
+	return n.faults(), nil
 }
 
 // A duration in JSON is "1.5s", or a number of nanoseconds.
 type duration time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (d duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (d *duration) UnmarshalJSON(b []byte) error {
@@ -220,7 +215,9 @@ func (n *Node) Checkpoint(ctx context.Context) (seq uint64, err error) {
 }
 
 func (n *Node) postPromise(r *http.Request) (any, error) {
-	var in struct{ Time hlc.Timestamp }
+	var in struct {
+		Time hlc.Timestamp `json:"time"`
+	}
 	if err := body(r, &in); err != nil {
 		return nil, err
 	}
@@ -279,12 +276,12 @@ func (n *Node) postStop(*http.Request) (any, error) {
 
 func (n *Node) getJournal(*http.Request) (any, error) {
 	files, err := recording.ListJournal(n.o.FS, n.dirs.journal)
-	return recording.FileList{Files: files}, err
+	return recording.FileList{Files: orEmpty(files)}, err
 }
 
 func (n *Node) getCheckpoints(*http.Request) (any, error) {
 	files, err := recording.ListCheckpoints(n.o.FS, n.dirs.checkpoints)
-	return recording.FileList{Files: files}, err
+	return recording.FileList{Files: orEmpty(files)}, err
 }
 
 func (n *Node) getRecording(*http.Request) (any, error) {
@@ -293,8 +290,9 @@ func (n *Node) getRecording(*http.Request) (any, error) {
 }
 
 // download serves the files of a directory that is takes, by ranges too.
-func (n *Node) download(dir string, is func(name string) bool) http.HandlerFunc {
+func (n *Node) download(files func(dirs) (dir string, is func(name string) bool)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		dir, is := files(n.dirs)
 		name := r.PathValue("file")
 		if !is(name) {
 			writeProblem(w, http.StatusNotFound, fmt.Sprintf("no file %q here", name), "ask for the list")

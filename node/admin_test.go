@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -216,15 +217,87 @@ func TestLogLevelsAreSwitchedByArea(t *testing.T) {
 	}
 }
 
-func TestTheDocumentedRoutesAreThere(t *testing.T) {
-	want := "GET /v1/health GET /v1/ready GET /v1/status GET /v1/recording GET /v1/journal GET /v1/checkpoints POST /v1/log " +
-		"POST /v1/fault POST /v1/checkpoint POST /v1/promise POST /v1/bundle POST /v1/stop GET /v1/journal/FILE GET /v1/checkpoints/FILE"
-	if got := strings.Join(paths(), " "); got != want {
-		t.Fatalf("routes %s", got)
-	}
-	for _, r := range routes() {
-		if r.what == "" || r.scope == "" {
-			t.Errorf("%s %s: no description or scope", r.method, r.path)
+func TestAnErrorOfABodyShowsOneThatIsRight(t *testing.T) {
+	o := options(t, "n1")
+	o.Admin = "127.0.0.1:0"
+	n := start(t, o)
+	for _, c := range []struct{ path, body, say string }{
+		{"log", `{"area":"loop","level":1}`, `field "level" is a number`},
+		{"log", `{"area":"loop","level":"debug"} more`, "something follows"},
+		{"log", `{"area":"loop","level":"debug"}{}`, "something follows"},
+		{"log", `{"aria":"loop"}`, `unknown field "aria"`},
+		{"fault", `{"kind":"nonsense"}`, "want drop, delay, cut, heal or clock"}, // although there is no peer
+		{"fault", `{"kind":"drop","probability":2}`, "[0, 1]"},
+		{"fault", `{"kind":"delay","delay":"-1s"}`, "not below 0"},
+		{"fault", `{"kind":"delay","delay":"soon"}`, `invalid duration "soon"`},
+		{"bundle", `{"since":[]}`, "array"},
+		{"promise", `{"time":"now"}`, "now"},
+	} {
+		status, body, _ := ask(t, "POST", "http://"+n.AdminAddr()+"/v1/"+c.path, c.body)
+		text, remedy := fmt.Sprint(body["error"]), fmt.Sprint(body["remedy"])
+		if status != 400 || !strings.Contains(text, c.say) || !strings.Contains(remedy, "send a body like {") {
+			t.Errorf("%s %s: status %d, %q, %q; want 400 with %q and a body that is right", c.path, c.body, status, text, remedy, c.say)
 		}
+	}
+}
+
+func TestLevelsAndFaultSwitchesAreRead(t *testing.T) {
+	o := options(t, "n1")
+	o.Admin, o.Peers = "127.0.0.1:0", map[string]string{"n2": "127.0.0.1:1"}
+	n := start(t, o)
+	url := "http://" + n.AdminAddr() + "/v1/"
+	ask(t, "POST", url+"log", `{"area":"disk","level":"error"}`)
+	if _, body, _ := ask(t, "GET", url+"log", ""); body["disk"] != "error" || body["loop"] != "warn" {
+		t.Errorf("levels %v", body)
+	}
+	ask(t, "POST", url+"fault", `{"kind":"delay","peer":"n2","delay":"1ms"}`)
+	ask(t, "POST", url+"fault", `{"kind":"clock","offset":"-2ms"}`)
+	_, body, _ := ask(t, "GET", url+"fault", "")
+	const want = "map[allowed:true clockOffset:-2ms peers:map[n2:map[cutIn:false cutOut:false delay:1ms drop:0]]]"
+	if got := fmt.Sprint(body); got != want {
+		t.Errorf("switches %s, want %s", got, want)
+	}
+}
+
+func TestFaultsThatAreOffSayHowToAllowThemOnce(t *testing.T) {
+	o := options(t, "n1")
+	o.Admin, o.AllowFaults = "127.0.0.1:0", false
+	n := start(t, o)
+	url := "http://" + n.AdminAddr() + "/v1/fault"
+	if status, body, _ := ask(t, "POST", url, `{"kind":"heal"}`); status != 403 || strings.Count(fmt.Sprint(body), "--allow-faults") != 1 {
+		t.Errorf("status %d, %v", status, body)
+	}
+	if status, body, _ := ask(t, "GET", url, ""); status != 200 || body["allowed"] != false {
+		t.Errorf("status %d, %v", status, body)
+	}
+}
+
+func TestEmptyListsAreLists(t *testing.T) {
+	o := options(t, "n1")
+	o.Admin = "127.0.0.1:0"
+	n := start(t, o)
+	for path, key := range map[string]string{"checkpoints": "files", "ready": "warnings", "status": "peers"} {
+		_, body, _ := ask(t, "GET", "http://"+n.AdminAddr()+"/v1/"+path, "")
+		if list, ok := body[key].([]any); !ok || len(list) != 0 {
+			t.Errorf("%s: %q is %v, want []", path, key, body[key])
+		}
+	}
+}
+
+func TestABundleIsNamedFromTheRootAndLoggedOnce(t *testing.T) {
+	var log strings.Builder
+	o := options(t, "n1")
+	t.Chdir(o.Dir)
+	o.Dir, o.Admin, o.Log = "data", "127.0.0.1:0", textLog(&log)
+	n := start(t, o)
+	total(t, n, Add{"a", 1})
+	_, body, _ := ask(t, "POST", "http://"+n.AdminAddr()+"/v1/bundle", "")
+	dir := fmt.Sprint(body["dir"])
+	if _, err := recording.Open(vfs.OS(), dir); err != nil || !filepath.IsAbs(dir) {
+		t.Errorf("bundle %q: %v", dir, err)
+	}
+	stop(t, n)
+	if got := strings.Count(log.String(), "bundle"); got != strings.Count(log.String(), dir)+1 || strings.Count(log.String(), "bundle written") != 1 {
+		t.Errorf("the log says\n%s", log.String())
 	}
 }

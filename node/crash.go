@@ -256,6 +256,6 @@ func (n *Node) Bundle(ctx context.Context, since time.Duration) (string, error) 
 	if err := n.copyTo(ctx, n.dirs.bundles, dir, m, o); err != nil {
 		return "", fmt.Errorf("bundle: %w", err)
 	}
-	n.logs.in(AreaNode).Info("bundle made", "dir", dir)
+	n.logs.in(AreaNode).Info("bundle written", "dir", dir, "open with", "hindcast debug "+dir)
 	return dir, nil
 }

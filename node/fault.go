@@ -3,14 +3,15 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"hindcast.dev/event"
 	"hindcast.dev/transport"
 )
 
-// ErrFaultsOff is returned by SetFault of a node that doesn't allow faults.
-var ErrFaultsOff = errors.New("fault switches are off: start the node with faults allowed")
+// ErrFaultsOff is returned by SetFault of a node without Options.AllowFaults.
+var ErrFaultsOff = errors.New("fault switches are off on this node")
 
 // A FaultKind is what a Fault does.
 type FaultKind string
@@ -26,12 +27,12 @@ const (
 
 // A Fault is one setting of a node's fault switches.
 type Fault struct {
-	Kind        FaultKind     `json:"kind"`
-	Peer        string        `json:"peer,omitempty"`        // "" is every peer
-	Direction   string        `json:"direction,omitempty"`   // of a cut: "out" (to the peer), "in", or "both", which is the default
-	Delay       time.Duration `json:"delay,omitempty"`       // nanoseconds
-	Probability float64       `json:"probability,omitempty"` // in [0, 1]; of a drop; 0 is never
-	Offset      time.Duration `json:"offset,omitempty"`      // of the clock, nanoseconds
+	Kind        FaultKind
+	Peer        string        // "" is every peer
+	Direction   string        // of a cut: "out" (to the peer), "in", or "both", which is the default
+	Delay       time.Duration // not below 0
+	Probability float64       // in [0, 1]; of a drop; 0 is never
+	Offset      time.Duration // of the clock
 }
 
 // SetFault sets or clears fault switches. It is journaled as a note.
@@ -50,8 +51,13 @@ func (n *Node) SetFault(f Fault) error {
 	}
 	for _, peer := range peers {
 		if _, ok := n.o.Peers[peer]; !ok {
-			return fmt.Errorf("no peer named %q", peer)
+			return fmt.Errorf("no peer named %q: the peers are %s", peer, strings.Join(n.o.peerNames(), ", "))
 		}
+	}
+	if _, err := f.apply(transport.Fault{}); err != nil {
+		return err // also where there is no peer
+	}
+	for _, peer := range peers {
 		to, err := f.apply(n.net.Fault(peer))
 		if err != nil {
 			return err
@@ -64,12 +70,43 @@ func (n *Node) SetFault(f Fault) error {
 	return nil
 }
 
+// faultSwitches are how a node's fault switches stand.
+type faultSwitches struct {
+	Allowed     bool                  `json:"allowed"` // else they are all off and stay so
+	ClockOffset duration              `json:"clockOffset"`
+	Peers       map[string]peerFaults `json:"peers"`
+}
+
+// peerFaults are the switches of one peer.
+type peerFaults struct {
+	CutOut bool     `json:"cutOut"` // nothing goes to it
+	CutIn  bool     `json:"cutIn"`  // nothing comes from it
+	Drop   float64  `json:"drop"`   // with this probability a message to it is lost
+	Delay  duration `json:"delay"`  // messages to it are held back so long
+}
+
+// faults returns how the fault switches stand.
+func (n *Node) faults() faultSwitches {
+	s := faultSwitches{Allowed: n.o.AllowFaults, ClockOffset: duration(n.clockOffset.Load()), Peers: map[string]peerFaults{}}
+	for _, peer := range n.o.peerNames() {
+		f := n.net.Fault(peer)
+		s.Peers[peer] = peerFaults{CutOut: f.CutOut, CutIn: f.CutIn, Drop: f.Drop, Delay: duration(f.Delay)}
+	}
+	return s
+}
+
 // apply returns the switches of a peer as they are after f.
 func (f Fault) apply(t transport.Fault) (transport.Fault, error) {
 	switch f.Kind {
 	case FaultDrop:
+		if !(f.Probability >= 0 && f.Probability <= 1) {
+			return t, fmt.Errorf("probability %g: want one in [0, 1]", f.Probability)
+		}
 		t.Drop = f.Probability
 	case FaultDelay:
+		if f.Delay < 0 {
+			return t, fmt.Errorf("delay %s: want one not below 0", f.Delay)
+		}
 		t.Delay = f.Delay
 	case FaultHeal:
 		t = transport.Fault{}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ import (
 type Options struct {
 	Name     string // of the node, unique in the service
 	Service  string // all nodes agree on it
-	Dir      string // journal, checkpoints, crash boxes and bundles go below it
+	Dir      string // journal, checkpoints, crash boxes and bundles go below it; made absolute if FS is nil
 	Registry machine.Registry
 	Versions map[string]uint32 // run these instead of the latest
 	Settings map[string]string // what machines see as Config
@@ -145,6 +146,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FS == nil {
 		o.FS = vfs.OS()
+		if abs, err := filepath.Abs(o.Dir); err == nil && o.Dir != "" { // what we say of it is read elsewhere
+			o.Dir = abs
+		}
 	}
 	return o
 }

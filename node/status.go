@@ -32,10 +32,10 @@ type Status struct {
 	Failure    string            `json:"failure,omitempty"`
 
 	Loop      loop.Stats    `json:"loop"`
-	ClockJump time.Duration `json:"clockJump"` // by how much the wall clock is refused as too far ahead, nanoseconds
+	ClockJump time.Duration `json:"clockJumpNanos"` // by how much the wall clock is refused as too far ahead
 	// Drifting are the peers that are isolated here because their clocks are too far
-	// ahead, and by how much, nanoseconds.
-	Drifting map[string]time.Duration `json:"drifting,omitempty"`
+	// ahead, and by how much.
+	Drifting map[string]time.Duration `json:"driftingNanos,omitempty"`
 	Disk     DiskStatus               `json:"disk"`
 	Requests RequestStatus            `json:"requests"`
 	Network  transport.Stats          `json:"network"`
@@ -55,7 +55,7 @@ type DiskStatus struct {
 	FullRefused        uint64        `json:"fullRefused"`
 	PaddingBytes       uint64        `json:"paddingBytes"`
 	Syncs              uint64        `json:"syncs"`
-	SyncTime           time.Duration `json:"syncTime"` // all together, nanoseconds
+	SyncTime           time.Duration `json:"syncNanos"` // all together
 	LastCheckpoint     uint64        `json:"lastCheckpoint"`
 	Checkpoints        uint64        `json:"checkpoints"`
 	CheckpointsFailed  uint64        `json:"checkpointsFailed"`
@@ -133,6 +133,7 @@ func (n *Node) Status() Status {
 		NotReady: n.NotReady(), Loop: l.stats, ClockJump: l.jump, Drifting: l.drifting, Warnings: l.warnings(), Network: n.net.Stats(), Log: n.logs.current(),
 		Addr: n.Addr(), HTTP: n.HTTPAddr(), Admin: n.AdminAddr(), Faults: n.o.AllowFaults}
 	s.Ready = len(s.NotReady) == 0
+	s.Peers = orEmpty(s.Peers)
 	if err := n.failedWith(); err != nil {
 		s.Failure = err.Error()
 	}
@@ -167,4 +168,12 @@ func (n *Node) NotReady() []string {
 		why = append(why, "disk full: "+full)
 	}
 	return why
+}
+
+// orEmpty makes a list without entries [] in JSON, not null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

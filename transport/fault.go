@@ -18,7 +18,7 @@ type Fault struct {
 	// Drop is the probability that Send drops a frame, in [0, 1].
 	Drop float64 `json:"drop,omitempty"`
 	// Delay holds back every frame given to Send. Order is kept.
-	Delay time.Duration `json:"delay,omitempty"`
+	Delay time.Duration `json:"delayNanos,omitempty"`
 }
 
 // SetFault switches the faults of one peer; a zero Fault clears them. What was
