@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,6 +90,10 @@ func (l *listing) addSegment(f segmentFile) {
 	l.segments[i] = f
 }
 
+func (l *listing) has(number uint64) bool {
+	return slices.ContainsFunc(l.segments, func(f segmentFile) bool { return f.number == number })
+}
+
 func (l *listing) addOther(name string) {
 	switch {
 	case name == metaName:
@@ -108,10 +113,44 @@ type head struct {
 	opening segment.Opening
 	opened  bool   // whether the opening is valid
 	file    string // full name
+	there   int64  // bytes that the file has; Size if it is whole
+}
+
+// short reports whether the file lacks bytes of the segment.
+func (h *head) short() bool { return h.there < int64(h.Size) }
+
+// misfit says that the file hasn't the size that its header says, nil if it has.
+// What the segment holds is sound up to off.
+func (h *head) misfit(off int64) *FileError {
+	switch {
+	case h.short():
+		return &FileError{Problem: ErrUnexpectedEnd, File: h.file, Offset: min(off, h.there), Remedy: remedyRepair,
+			Detail: fmt.Sprintf("it has %d bytes of %d", h.there, h.Size)}
+	case h.there > int64(h.Size):
+		return &FileError{Problem: ErrCorrupt, File: h.file, Offset: int64(h.Size), Remedy: remedyRepair,
+			Detail: fmt.Sprintf("it has %d bytes, its header says %d", h.there, h.Size)}
+	}
+	return nil
+}
+
+// orphan says that h, the first segment, isn't where a journal can begin; nil if
+// it is. Retention removes a segment only when the next one was entered.
+func (h *head) orphan() *FileError {
+	if h.opened || h.Number == 1 {
+		return nil
+	}
+	return &FileError{Problem: ErrUnexpectedEnd, File: path.Join(path.Dir(h.file), segmentName(h.Number-1)), Remedy: remedyRepair,
+		Detail: fmt.Sprintf("it is missing, or the opening of segment %d after it is damaged", h.Number)}
+}
+
+// missing is the error for a segment that isn't there.
+func missing(dir string, number uint64) *FileError {
+	return &FileError{Problem: ErrUnexpectedEnd, File: path.Join(dir, segmentName(number)), Detail: "it is missing", Remedy: remedyRepair}
 }
 
 // readHead reads and checks the head of an open segment file of which size bytes
-// are there. number is what its name says, 0 if that doesn't matter.
+// are there: what is sound of a short or long one can be read, see misfit. number
+// is what its name says, 0 if that doesn't matter.
 func readHead(src readerAt, file string, number uint64, size int64) (head, error) {
 	b := make([]byte, segment.DataOffset)
 	n, err := readFull(src, b, 0)
@@ -122,22 +161,15 @@ func readHead(src readerAt, file string, number uint64, size int64) (head, error
 	if err != nil {
 		return head{}, headError(file, n, err)
 	}
-	switch {
-	case number != 0 && h.Number != number:
+	if number != 0 && h.Number != number {
 		return head{}, &FileError{Problem: ErrForeign, File: file, Offset: 16, Remedy: remedyForeign,
 			Detail: fmt.Sprintf("it is segment %d under the name of segment %d", h.Number, number)}
-	case size < int64(h.Size):
-		return head{}, &FileError{Problem: ErrUnexpectedEnd, File: file, Offset: size, Remedy: remedyRepair,
-			Detail: fmt.Sprintf("it has %d bytes of %d", size, h.Size)}
-	case size > int64(h.Size):
-		return head{}, &FileError{Problem: ErrCorrupt, File: file, Offset: int64(h.Size), Remedy: remedyRepair,
-			Detail: fmt.Sprintf("it has %d bytes, its header says %d", size, h.Size)}
 	}
 	o, ok := segment.DecodeOpening(b[segment.OpeningOffset:], &h)
 	if !ok && h.Number == 1 {
 		o = segment.Opening{Seq: 1} // the first segment's can't be another
 	}
-	return head{Header: h, opening: o, opened: ok, file: file}, nil
+	return head{Header: h, opening: o, opened: ok, file: file, there: size}, nil
 }
 
 // headError gives the error of a decoder its place and type.
@@ -180,11 +212,23 @@ func openHead(fsys vfs.FS, dir string, f segmentFile) (readerAt, head, error) {
 	return nil, head{}, errors.Join(err, file.Close())
 }
 
-// readHeads reads the heads of all segments.
+// openWhole is openHead for a segment of which every byte must be there.
+func openWhole(fsys vfs.FS, dir string, f segmentFile) (readerAt, head, error) {
+	src, h, err := openHead(fsys, dir, f)
+	if err != nil {
+		return nil, head{}, err
+	}
+	if e := h.misfit(h.there); e != nil {
+		return nil, head{}, errors.Join(e, src.Close())
+	}
+	return src, h, nil
+}
+
+// readHeads reads the heads of all segments, which must be whole.
 func readHeads(fsys vfs.FS, dir string, files []segmentFile) ([]head, error) {
 	heads := make([]head, 0, len(files))
 	for _, f := range files {
-		src, h, err := openHead(fsys, dir, f)
+		src, h, err := openWhole(fsys, dir, f)
 		if err != nil {
 			return nil, err
 		}

@@ -180,6 +180,7 @@ func (j *Journal) loadMarks(rc *recovering) error {
 		return err
 	}
 	r, m := &rc.r, &rc.meta
+	r.Repaired = m.Repaired || m.Anew
 	r.Boot, r.Panic, r.DurableSeq, r.Durability = m.Boot, mark, m.DurableSeq, Durability(m.Durability)
 	switch {
 	case m.Boot == 0:
@@ -188,6 +189,8 @@ func (j *Journal) loadMarks(rc *recovering) error {
 		r.Ending = Panicked
 	case m.Clean:
 		r.Ending = Stopped
+	case m.Anew:
+		r.Ending = Repaired
 	default:
 		r.Ending = Killed
 	}

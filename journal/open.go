@@ -125,6 +125,9 @@ func (rc *recovering) checkHeads() error {
 			return rc.otherNode(h.file, h.Node)
 		}
 		if i == 0 {
+			if e := h.orphan(); e != nil && rc.meta.Durable <= h.Base {
+				return e
+			}
 			continue
 		}
 		if before := rc.heads[i-1]; h.Number != before.Number+1 || h.Base != before.End() {
@@ -156,6 +159,7 @@ func (j *Journal) start(rc *recovering, slot int, l *listing) error {
 	}
 	j.boot = boot + 1
 	m := &meta.m
+	m.Repaired, m.Anew = false, false
 	m.Boot, m.Clean, m.HostBoot, m.Durability = j.boot, false, j.o.HostBoot, uint8(j.o.Durability)
 	m.Durable, m.DurableSeq, m.StampedSeq = rc.durable(), rc.r.Last.Seq, rc.r.Last.Seq
 	if err := meta.writeBoth(); err != nil {

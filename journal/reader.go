@@ -98,6 +98,9 @@ func (r *Reader) seek(want uint64, before func(segment.Opening) bool,
 		return err
 	}
 	r.skip, r.err = skip, nil
+	if r.sc.short() { // the index would lead behind its end
+		return nil
+	}
 	if x, err := loadIndex(r.fsys, r.dir, &r.sc.Header); err == nil {
 		if e, ok := entry(x); ok {
 			r.sc.off, r.last = int64(e.Offset), 0
@@ -114,24 +117,15 @@ func (r *Reader) trySeek(want uint64, before func(segment.Opening) bool) error {
 	if len(l.segments) == 0 {
 		return &FileError{Problem: ErrUnexpectedEnd, File: r.dir, Detail: "there is no segment", Remedy: "check that this is a journal's directory"}
 	}
-	var failed error
-	n := sort.Search(len(l.segments), func(i int) bool {
-		src, h, err := openHead(r.fsys, r.dir, l.segments[i])
-		if errors.Is(err, fs.ErrNotExist) {
-			return false // removed since it was listed
-		}
-		if err != nil {
-			failed = errors.Join(failed, err)
-			return true
-		}
-		failed = errors.Join(failed, src.Close())
-		return !h.opened && h.Number > 1 || !before(h.opening)
-	})
-	if failed != nil {
-		return failed
+	n, err := r.search(l, before)
+	if err != nil {
+		return err
 	}
 	if err := r.open(l.segments[max(n-1, 0)]); err != nil {
 		return err
+	}
+	if e := r.sc.orphan(); e != nil {
+		return e
 	}
 	if first := r.sc.opening.Seq; n == 0 && want != 0 && want < first {
 		return &RetainedError{Want: want, First: first}
@@ -141,6 +135,62 @@ func (r *Reader) trySeek(want uint64, before func(segment.Opening) bool) error {
 		r.last = o.Seq - 1
 	}
 	return nil
+}
+
+// search returns how many segments there are up to the last whose opening is
+// before the place, 0 if there is none.
+func (r *Reader) search(l *listing, before func(segment.Opening) bool) (int, error) {
+	var failed error
+	n := sort.Search(len(l.segments), func(i int) bool {
+		h, err := r.look(l.segments[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			return false // removed since it was listed
+		}
+		failed = errors.Join(failed, err)
+		return err != nil || !h.opened && h.Number > 1 || !before(h.opening)
+	})
+	var damage *FileError
+	if errors.As(failed, &damage) {
+		return r.searchSound(l, before)
+	}
+	return n, failed
+}
+
+// searchSound is search where some segments' heads are damaged: among those that
+// aren't. What is wrong with the others is told to who reads on to them. The error
+// is that of the first segment, if the place may be in it.
+func (r *Reader) searchSound(l *listing, before func(segment.Opening) bool) (int, error) {
+	n := 0
+	var first error // damage before any sound segment
+	for i, f := range l.segments {
+		h, err := r.look(f)
+		var damage *FileError
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return 0, err // seek tries again
+		case errors.As(err, &damage):
+			if n == 0 {
+				first = cmp.Or(first, err)
+			}
+		case err != nil:
+			return 0, err
+		case !h.opened && h.Number > 1:
+		case !before(h.opening):
+			return n, first
+		default:
+			n, first = i+1, nil
+		}
+	}
+	return n, first
+}
+
+// look reads a segment's head.
+func (r *Reader) look(f segmentFile) (head, error) {
+	src, h, err := openHead(r.fsys, r.dir, f)
+	if err != nil {
+		return head{}, err
+	}
+	return h, src.Close()
 }
 
 // open makes a segment the present one.
@@ -270,6 +320,9 @@ func (r *Reader) explain(detail string) error {
 	if err := r.overtaken(); err != nil {
 		return err
 	}
+	if r.sc.short() {
+		return r.sc.misfit(r.sc.off)
+	}
 	goesOn, err := r.goesOn()
 	if err != nil {
 		return err
@@ -305,16 +358,14 @@ func (r *Reader) goesOn() (bool, error) {
 		return false, err
 	}
 	for _, f := range l.segments {
-		if f.number == r.sc.Number+1 {
-			src, h, err := openHead(r.fsys, r.dir, f)
-			if errors.Is(err, fs.ErrNotExist) {
-				return true, nil // removed already: we are far behind
-			}
-			if err != nil {
-				return false, err
-			}
-			return h.opened, src.Close()
+		if f.number <= r.sc.Number {
+			continue
 		}
+		h, err := r.look(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			return true, nil // removed already: we are far behind
+		}
+		return h.opened || f.number > r.sc.Number+1, err
 	}
 	return false, nil
 }
@@ -372,12 +423,22 @@ func (r *Reader) turn() error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	m, _, _, err := readMeta(r.fsys, r.dir) // before the list: what is durable by now is listed
+	if err != nil {
+		m.Durable = 0
+	}
 	l, err := list(r.fsys, r.dir)
 	if err != nil {
 		return err
 	}
 	if n := len(l.segments); n == 0 || l.segments[n-1].number < number {
+		if r.sc.position() < m.Durable {
+			return missing(r.dir, number)
+		}
 		return io.EOF
+	}
+	if l.has(r.sc.Number) && !l.has(number) { // retention takes the oldest
+		return missing(r.dir, number)
 	}
 	first, err := r.first()
 	if err != nil {

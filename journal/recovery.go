@@ -20,9 +20,10 @@ const (
 	Stopped                // Close, in order
 	Panicked               // MarkPanic
 	Killed                 // otherwise: SIGKILL, out of memory, the machine went down
+	Repaired               // nobody knows: Repair made meta anew
 )
 
-var endingNames = [...]string{NoBoot: "none", Stopped: "stopped", Panicked: "panicked", Killed: "killed"}
+var endingNames = [...]string{NoBoot: "none", Stopped: "stopped", Panicked: "panicked", Killed: "killed", Repaired: "repaired"}
 
 func (e Ending) String() string {
 	if int(e) < len(endingNames) {
@@ -40,6 +41,7 @@ type Recovery struct {
 	Last       record.Stamp
 	DurableSeq uint64 // the last sequence number on record as durable
 	Unstamped  int    // published frames that Next will hand out again
+	Repaired   bool   // Repair changed the journal after that boot
 	// MachineDown: the machine went down after that boot, or may have, if
 	// Options.HostBoot isn't known.
 	MachineDown bool
@@ -198,7 +200,7 @@ func (rc *recovering) judge() error {
 			rc.evidence = max(rc.evidence, h.opening.Seq-1)
 		}
 	}
-	r.MachineDown = m.Boot > 0 && !m.Clean && (rc.o.HostBoot == "" || m.HostBoot == "" || rc.o.HostBoot != m.HostBoot)
+	r.MachineDown = m.Boot > 0 && !m.Clean && !m.Anew && (rc.o.HostBoot == "" || m.HostBoot == "" || rc.o.HostBoot != m.HostBoot)
 	short := rc.stampEnd < m.Durable
 	if short || rc.evidence > r.Last.Seq && m.Boot > 0 && !r.MachineDown {
 		return rc.corruption()

@@ -79,7 +79,7 @@ func (j *Journal) archive(s sealed) (err error) {
 	if err := vfs.MkdirSync(j.o.FS, j.o.Archive); err != nil {
 		return err
 	}
-	src, h, err := openHead(j.o.FS, j.o.Dir, segmentFile{number: s.number, name: segmentName(s.number)})
+	src, h, err := openWhole(j.o.FS, j.o.Dir, segmentFile{number: s.number, name: segmentName(s.number)})
 	if err != nil {
 		return err
 	}

@@ -140,8 +140,8 @@ func (s *scanner) fetch(n int, end int64) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", s.file, err)
 	}
 	if got < n {
-		return nil, &FileError{Problem: ErrUnexpectedEnd, File: s.file, Offset: s.off + int64(got), Remedy: remedyRepair,
-			Detail: fmt.Sprintf("it ends inside a frame; its size should be %d", s.Size)}
+		return nil, &FileError{Problem: ErrUnexpectedEnd, File: s.file, Offset: min(s.off, s.there), Remedy: remedyRepair,
+			Detail: fmt.Sprintf("it has %d bytes of %d: at least %d more are needed for the frame here", min(s.there, s.off+int64(got)), s.Size, n-got)}
 	}
 	return s.buf, nil
 }

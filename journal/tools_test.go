@@ -95,7 +95,10 @@ func TestRepairKeepsWhatIsSoundAndSetsTheRestAside(t *testing.T) {
 		files  int
 	}{
 		{"payload", func(t *testing.T, fsys vfs.FS) { flip(t, fsys, "00000003.seg", 4096+128*5+70) }, 5, 0},
-		{"header", func(t *testing.T, fsys vfs.FS) { flip(t, fsys, "00000003.seg", 20) }, 0, 0},
+		{"header", func(t *testing.T, fsys vfs.FS) { // and the frame that would confirm it
+			flip(t, fsys, "00000003.seg", 20)
+			flip(t, fsys, "00000003.seg", 4096)
+		}, 0, 0},
 		{"missing segment", func(t *testing.T, fsys vfs.FS) {
 			if err := fsys.Remove(path.Join(testDir, "00000003.seg")); err != nil {
 				t.Fatal(err)
@@ -103,7 +106,7 @@ func TestRepairKeepsWhatIsSoundAndSetsTheRestAside(t *testing.T) {
 		}, 0, -1},
 		{"short segment", func(t *testing.T, fsys vfs.FS) {
 			overwrite(t, fsys, "00000003.seg", content(t, fsys, "00000003.seg")[:4500])
-		}, 0, 0},
+		}, 3, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fsys := build(t, 160)

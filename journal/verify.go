@@ -87,6 +87,7 @@ type verifier struct {
 	lastTime    hlc.Timestamp // of last
 	ended       bool          // history has ended, frames may still come
 	end         uint64        // position of the end of handled history
+	off         int64         // where the frames of the present segment end
 }
 
 func (v *verifier) problem(e *FileError) { v.rep.Problems = append(v.rep.Problems, e) }
@@ -130,7 +131,7 @@ func (v *verifier) sizeOf(f segmentFile) int64 {
 func (v *verifier) segment(l *listing, i int, f segmentFile) error {
 	v.rep.Segments++
 	if v.number != 0 && f.number != v.number+1 {
-		v.problem(&FileError{Problem: ErrUnexpectedEnd, File: path.Join(v.dir, segmentName(v.number+1)), Detail: "it is missing", Remedy: remedyRepair})
+		v.problem(missing(v.dir, v.number+1))
 		v.last = 0
 	}
 	v.number = f.number
@@ -141,6 +142,9 @@ func (v *verifier) segment(l *listing, i int, f segmentFile) error {
 			return nil // retention was faster
 		}
 		return v.file(err)
+	}
+	if e := h.orphan(); i == 0 && e != nil {
+		v.problem(e)
 	}
 	if h.opened && v.last != 0 && h.opening.Seq != v.last+1 && !v.ended {
 		v.problem(&FileError{Problem: ErrCorrupt, File: h.file, Offset: segment.OpeningOffset, Remedy: remedyRepair,
@@ -153,13 +157,16 @@ func (v *verifier) segment(l *listing, i int, f segmentFile) error {
 	if !v.ended && h.opened {
 		v.end = h.Base + segment.DataOffset
 	}
-	events := v.rep.Events
+	events, problems := v.rep.Events, len(v.rep.Problems)
 	full, err := v.frames(newScanner(src, h), v.goesOn(l, i))
 	if err == nil && full && !f.archived {
 		err = v.index(src, h, l)
 	}
 	if v.rep.Events > events && !h.opened {
 		v.problem(&FileError{Problem: ErrCorrupt, File: h.file, Offset: segment.OpeningOffset, Detail: "its opening is not valid", Remedy: remedyRepair})
+	}
+	if e := h.misfit(v.off); e != nil && (len(v.rep.Problems) == problems || !h.short()) {
+		v.problem(e)
 	}
 	v.done += v.sizeOf(f)
 	if v.progress != nil {
@@ -186,6 +193,7 @@ func (v *verifier) goesOn(l *listing, i int) bool {
 // frames checks one segment's frames and reports whether all are stamped to its
 // end.
 func (v *verifier) frames(sc *scanner, goesOn bool) (full bool, err error) {
+	v.off = sc.off
 	for {
 		it, err := sc.peek(math.MaxUint64)
 		var gap *gapError
@@ -196,12 +204,14 @@ func (v *verifier) frames(sc *scanner, goesOn bool) (full bool, err error) {
 			v.gap(sc, gap, goesOn)
 			return false, nil
 		case err != nil:
+			v.last = 0
 			return false, v.file(err)
 		}
 		if !it.padding && !v.item(sc, it, goesOn) {
 			return false, nil
 		}
 		sc.off += int64(it.n)
+		v.off = sc.off
 		if !v.ended {
 			v.end = sc.position()
 		}

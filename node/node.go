@@ -263,6 +263,9 @@ func (n *Node) reportRecovery(r journal.Recovery) {
 	for _, w := range r.Warnings {
 		log.Warn("journal", "warning", w)
 	}
+	if r.Repaired {
+		log.Warn("the journal was repaired since the boot before; what was taken out is in its aside directories", "dir", n.dirs.journal)
+	}
 	if r.Torn != nil {
 		log.Info("a torn tail was truncated", "what", r.Torn.Error())
 	}

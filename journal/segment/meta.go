@@ -21,6 +21,8 @@ const magicMeta = "HCASTMET"
 type Meta struct {
 	Generation uint64
 	Clean      bool  // closed in order
+	Repaired   bool  // a repair changed the journal since
+	Anew       bool  // a repair made meta anew: how the boot ended isn't known
 	Durability uint8 // of the writer
 	Node       string
 	HostBoot   string        // the machine's boot, "" if unknown
@@ -37,8 +39,10 @@ func (m *Meta) Encode() []byte {
 	le := binary.LittleEndian
 	copy(b, magicMeta)
 	le.PutUint32(b[8:], Version)
-	if m.Clean {
-		b[12] = 1
+	for i, set := range m.flags() {
+		if *set {
+			b[12] |= 1 << i
+		}
 	}
 	b[13] = m.Durability
 	b[14] = byte(len(m.Node))
@@ -54,6 +58,9 @@ func (m *Meta) Encode() []byte {
 	return sumUp(b)
 }
 
+// flags are in the order of their bits.
+func (m *Meta) flags() [3]*bool { return [...]*bool{&m.Clean, &m.Repaired, &m.Anew} }
+
 // DecodeMeta reads one slot.
 func DecodeMeta(b []byte) (Meta, error) {
 	if err := check(b, magicMeta, SlotSize); err != nil {
@@ -61,9 +68,12 @@ func DecodeMeta(b []byte) (Meta, error) {
 	}
 	le := binary.LittleEndian
 	m := Meta{
-		Clean: b[12] == 1, Durability: b[13], Generation: le.Uint64(b[16:]), Boot: le.Uint64(b[24:]),
+		Durability: b[13], Generation: le.Uint64(b[16:]), Boot: le.Uint64(b[24:]),
 		Ceiling: hlc.Timestamp(le.Uint64(b[32:])), Durable: le.Uint64(b[40:]),
 		DurableSeq: le.Uint64(b[48:]), StampedSeq: le.Uint64(b[56:]),
+	}
+	for i, set := range m.flags() {
+		*set = b[12]>>i&1 == 1
 	}
 	node, host := int(b[14]), int(b[15])
 	if node > NodeMax || host > HostBootMax || m.Generation == 0 || m.Durable > 1<<63 {

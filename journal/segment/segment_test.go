@@ -41,6 +41,7 @@ func TestHeaderAndOpeningComeBack(t *testing.T) {
 func TestMetaComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Meta{Generation: rapid.Uint64Min(1).Draw(t, "generation"), Clean: rapid.Bool().Draw(t, "clean"),
+			Repaired: rapid.Bool().Draw(t, "repaired"), Anew: rapid.Bool().Draw(t, "anew"),
 			Durability: 1, Node: rapid.StringN(0, 20, NodeMax).Draw(t, "node"), HostBoot: rapid.StringN(0, 10, HostBootMax).Draw(t, "host"),
 			Boot: rapid.Uint64().Draw(t, "boot"), Ceiling: hlc.Timestamp(rapid.Uint64().Draw(t, "ceiling")),
 			Durable: rapid.Uint64Max(1<<63).Draw(t, "durable"), DurableSeq: 3, StampedSeq: 4}
