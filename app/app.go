@@ -87,11 +87,19 @@ func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return Usage(fmt.Errorf("%w\nsee '%s --help'", err, c.CommandPath()))
 	})
+	if root.Version == "" {
+		root.Version = moduleVersion()
+		root.SetVersionTemplate("{{.DisplayName}} {{.Version}}\nsee '{{.DisplayName}} version' for the build\n")
+	}
+	began := watchBegin(root)
 	err := root.Execute()
 	if err == nil {
 		return ExitHolds
 	}
 	var exit *ExitError
+	if !errors.As(err, &exit) && !*began {
+		err = Usage(fmt.Errorf("%w\nsee '%s --help'", err, root.CommandPath()))
+	}
 	if errors.As(err, &exit) {
 		if exit.Err != nil {
 			fmt.Fprintln(stderr, "error:", debug.PrintableText(exit.Err.Error()))
@@ -100,6 +108,26 @@ func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "error:", debug.PrintableText(err.Error()))
 	return ExitInternal
+}
+
+// watchBegin tells whether a command has begun: what goes wrong before is the
+// command line.
+func watchBegin(c *cobra.Command) *bool {
+	began := new(bool)
+	var watch func(c *cobra.Command)
+	watch = func(c *cobra.Command) {
+		if run := c.RunE; run != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				*began = true
+				return run(c, args)
+			}
+		}
+		for _, sub := range c.Commands() {
+			watch(sub)
+		}
+	}
+	watch(c)
+	return began
 }
 
 // nameExamples makes examples say what this program is called: they are written

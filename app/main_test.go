@@ -38,11 +38,23 @@ func TestMain(m *testing.M) {
 		"hindcast": func() {
 			root := &cobra.Command{Use: "hindcast", Args: app.Subcommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 			root.AddCommand(app.ReadCommands(nil)...)
+			root.AddCommand(bare())
 			os.Exit(app.Run(root, os.Args[1:], os.Stderr))
 		},
 		"counter": func() { app.Main(service()) },
 		"frail":   func() { app.Main(frailService()) },
 	})
+}
+
+// bare is a command that leaves its arguments and flags to cobra.
+func bare() *cobra.Command {
+	c := &cobra.Command{Use: "bare", Args: cobra.NoArgs, Hidden: true,
+		RunE: func(*cobra.Command, []string) error { return errors.New("of its own") }}
+	c.Flags().Bool("must", false, "")
+	if err := c.MarkFlagRequired("must"); err != nil {
+		panic(err)
+	}
+	return c
 }
 
 // TestScripts runs testdata/script/*.txtar. Besides the commands of testscript
