@@ -31,6 +31,7 @@ type openFlags struct {
 	exec      string
 	tokenFile string
 	skipBad   bool
+	again     bool // set by replay alone
 }
 
 func (f *openFlags) add(c *cobra.Command) {
@@ -58,7 +59,7 @@ func (o *opened) Close() error {
 // open opens WHAT, replaying it if need be, and says on standard error what
 // wasn't as it should be.
 func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Service, what string) (*opened, error) {
-	o := replay.Options{Build: BuildID(), Exec: f.exec, SkipBad: f.skipBad, Command: c.CommandPath()}
+	o := replay.Options{Build: BuildID(), Exec: f.exec, SkipBad: f.skipBad, Again: f.again, Command: c.CommandPath()}
 	if s, ok := serviceOf(services, what); ok {
 		o.Service, o.Registry = s.Name, s.Machines
 	}

@@ -30,7 +30,8 @@ func replayCommand(services []Service) *cobra.Command {
 		Long: `Replay the journals of a recording through the machines in this program (or those
 of --exec), write the History to DIR/history/BUILD, and print its hash: the same
 journals give the same hash. What the machines do is compared with what the nodes
-did, at every event.
+did, at every event. Where this build has made the History already, of the same
+journals, it is reused and said to be; --again replays all the same.
 
 The exit code is 1 if the replay diverged: the machines aren't deterministic, or
 aren't those that ran. The first event that differs is named.`,
@@ -46,6 +47,7 @@ aren't those that ran. The first event that differs is named.`,
 	}
 	f.add(c)
 	outputFlag(c, &output, "text", "json")
+	c.Flags().BoolVar(&f.again, "again", false, "replay anew, also where this build's History of the recording is there")
 	c.Flags().StringArrayVar(&walk, "walk", nil, "follow this variable, LOG.NAME, entry by entry, however large (a query that names it does so too)")
 	return c
 }
@@ -119,7 +121,7 @@ func (f *openFlags) openForReplay(ctx context.Context, c *cobra.Command, service
 		return o, nil
 	}
 	bar := newProgress(c.ErrOrStderr())
-	r, err := replay.Recording(ctx, rec, replay.Options{Service: s.Name, Registry: s.Machines, Build: BuildID(), Walk: walk, Progress: replayProgress(bar)})
+	r, err := replay.Recording(ctx, rec, replay.Options{Service: s.Name, Registry: s.Machines, Build: BuildID(), Walk: walk, Again: f.again, Progress: replayProgress(bar)})
 	bar.clear()
 	if err != nil {
 		return nil, openError(err)
@@ -172,7 +174,11 @@ func (r *replayReport) write(w io.Writer) error {
 		}
 		fmt.Fprintln(w)
 	}
-	_, err := fmt.Fprintf(w, "%s, hash %s\n", plural(r.Events, "event"), r.Hash)
+	reused := ""
+	if r.Reused {
+		reused = "; " + replay.ReusedMark + ": --again does"
+	}
+	_, err := fmt.Fprintf(w, "%s, hash %s%s\n", plural(r.Events, "event"), r.Hash, reused)
 	if r.Dir != "" {
 		_, err = fmt.Fprintln(w, r.Dir)
 	}

@@ -15,12 +15,17 @@ import (
 
 // ExecCommand is the command of a service's program that replays a recording:
 //
-//	PROGRAM replay [--walk VARIABLE]… DIR
+//	PROGRAM replay [--again] [--walk VARIABLE]… DIR
 //
-// writes DIR/history/BUILD, or one beside it with those variables walked, and prints its path as the last line of its standard
-// output. Its exit code is 1 if the replay diverged; the History is there then
+// writes DIR/history/BUILD, or one beside it with those variables walked, and
+// prints its path as the last line of its standard output. Where that History is
+// there already it may leave it at that, unless told --again, and then prints
+// ReusedMark too. Its exit code is 1 if the replay diverged; the History is there then
 // too.
 const ExecCommand = "replay"
+
+// ReusedMark is in what a program prints that reused a History.
+const ReusedMark = "reused, nothing replayed"
 
 // outputMax bounds what is kept of a program's output, in bytes.
 const outputMax = 64 << 10
@@ -32,6 +37,9 @@ func execute(ctx context.Context, rec *recording.Recording, o Options) (*Replaye
 		return nil, fmt.Errorf("--exec %s: %w: want the path of the service's program", o.Exec, err)
 	}
 	args := []string{ExecCommand}
+	if o.Again {
+		args = append(args, "--again")
+	}
 	for _, v := range o.Walk {
 		args = append(args, "--walk", v)
 	}
@@ -56,7 +64,7 @@ func execute(ctx context.Context, rec *recording.Recording, o Options) (*Replaye
 	if !ok {
 		return nil, fmt.Errorf("%s left no History in %s%s", strings.Join(cmd.Args, " "), path.Join(rec.HistoriesDir(), name), quoted(errOut.String()))
 	}
-	r.Reused = false
+	r.Reused = strings.Contains(out.String(), ReusedMark)
 	return r, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"hindcast.dev/history"
 	"hindcast.dev/recording"
+	"hindcast.dev/stepper"
 	"hindcast.dev/vfs"
 )
 
@@ -173,7 +174,7 @@ func openRecording(ctx context.Context, rec *recording.Recording, what string, o
 	}
 	service := rec.Manifest().Service
 	linked := len(o.Registry) > 0 && (service == o.Service || service == "")
-	if r, stale := findHistory(rec, in, o.Walk); r != nil {
+	if r, stale := findHistory(rec, in, o.Walk); r != nil && !o.Again {
 		out.Replayed = r
 		return out, nil
 	} else if !linked && len(in.journals) > 0 {
@@ -216,16 +217,33 @@ func codeError(what, service, why string, o Options) error {
 		Command: fmt.Sprintf("%s --exec ./%s %s", o.Command, programName(service), what)}
 }
 
+// dataError advises to ask the service's own program, which has the commands: a
+// data directory is not a recording that it could replay for this one.
+func dataError(what, machine, why string, o Options) error {
+	return &CodeError{What: what, Service: machine, Why: why,
+		Command: fmt.Sprintf("./%s %s %s", programName(machine), o.subcommand(), what)}
+}
+
+// subcommand is the last word of Command.
+func (o *Options) subcommand() string {
+	return o.Command[strings.LastIndexByte(o.Command, ' ')+1:]
+}
+
 // openData replays nodes' data directories. They may be in use, so their History
 // is in memory.
 func openData(ctx context.Context, in *input, what string, o Options) (*Opened, error) {
 	if o.Exec != "" {
-		return nil, fmt.Errorf("%s holds nodes' data directories, and another program replays recordings only: stop the nodes or not, and copy them with `hindcast pull`", what)
+		return nil, fmt.Errorf("%s holds nodes' data directories, and --exec is for recordings: the program itself has the command: %s %s %s",
+			what, o.Exec, o.subcommand(), what)
 	}
 	if len(o.Registry) == 0 {
-		return nil, codeError(what, "", "this program has no machines", o)
+		return nil, dataError(what, "", "this program has no machines", o)
 	}
 	r, err := in.inMemory(ctx, o)
+	var other *stepper.VersionError
+	if errors.As(err, &other) && len(other.Have) == 0 {
+		return nil, dataError(what, other.Machine, fmt.Sprintf("this program has no machine %q", other.Machine), o)
+	}
 	again := func(ctx context.Context, walk []string) (*Opened, error) {
 		o := o
 		o.Walk = walk

@@ -239,7 +239,7 @@ func TestOpenSaysWhatToDoWhereItCannot(t *testing.T) {
 		{"rec", Options{}, `this program has no machines of service "store"; replay it with the program that ran, here called ./store: hindcast debug --exec ./store rec`},
 		{"rec", Options{Service: "bank", Registry: r.reg, Command: "hindcast query"}, `this program has the machines of "bank"; replay it with the program that ran, here called ./store: hindcast query --exec ./store rec`},
 		{"rec/nodes/n1", Options{}, "this program has no machines"},
-		{"rec/nodes/n1", Options{Exec: "/bin/true"}, "copy them with `hindcast pull`"},
+		{"rec/nodes/n1", Options{Exec: "/bin/true"}, "the program itself has the command: /bin/true debug rec/nodes/n1"},
 		{"nowhere", Options{}, "want a recording"},
 		{"empty", Options{}, "there is neither recording.json"},
 		{"notes.txt", Options{}, "notes.txt:1:"},

@@ -46,6 +46,9 @@ type Options struct {
 	// by entry after every event, however large. The History made so is kept beside
 	// the one without.
 	Walk []string
+	// Again replays also where a History made by the same build is there already,
+	// and puts the new one in its place.
+	Again bool
 	// Begin is called before replay begins, with the variables that are walked in
 	// it; not if a History that is there is reused. May be nil.
 	Begin func(walked []string)

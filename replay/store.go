@@ -205,7 +205,7 @@ func (in *input) onDisk(ctx context.Context, rec *recording.Recording, o Options
 		o.Walk = union(o.Walk, walkedIn(in.fs, dir))
 	}
 	want, err := originOf(rec, in, o)
-	if err == nil && o.Build != "" {
+	if err == nil && o.Build != "" && !o.Again {
 		if r, ok := reuse(in.fs, dir, func(have origin) bool { return have.sameAs(want) }); ok {
 			return r, nil
 		}
