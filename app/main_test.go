@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 		},
 		"counter": func() { app.Main(service()) },
 		"frail":   func() { app.Main(frailService()) },
+		"depot":   func() { app.Main(depotService()) },
 	})
 }
 
@@ -63,6 +64,7 @@ func bare() *cobra.Command {
 //	exits CODE PROGRAM ARGS…   run a program, which must end with this exit code
 //	mkjournal DIR EVENTS       make the journal of node n1 with so many events
 //	mkrecording DIR            record three requests to service counter, build b1
+//	mkdepot DIR ITEMS          record a service with a plain map of so many entries, by this build
 //	damage FILE OFFSET         turn the bits of a byte round
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -70,7 +72,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *rewrite,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "mkjournal": mkjournal, "mkrecording": mkrecording, "damage": damage,
+			"exits": exits, "mkjournal": mkjournal, "mkrecording": mkrecording, "mkdepot": mkdepot, "damage": damage,
 		},
 	})
 }

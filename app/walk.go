@@ -53,7 +53,7 @@ func compileQuery(ctx context.Context, c *cobra.Command, o *opened, text string)
 // sayWalked says why a recording is replayed once more.
 func sayWalked(c *cobra.Command, walked []string) {
 	if len(walked) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "note: replaying again, to follow %s entry by entry; this is kept for the next time\n", printableList(walked))
+		fmt.Fprintf(c.ErrOrStderr(), "note: replaying again, to follow %s entry by entry\n", printableList(walked))
 	}
 }
 

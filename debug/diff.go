@@ -12,6 +12,9 @@ import (
 // diffMax bounds the lines of one diff.
 const diffMax = 200
 
+// listWhole is the length up to which a diff shows lists as a whole.
+const listWhole = 16
+
 func runDiff(ctx context.Context, s *Session, args string) error {
 	place, path := args, ""
 	if _, ok := s.variable(args); ok {
@@ -122,10 +125,31 @@ func (d *differ) value(name string, path []event.Value, a, b event.Value) {
 		d.maps(name, path, a.AsMap(), b.AsMap())
 		return
 	}
+	if a.Type() == event.TypeList && b.Type() == event.TypeList && max(a.Len(), b.Len()) > listWhole {
+		d.lists(name, path, a, b)
+		return
+	}
 	d.lines++
 	if d.lines <= diffMax {
 		fmt.Fprintf(d.s.out, "%s  %s: %s → %s\n", d.node, Printable(event.PathString(name, path)),
 			Printable(Clip(FormatValue(a), valueColumns)), Printable(Clip(FormatValue(b), valueColumns)))
+	}
+}
+
+// lists compares place by place.
+func (d *differ) lists(name string, path []event.Value, a, b event.Value) {
+	was, is := a.Members(), b.Members()
+	for i := range max(len(was), len(is)) {
+		old, now := event.Absent, event.Absent
+		if i < len(was) {
+			old = was[i]
+		}
+		if i < len(is) {
+			now = is[i]
+		}
+		if !event.Equal(old, now) {
+			d.value(name, append(path[:len(path):len(path)], event.Int(int64(i))), old, now)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"hindcast.dev/event"
 	"hindcast.dev/vfs"
 )
 
@@ -91,6 +92,7 @@ func (r *diskRun) base(i int) (*State, error) {
 	}
 	ref := &r.dir.bases[i]
 	off := ref.offset
+	g := gatherer{s: s}
 	for range ref.sections {
 		part, err := r.section(off, sectionBase)
 		if err != nil {
@@ -104,7 +106,7 @@ func (r *diskRun) base(i int) (*State, error) {
 			c := d.target(r.vars)
 			c.Value = d.value(0)
 			if d.err == nil {
-				s.Apply(&c)
+				g.apply(&c)
 			}
 		}
 		if err := d.end(); err != nil {
@@ -112,10 +114,37 @@ func (r *diskRun) base(i int) (*State, error) {
 		}
 		off += int64(part.size)
 	}
+	g.end()
 	if off != ref.offset+ref.size {
 		return nil, r.fail(ref.offset, ErrCorrupt, "a base of %d bytes, the directory says %d", off-ref.offset, ref.size)
 	}
 	return s, nil
+}
+
+// A gatherer applies the changes of a base: the entries of a large map, which
+// come one after the other, at once.
+type gatherer struct {
+	s       *State
+	v       VarID // whose entries are gathered, if open
+	open    bool
+	entries []event.Entry
+}
+
+func (g *gatherer) apply(c *Change) {
+	if g.open && c.Var == g.v && len(c.Path) == 1 {
+		g.entries = append(g.entries, event.Entry{Key: c.Path[0], Value: c.Value})
+		return
+	}
+	g.end()
+	g.s.Apply(c)
+	g.v, g.open = c.Var, len(c.Path) == 0 && c.Value.Type() == event.TypeMap && c.Value.Len() == 0
+}
+
+func (g *gatherer) end() {
+	if len(g.entries) > 0 {
+		g.s.Set(g.v, event.MapOf(event.NewMap(g.entries...)))
+	}
+	g.open, g.entries = false, g.entries[:0]
 }
 
 // page reads a page of references.

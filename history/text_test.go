@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/history/historytest"
 )
@@ -252,4 +253,20 @@ func FuzzReadText(f *testing.F) {
 			t.Fatalf("%q\ntext:\n%s\n got %s\nwant %s", in, text, got, want)
 		}
 	})
+}
+
+// What an entry of a list does depends on the entries before it, so they aren't
+// written in another order.
+func TestEntriesThroughAListKeepTheirOrder(t *testing.T) {
+	b := history.NewBuilder()
+	set := func(path string, v event.Value) history.Assign { return history.Assign{Path: path, Value: v} }
+	b.Append("n1", history.EventSpec{Set: []history.Assign{set("inv.a", event.List())}},
+		history.EventSpec{Set: []history.Assign{set(`inv.a["x"].x`, event.Null()), set("inv.a[0]", event.Null())}})
+	m, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := trace(t, readText(t, writeText(t, m))), trace(t, m); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
 }

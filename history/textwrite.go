@@ -160,8 +160,15 @@ func (t *textWriter) entry(e *Event) error {
 		t.states[e.Node] = NewState()
 	}
 	s := t.states[e.Node]
-	s.ApplyAll(e.Changes)
-	t.changes(plainChanges(e.Changes, s), e.Base)
+	changes := e.Changes
+	reordered := !inLineOrder(changes) && throughList(changes, s)
+	s.ApplyAll(changes)
+	if reordered {
+		changes = wholeChanges(changes, s)
+	} else {
+		changes = plainChanges(changes, s)
+	}
+	t.changes(changes, e.Base)
 	return t.flush()
 }
 
@@ -262,6 +269,45 @@ func plainChanges(cs []Change, after *State) []Change {
 		slices.SortStableFunc(out, byDepth)
 	}
 	return out
+}
+
+// inLineOrder reports whether a reader applies changes in their own order: what
+// is set first, then what is deleted, each by depth.
+func inLineOrder(cs []Change) bool {
+	return slices.IsSortedFunc(cs, byDepth) && !slices.ContainsFunc(cs, func(c Change) bool { return c.Value.IsAbsent() })
+}
+
+// throughList reports whether a change leads through a list, as it was before or
+// as these changes set it: what an entry of one does depends on those before it.
+func throughList(cs []Change, before *State) bool {
+	for i := range cs {
+		if len(cs[i].Path) > 0 && holdsList(cs[i].Value) {
+			return true
+		}
+		if len(cs[i].Path) == 0 && holdsList(cs[i].Value) && slices.ContainsFunc(cs, func(c Change) bool { return c.Var == cs[i].Var && len(c.Path) > 0 }) {
+			return true
+		}
+		v := before.Get(cs[i].Var)
+		for _, k := range cs[i].Path {
+			if v.Type() == event.TypeList {
+				return true
+			}
+			v = v.Index(k)
+		}
+	}
+	return false
+}
+
+// holdsList reports whether a value is a list or has one in it.
+func holdsList(v event.Value) bool {
+	if v.Type() == event.TypeMap {
+		for _, x := range v.AsMap().All() {
+			if holdsList(x) {
+				return true
+			}
+		}
+	}
+	return v.Type() == event.TypeList
 }
 
 func byDepth(a, b Change) int { return cmp.Compare(len(a.Path), len(b.Path)) }

@@ -198,9 +198,11 @@ func (s *shape) value(p unsafe.Pointer) event.Value {
 	case containerKind:
 		return s.containerValue(s.containerAt(p).Inspect())
 	case mapKind:
-		var m *event.Map
-		s.eachPair(p, func(k, v unsafe.Pointer) { m = m.With(s.key.value(k), s.elem.value(v)) })
-		return event.MapOf(m)
+		var entries []event.Entry
+		s.eachPair(p, func(k, v unsafe.Pointer) {
+			entries = append(entries, event.Entry{Key: s.key.value(k), Value: s.elem.value(v)})
+		})
+		return event.MapOf(event.NewMap(entries...))
 	}
 	first, n := s.elements(p)
 	vs := make([]event.Value, n)
@@ -237,12 +239,12 @@ func (s *shape) containerValue(in machine.Inspector) event.Value {
 		})
 		return event.Set(vs...)
 	}
-	var m *event.Map
+	entries := make([]event.Entry, 0, in.Len())
 	in.Each(func(k, v any) bool {
-		m = m.With(s.key.value(pointerIn(k)), s.elem.value(pointerIn(v)))
+		entries = append(entries, event.Entry{Key: s.key.value(pointerIn(k)), Value: s.elem.value(pointerIn(v))})
 		return true
 	})
-	return event.MapOf(m)
+	return event.MapOf(event.NewMap(entries...))
 }
 
 // weight counts what is in the value at p, in words and strings, and gives up
