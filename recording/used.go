@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"path"
 
@@ -54,10 +55,13 @@ func reach(fsys vfs.FS, dir, name string) (used int64, last record.Stamp, err er
 type Extent struct {
 	First uint64       // sequence number of the first event
 	Last  record.Stamp // of the last one; zero if there is none
+	// Segments is a hash over which segments there are: it differs when one goes, or
+	// comes back, in the middle too.
+	Segments uint64
 }
 
-// JournalExtent finds out how far a journal reaches, reading its last segment
-// only. Damage elsewhere isn't noticed.
+// JournalExtent finds out how far a journal reaches, reading its last segment,
+// and of the others the head only. Damage elsewhere isn't noticed.
 func JournalExtent(fsys vfs.FS, dir string) (Extent, error) {
 	names, err := fsys.ReadDir(dir)
 	if err != nil {
@@ -80,7 +84,7 @@ func JournalExtent(fsys vfs.FS, dir string) (Extent, error) {
 	if len(segs) == 0 {
 		return Extent{}, fmt.Errorf("%s: there is no segment: check that this is a journal's directory", dir)
 	}
-	e := Extent{First: max(segs[0].first, 1)}
+	e := Extent{First: max(segs[0].first, 1), Segments: hashSegments(segs)}
 	// The last segment may hold nothing that is stamped yet.
 	for i := len(segs) - 1; i >= 0 && e.Last.Seq == 0; i-- {
 		if _, e.Last, err = reach(fsys, dir, segs[i].Name); err != nil {
@@ -88,6 +92,15 @@ func JournalExtent(fsys vfs.FS, dir string) (Extent, error) {
 		}
 	}
 	return e, nil
+}
+
+// hashSegments is an FNV-1a hash of what tells segments from others.
+func hashSegments(segs []segmentInfo) uint64 {
+	h := fnv.New64a()
+	for _, s := range segs {
+		fmt.Fprintln(h, s.Name, s.Size, s.ID, s.first)
+	}
+	return h.Sum64()
 }
 
 // A window is the part of a file that was read last.

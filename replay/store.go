@@ -51,8 +51,9 @@ type originNode struct {
 	Name        string          `json:"name"`
 	First       uint64          `json:"first,omitempty"`
 	Last        uint64          `json:"last,omitempty"`
-	Time        hlc.Timestamp   `json:"time,omitempty"`  // of the last event
-	Chain       uint64          `json:"chain,omitempty"` // in its stamp
+	Time        hlc.Timestamp   `json:"time,omitempty"`     // of the last event
+	Chain       uint64          `json:"chain,omitempty"`    // in its stamp
+	Segments    uint64          `json:"segments,omitempty"` // recording.Extent's
 	Checkpoints []uint64        `json:"checkpoints,omitempty"`
 	Missing     string          `json:"missing,omitempty"`
 	Gaps        []recording.Gap `json:"gaps,omitempty"`
@@ -116,7 +117,7 @@ func (n *originNode) look(rec *recording.Recording, name string) error {
 	if err != nil {
 		return err
 	}
-	n.First, n.Last, n.Time, n.Chain = e.First, e.Last.Seq, e.Last.Time, e.Last.Chain
+	n.First, n.Last, n.Time, n.Chain, n.Segments = e.First, e.Last.Seq, e.Last.Time, e.Last.Chain, e.Segments
 	if n.Checkpoints, err = checkpoint.List(rec.FS(), rec.CheckpointsDir(name)); err != nil {
 		return err
 	}
@@ -321,10 +322,12 @@ func (g *origin) note(r *Replayed) {
 
 // removeTree removes a directory of files, if it is there.
 func removeTree(fsys vfs.FS, dir string) error {
-	names, err := fsys.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	// This removes a link itself: listing it would show, and then remove, what a
+	// stranger's recording points to outside of it.
+	if err := fsys.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	names, err := fsys.ReadDir(dir)
 	if err != nil {
 		return err
 	}
