@@ -461,7 +461,7 @@ func TestPullTakesNoNameThatLeavesItsDirectory(t *testing.T) {
 	if _, err := Pull(t.Context(), fsys, "rec", []string{srv.URL}, PullOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for dir, want := range map[string]string{".": "[rec]", "rec/nodes": "[%2E.%2F..%2Fn1]", "rec/nodes/%2E.%2F..%2Fn1/journal": "[]", "rec/nodes/%2E.%2F..%2Fn1/checkpoints": "[]"} {
+	for dir, want := range map[string]string{".": "[rec]", "rec/nodes": "[%2E.%2F..%2Fn1 ~lock]", "rec/nodes/%2E.%2F..%2Fn1/journal": "[]", "rec/nodes/%2E.%2F..%2Fn1/checkpoints": "[]"} {
 		if names, err := fsys.ReadDir(dir); err != nil || fmt.Sprint(names) != want {
 			t.Errorf("%s holds %v (%v), want %s", dir, names, err, want)
 		}

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +44,8 @@ type PullOptions struct {
 // URL, or NAME=either. What an earlier pull got is not got again, and a file that
 // it left half-copied is gone on with.
 //
+// Only one pull at a time goes into a recording.
+//
 // A node that can't be reached or refuses isn't an error: it stands in the
 // manifest as missing, or, if some of it is there already, with a gap that says
 // why. An error is what concerns the recording itself, a manifest that can't be
@@ -55,7 +59,16 @@ func Pull(ctx context.Context, fsys vfs.FS, dir string, addrs []string, o PullOp
 	if err != nil {
 		return nil, err
 	}
-	p := &puller{rec: rec, opts: o}
+	lock, err := rec.lockPull()
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	// Read it only now: another pull may have changed it until it let go of the lock.
+	if rec, err = Open(fsys, dir); err != nil {
+		return nil, err
+	}
+	p := &puller{rec: rec, opts: o, busy: map[string]*sync.Mutex{}}
 	got := p.all(ctx, addrs)
 	if err := rec.Save(); err != nil {
 		return rec, err
@@ -77,12 +90,36 @@ func openOrCreate(fsys vfs.FS, dir string, m Manifest) (*Recording, error) {
 	return rec, err
 }
 
+// pullLockName is beside the nodes' directories, none of which has a tilde in its
+// name: it would be escaped.
+const pullLockName = "~lock"
+
+// lockPull keeps others from writing the manifest with less in it than this pull
+// got. A system without locks goes without.
+func (r *Recording) lockPull() (io.Closer, error) {
+	dir := path.Join(r.dir, nodesName)
+	if err := vfs.MkdirSync(r.fs, dir); err != nil {
+		return nil, fmt.Errorf("pull into %s: %w", r.dir, err)
+	}
+	lock, err := r.fs.Lock(path.Join(dir, pullLockName))
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return io.NopCloser(nil), nil
+	case errors.Is(err, vfs.ErrLocked):
+		return nil, fmt.Errorf("another process pulls into %s: wait until that is done, then try again: %w", r.dir, err)
+	case err != nil:
+		return nil, fmt.Errorf("pull into %s: %w", r.dir, err)
+	}
+	return lock, nil
+}
+
 type puller struct {
 	opts PullOptions
 
 	mu    sync.Mutex // guards all below
 	rec   *Recording
-	first error // why the first node that failed did
+	busy  map[string]*sync.Mutex // by node: held while it is copied, so that a second address of it waits
+	first error                  // why the first node that failed did
 }
 
 // all pulls every node and returns how many could be.
@@ -122,6 +159,9 @@ func (p *puller) one(ctx context.Context, addr string) bool {
 		p.failed(name, host, err)
 		return false
 	}
+	busy := p.turn(info.Node)
+	busy.Lock()
+	defer busy.Unlock()
 	c := &copier{fs: p.rec.fs, from: api, to: p.rec.NodeDir(info.Node), node: info.Node, report: p.progress}
 	if err := c.run(ctx); err != nil {
 		p.failed(info.Node, host, err)
@@ -134,6 +174,16 @@ func (p *puller) one(ctx context.Context, addr string) bool {
 	p.rec.AddNode(n)
 	p.rec.endGaps(n.Name)
 	return true
+}
+
+// turn returns what is held while a node is copied.
+func (p *puller) turn(node string) *sync.Mutex {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[node] == nil {
+		p.busy[node] = new(sync.Mutex)
+	}
+	return p.busy[node]
 }
 
 // greet asks a node who it is, and whether it belongs here.
@@ -188,23 +238,27 @@ func (p *puller) failed(name, addr string, err error) {
 	if p.first == nil {
 		p.first = err
 	}
-	known := Node{Name: name}
-	for _, n := range p.rec.manifest.Nodes {
-		if n.Name == name || n.Address == addr {
-			known = n
-			break
-		}
-	}
-	if known.Name == "" {
-		known.Name = addr
-	}
+	known := p.known(name, addr)
+	known.Address = addr
 	if p.hasJournal(known.Name) {
+		known.Missing = "" // not all of it is, any more
 		p.rec.AddNode(known)
 		p.rec.AddGap(known.Name, Gap{Reason: PullFailed + err.Error()})
 		return
 	}
-	known.Address, known.Missing = addr, err.Error()
+	known.Missing = err.Error()
 	p.rec.AddNode(known)
+}
+
+// known is what the manifest says of a node: of the one with this name, or, where
+// that isn't known, of the one that had this address.
+func (p *puller) known(name, addr string) Node {
+	for _, n := range p.rec.manifest.Nodes {
+		if n.Name == name || name == "" && n.Address == addr {
+			return n
+		}
+	}
+	return Node{Name: cmp.Or(name, addr)}
 }
 
 // hasJournal reports whether some of a node's journal was copied before.
