@@ -55,6 +55,9 @@ func listenError(option, addr string, err error) error {
 	if errors.As(err, &op) {
 		why = op.Err
 	}
+	if form := new(net.AddrError); errors.As(err, &form) {
+		why = errors.New(form.Err) // without the address, which is said already
+	}
 	return &OptionError{Option: option, Reason: fmt.Sprintf("%s: %v: %s", addr, why, remedy), Err: err}
 }
 
@@ -62,8 +65,7 @@ func listenError(option, addr string, err error) error {
 // form tells.
 func checkAddress(addr string) error {
 	_, port, err := net.SplitHostPort(addr)
-	var form *net.AddrError
-	if errors.As(err, &form) {
+	if form := new(net.AddrError); errors.As(err, &form) {
 		return errors.New(form.Err)
 	}
 	if err != nil {
