@@ -32,6 +32,9 @@ func tinyRun(t interface{ Fatal(...any) }) (vfs.FS, []byte) {
 			t.Fatal(err)
 		}
 	}
+	if err := nw.Bulky(nw.Var("kv.b"), 5); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
