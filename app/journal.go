@@ -29,7 +29,7 @@ func journalCommand() *cobra.Command {
 		Long: `Look into a node's journal, check it, repair it.
 
 DIR is a journal, the directory of a node, or a recording; of a recording with
-several nodes --node says which. info, dump and verify change nothing and work on
+several nodes --node says which, and without it info and verify take all. info, dump and verify change nothing and work on
 a journal in use; repair and skip want its node stopped.`,
 		Args: Subcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -76,16 +76,23 @@ func holdsJournal(dir string) bool {
 	})
 }
 
-func recordedJournal(dir, node string) (string, error) {
-	rec, err := recording.Open(vfs.OS(), dir)
-	if err != nil {
-		return "", Usage(err)
+// recordedNodes returns the nodes of which something is in a recording.
+func recordedNodes(dir string) (rec *recording.Recording, names []string, err error) {
+	if rec, err = recording.Open(vfs.OS(), dir); err != nil {
+		return nil, nil, Usage(err)
 	}
-	var names []string
 	for _, n := range rec.Manifest().Nodes {
 		if n.Missing == "" {
 			names = append(names, n.Name)
 		}
+	}
+	return rec, names, nil
+}
+
+func recordedJournal(dir, node string) (string, error) {
+	rec, names, err := recordedNodes(dir)
+	if err != nil {
+		return "", err
 	}
 	switch {
 	case node == "" && len(names) == 1:
@@ -138,36 +145,119 @@ func journalTool(c *cobra.Command, node *string, run func(c *cobra.Command, dir,
 	return c
 }
 
+// A journalReport is what info or verify finds in one journal.
+type journalReport struct {
+	Node    string `json:"node"`
+	Report  any    `json:"report"`
+	dir     string
+	damaged bool
+	write   func(io.Writer) error
+}
+
+// journalCheck is a command over a journal or all those of a recording. It exits
+// with ExitFound if one is damaged.
+func journalCheck(c *cobra.Command, node *string, check func(c *cobra.Command, dir string) (journalReport, error)) *cobra.Command {
+	var output string
+	c.Args = usageArgs(cobra.ExactArgs(1))
+	c.ValidArgsFunction = filesFor(1)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := checkOutput(c, output, "text", "json"); err != nil {
+			return err
+		}
+		nodes := []string{*node}
+		if dir := filepath.ToSlash(args[0]); *node == "" && recording.Is(vfs.OS(), dir) {
+			rec, names, err := recordedNodes(dir)
+			if err != nil {
+				return err
+			}
+			if len(names) > 1 {
+				nodes = names
+			}
+			for _, n := range rec.Manifest().Nodes {
+				if n.Missing != "" {
+					fmt.Fprintf(c.ErrOrStderr(), "nothing of node %s is in the recording: %s\n", debug.Printable(n.Name), debug.Printable(n.Missing))
+				}
+			}
+		}
+		var reports []journalReport
+		for _, n := range nodes {
+			dir, err := journalDir(args[0], n)
+			if err != nil {
+				return err
+			}
+			r, err := check(c, dir)
+			if err != nil {
+				return journalError(err)
+			}
+			r.Node, r.dir = n, dir
+			reports = append(reports, r)
+		}
+		return writeReports(c.OutOrStdout(), reports, output)
+	}
+	outputFlag(c, &output, "text", "json")
+	return c
+}
+
+func writeReports(w io.Writer, reports []journalReport, output string) (err error) {
+	switch {
+	case output == "json" && len(reports) == 1:
+		err = writeJSON(w, reports[0].Report)
+	case output == "json":
+		err = writeJSON(w, reports)
+	}
+	var damaged []string
+	for i, r := range reports {
+		if r.damaged {
+			damaged = append(damaged, r.dir)
+		}
+		if output == "json" || err != nil {
+			continue
+		}
+		if len(reports) > 1 {
+			_, err = fmt.Fprintf(w, "%s%s:\n", when(i > 0, "\n"), debug.Printable(r.Node))
+		}
+		if err == nil {
+			err = r.write(w)
+		}
+	}
+	if err == nil && len(damaged) > 0 {
+		return &ExitError{Code: ExitFound, Err: fmt.Errorf("%s is damaged", strings.Join(damaged, ", "))}
+	}
+	return err
+}
+
 func journalInfo(node *string) *cobra.Command {
-	return journalTool(&cobra.Command{
-		Use:     "info DIR",
-		Short:   "Say what a journal holds: boots, events, segments, panics",
+	return journalCheck(&cobra.Command{
+		Use:   "info DIR",
+		Short: "Say what a journal holds: boots, events, segments, panics",
+		Long: `Say what a journal holds: boots, events, segments, panics. It reads the beginnings
+of the segments and the end of history: verify reads all. What it finds damaged
+it lists, after what is sound, and the exit code is 1.`,
 		Example: "  hindcast journal info data/n1\n  hindcast journal info --node n2 incident -o json",
-	}, node, func(c *cobra.Command, dir, output string) error {
+	}, node, func(_ *cobra.Command, dir string) (journalReport, error) {
 		info, err := journal.Info(vfs.OS(), dir)
-		if err != nil {
-			return journalError(err)
-		}
-		if output == "json" {
-			return writeJSON(c.OutOrStdout(), info)
-		}
-		return writeInfo(c.OutOrStdout(), &info)
+		return journalReport{Report: info, damaged: len(info.Problems) > 0,
+			write: func(w io.Writer) error { return writeInfo(w, &info) }}, err
 	})
 }
 
 func writeInfo(w io.Writer, r *journal.InfoReport) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "node        %s\n", debug.Printable(r.Node))
-	fmt.Fprintf(b, "boot        %d, ended %s\n", r.Boot, map[bool]string{true: "with a stop", false: "without a stop, or goes on"}[r.Clean])
+	fmt.Fprintf(b, "node        %s\n", debug.Printable(cmp.Or(r.Node, "unknown")))
+	fmt.Fprintf(b, "boot        %s\n", bootText(r))
 	fmt.Fprintf(b, "durability  %s\n", cmp.Or(r.Durability, "unknown"))
 	if r.LastSeq >= r.FirstSeq && r.LastSeq > 0 {
 		fmt.Fprintf(b, "events      %d to %d, durable to %d\n", r.FirstSeq, r.LastSeq, r.DurableSeq)
 		fmt.Fprintf(b, "time        %s to %s\n", r.FirstTime, r.LastTime)
 	} else {
-		fmt.Fprintf(b, "events      none\n")
+		fmt.Fprintf(b, "events      none%s\n", when(r.DurableSeq > 0, fmt.Sprintf(" left; %d were durable", r.DurableSeq)))
 	}
 	fmt.Fprintf(b, "segments    %d, %s\n", len(r.Segments), bytesText(r.Bytes))
 	for _, s := range r.Segments {
+		if s.Damaged {
+			fmt.Fprintf(b, "  %s  damaged\n", s.File)
+			continue
+		}
 		fmt.Fprintf(b, "  %s  %9s  boot %d%s%s%s\n", s.File, bytesText(int64(s.Size)), s.Boot,
 			when(s.FirstSeq > 0, "  from event "+strconv.FormatUint(s.FirstSeq, 10)), when(s.Indexed, "  indexed"), when(s.Archived, "  archived"))
 	}
@@ -177,8 +267,24 @@ func writeInfo(w io.Writer, r *journal.InfoReport) error {
 	for _, a := range r.Amendments {
 		fmt.Fprintf(b, "amendment   event %d is skipped: %s\n", a.Seq, debug.Printable(a.Reason))
 	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(b, "damaged     %v\n", p)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// bootText says which boot was the last and how it ended.
+func bootText(r *journal.InfoReport) string {
+	switch {
+	case r.Boot == 0:
+		return "unknown"
+	case r.EndingUnknown:
+		return fmt.Sprintf("%d, made anew by a repair: how the boot before ended isn't known", r.Boot)
+	case r.Clean:
+		return fmt.Sprintf("%d, ended with a stop%s", r.Boot, when(r.Repaired, "; repaired since"))
+	}
+	return fmt.Sprintf("%d, ended without a stop, or goes on%s", r.Boot, when(r.Repaired, "; repaired since"))
 }
 
 func when(ok bool, s string) string {
@@ -218,30 +324,20 @@ func journalDump(node *string) *cobra.Command {
 }
 
 func journalVerify(node *string) *cobra.Command {
-	return journalTool(&cobra.Command{
+	return journalCheck(&cobra.Command{
 		Use:   "verify DIR",
 		Short: "Check every byte of a journal that means something",
 		Long: `Check every byte of a journal that means something, and change nothing. The exit
 code is 0 if it is sound (a torn tail after a crash is), 1 if it is damaged.`,
 		Example: "  hindcast journal verify data/n1",
-	}, node, func(c *cobra.Command, dir, output string) error {
+	}, node, func(c *cobra.Command, dir string) (journalReport, error) {
 		bar := newProgress(c.ErrOrStderr())
 		r, err := journal.Verify(vfs.OS(), dir, func(done, total int64) {
 			bar.show(func() string { return fmt.Sprintf("verifying: %s of %s", bytesText(done), bytesText(total)) })
 		})
 		bar.clear()
-		if err != nil {
-			return journalError(err)
-		}
-		if output == "json" {
-			err = writeJSON(c.OutOrStdout(), r)
-		} else {
-			err = writeVerify(c.OutOrStdout(), &r)
-		}
-		if err == nil && len(r.Problems) > 0 {
-			return &ExitError{Code: ExitFound, Err: fmt.Errorf("%s is damaged", dir)}
-		}
-		return err
+		return journalReport{Report: r, damaged: len(r.Problems) > 0,
+			write: func(w io.Writer) error { return writeVerify(w, &r) }}, err
 	})
 }
 
@@ -272,9 +368,11 @@ func journalRepair(node *string) *cobra.Command {
 	return journalTool(&cobra.Command{
 		Use:   "repair DIR",
 		Short: "Make a damaged journal one that opens, and keep the damaged part aside",
-		Long: `Make a damaged journal one that opens: history is cut at the first damaged place,
-and everything from there on is kept in a directory aside-N. A sound journal is
-left alone but for missing or bad indexes. The node must be stopped.`,
+		Long: `Make a damaged journal one that opens: what the rest
+confirms (a segment's header, its opening, its size) is made good, else history is
+cut at the first damaged place. A directory aside-N keeps everything from there on,
+and each file that was mended as it was. A sound journal is left alone but for
+missing or bad indexes. The node must be stopped.`,
 		Example: "  hindcast journal verify data/n1; hindcast journal repair data/n1",
 	}, node, func(c *cobra.Command, dir, output string) error {
 		r, err := journal.Repair(vfs.OS(), dir)
@@ -295,15 +393,17 @@ func writeRepair(w io.Writer, r *journal.RepairReport) error {
 	}
 	if r.Damage != nil {
 		fmt.Fprintf(b, "damage: %v\n", r.Damage)
+		for _, m := range r.Mended {
+			fmt.Fprintf(b, "mended: %s\n", m)
+		}
 		fmt.Fprintf(b, "history now ends at event %d\n", r.LastSeq)
 		fmt.Fprintf(b, "set aside in %s: %s\n", r.Aside, strings.Join(r.Files, ", "))
 	}
 	if r.LostFrom > 0 {
-		lost := fmt.Sprintf("from event %d on", r.LostFrom)
-		if r.LostTo > 0 {
-			lost += fmt.Sprintf(", to %d at least", r.LostTo)
-		}
-		fmt.Fprintf(b, "lost: %s\n", lost)
+		fmt.Fprintf(b, "lost: from event %d on, %s\n", r.LostFrom,
+			cmp.Or(when(r.LostTo > 0, fmt.Sprintf("to %d at least", r.LostTo)), "if there were any"))
+	} else if r.Damage != nil {
+		fmt.Fprintln(b, "lost: nothing")
 	}
 	if r.Meta {
 		fmt.Fprintln(b, "the meta file was made anew")

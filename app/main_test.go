@@ -66,6 +66,7 @@ func bare() *cobra.Command {
 //	mkrecording DIR            record three requests to service counter, build b1
 //	mkdepot DIR ITEMS          record a service with a plain map of so many entries, by this build
 //	damage FILE OFFSET         turn the bits of a byte round
+//	truncate FILE SIZE         keep the first bytes of a file
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -73,6 +74,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "mkjournal": mkjournal, "mkrecording": mkrecording, "mkdepot": mkdepot, "damage": damage,
+			"truncate": truncate,
 		},
 	})
 }
@@ -186,4 +188,13 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = f.WriteAt([]byte{^b[0]}, off)
 	ts.Check(err)
+}
+
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: truncate FILE SIZE")
+	}
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
 }
