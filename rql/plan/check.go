@@ -102,6 +102,7 @@ type checker struct {
 	parent  []int  // union-find over raw slots
 	placed  []*Var // every Var, its Slot raw until numberSlots
 	eaches  []*EachNode
+	loose   map[*syntax.Link]*syntax.Binary // LINK → the operator that it ends, outermost
 	aggs    []*Agg
 	written map[string][]int // variable as written → its placeholders
 	pending []func()         // names of placeholders, which may come later
@@ -114,7 +115,7 @@ type local struct {
 
 func newChecker(s *Schema) *checker {
 	c := &checker{schema: s, vars: map[string]int{}, logs: map[string]bool{}, from: map[string]bool{}, slot: -1,
-		compute: map[string]int{}, written: map[string][]int{}, out: &Query{Limit: -1}}
+		loose: map[*syntax.Link]*syntax.Binary{}, compute: map[string]int{}, written: map[string][]int{}, out: &Query{Limit: -1}}
 	for id, name := range s.Vars {
 		c.vars[name] = id
 		log, _, _ := strings.Cut(name, ".")

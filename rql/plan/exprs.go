@@ -126,6 +126,7 @@ func (c *checker) unary(e *syntax.Unary) Expr {
 
 func (c *checker) binary(e *syntax.Binary) Expr {
 	b := &Binary{Pos: e.Pos, Op: e.Op}
+	c.noteLoose(e)
 	switch e.Op {
 	case syntax.Since:
 		unsupported(e.Pos, "SINCE")
@@ -193,7 +194,7 @@ func (c *checker) linkExpr(e *syntax.Link) Expr {
 	var out Expr
 	if e.Each {
 		if k := kindOf(e.X); k != kindBool && k != kindAny {
-			fail(e.X.Position(), "compare it with something", "LINK EACH_NODE wants a condition")
+			fail(e.X.Position(), c.looseHint(e, "compare it with something"), "LINK EACH_NODE wants a condition")
 		}
 		c.link, c.slot = linkEach, c.newSlot(SlotEach)
 		each := &EachNode{Pos: e.Pos, Slot: c.slot}
@@ -208,8 +209,49 @@ func (c *checker) linkExpr(e *syntax.Link) Expr {
 		out = c.scalar(e.X)
 	}
 	if c.linked == 0 {
-		fail(e.Pos, "", "LINK has no variable to link: %s speaks of no single node", syntax.Print(e.X))
+		fail(e.Pos, c.looseHint(e, "what is about all nodes needs no LINK"), "LINK has no variable to link: %s speaks of no single node", syntax.Print(e.X))
 	}
 	c.link, c.slot, c.linked = linkNone, slot, linked+c.linked
 	return out
+}
+
+// noteLoose remembers the operator whose right side ends in a LINK: LINK binds
+// tighter, and it is most likely meant to stand around all of it.
+func (c *checker) noteLoose(e *syntax.Binary) {
+	switch e.Op {
+	case syntax.And, syntax.Or, syntax.Since:
+		return
+	}
+	if l, _ := unlinked(e.R); l != nil && c.loose[l] == nil {
+		c.loose[l] = e
+	}
+}
+
+// unlinked returns the LINK in which an expression ends, nil if it doesn't, and
+// the expression without it.
+func unlinked(e syntax.Expr) (*syntax.Link, syntax.Expr) {
+	switch e := e.(type) {
+	case *syntax.Link:
+		return e, e.X
+	case *syntax.Binary:
+		if l, r := unlinked(e.R); l != nil {
+			without := *e
+			without.R = r
+			return l, &without
+		}
+	}
+	return nil, e
+}
+
+// looseHint is how to write a LINK that took too little, or else.
+func (c *checker) looseHint(l *syntax.Link, or string) string {
+	around := c.loose[l]
+	if around == nil {
+		return or
+	}
+	_, whole := unlinked(around)
+	if l.Each && kindOf(whole) != kindBool {
+		return or
+	}
+	return "write " + syntax.Print(&syntax.Link{X: whole, Each: l.Each})
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"hindcast.dev/event"
@@ -108,7 +109,26 @@ func (c *checker) bareName(p *syntax.Path) {
 			fail(p.Pos, "did you mean "+log+"."+name+"?", "%s stands without its log, of which there is more than one", name)
 		}
 	}
+	known = append(known, literalWords...)
 	fail(p.Pos, c.didYouMean(name, append(known, keys(c.compute)...)), "there is no name %s in the query", name)
+}
+
+// literalWords are the values that are written as a name is.
+var literalWords = []string{"false", "null", "true"}
+
+// nearLiteral reports whether a bare name is nearer to a literal than to the
+// variables of its log.
+func nearLiteral(p *syntax.Path, log string, vars []string) (string, bool) {
+	name, bare := p.Bare()
+	if !bare {
+		return "", false
+	}
+	words := slices.Clone(literalWords)
+	for _, v := range vars {
+		words = append(words, strings.TrimPrefix(v, log+"."))
+	}
+	near, ok := syntax.Nearest(name, words)
+	return near, ok && slices.Contains(literalWords, near)
 }
 
 func (c *checker) unknownVariable(p *syntax.Path, log string) {
@@ -125,6 +145,9 @@ func (c *checker) unknownVariable(p *syntax.Path, log string) {
 		}
 	}
 	hint := c.didYouMean(first, known)
+	if word, ok := nearLiteral(p, log, known); ok {
+		hint = "did you mean " + word + "?"
+	}
 	if hint == "" {
 		hint = "SHOW VARIABLES LIKE '" + log + ".%' lists those there are"
 	}

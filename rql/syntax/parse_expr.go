@@ -371,8 +371,15 @@ func (p *parser) quantifier() operand {
 	q.Names = list(p, func() *Ident { return p.name("a name after " + t.upper) })
 	p.expectWord("IN", " after the names of "+t.upper)
 	set := p.bracketed()
-	p.expect(":", " after the set of "+t.upper)
-	open := p.expect("(", " before the condition of "+t.upper).pos
+	form := "the form is " + t.upper + " " + q.Names[0].Name + " IN collection : (condition)"
+	if !p.tok.isSign(":") {
+		p.unexpectedHint(form, `":" after the set of `+t.upper)
+	}
+	p.advance()
+	if !p.tok.isSign("(") {
+		p.unexpectedHint(form, `"(" before the condition of `+t.upper)
+	}
+	open := p.advance().pos
 	body := p.bracketed()
 	p.expectClose(")", open)
 	q.Set, q.Body = set.x, body.x
