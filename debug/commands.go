@@ -28,8 +28,8 @@ func Commands() []Command {
 	return []Command{
 		{Name: "nodes", Short: "list the nodes, what is recorded of each and whether it is up here", run: runNodes},
 		{Name: "goto", Aliases: []string{"g"}, Args: "TIME | NODE:SEQ | START | END | +DURATION | -DURATION", Short: "go to a moment or an event",
-			Long:     "TIME is RFC 3339, with /LOGICAL if need be, or a decimal timestamp: the cut after the last event stamped at or before it.",
-			Examples: []string{"goto n2:17", "goto 2026-11-21T19:46:53.123456Z/0", "goto -200ms"}, run: runGoto},
+			Long:     "TIME is RFC 3339, with /LOGICAL if need be, a time of day (UTC, of the recording's day) or a decimal timestamp: the cut after the last event stamped at or before it.",
+			Examples: []string{"goto n2:17", "goto 2026-11-21T19:46:53.123456Z/0", "goto 19:46:53.1", "goto -200ms"}, run: runGoto},
 		{Name: "step", Aliases: []string{"s"}, Args: "[N]", Short: "go on by one event of the whole system, or by N", run: runStep},
 		{Name: "back", Aliases: []string{"b"}, Args: "[N]", Short: "go back by one event, or by N", run: runBack},
 		{Name: "next", Aliases: []string{"n"}, Args: "NODE", Short: "go on to the next event of a node", run: runNext},

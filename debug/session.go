@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,12 +207,56 @@ func (s *Session) parseTime(arg string) (hlc.Timestamp, error) {
 		}
 		return s.at.Time.Add(d), nil
 	}
+	if t, ok := s.timeOfDay(arg); ok {
+		return t, nil
+	}
 	t, err := hlc.Parse(arg)
+	if node, ok := nodeSeq(arg); err != nil && ok {
+		return 0, fmt.Errorf("no node %q; nodes: %s", node, strings.Join(s.nodeNames(), ", "))
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%q is neither NODE:SEQ (nodes: %s), nor START, END, +DURATION or -DURATION, nor a time: %w",
 			arg, strings.Join(s.nodeNames(), ", "), err)
 	}
 	return t, nil
+}
+
+// nodeSeq reports whether arg looks like NODE:SEQ.
+func nodeSeq(arg string) (node string, ok bool) {
+	i := strings.LastIndexByte(arg, ':')
+	if i <= 0 {
+		return "", false
+	}
+	_, err := strconv.ParseUint(arg[i+1:], 10, 64)
+	return arg[:i], err == nil
+}
+
+// clock is a time of day, as diagrams show it, with the logical part if need be.
+var clock = regexp.MustCompile(`^([0-9]{1,2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?Z?(/[0-9]+)?$`)
+
+// timeOfDay reads a time of day, in UTC, of the day on which the History begins,
+// or of a later one if that is nearer.
+func (s *Session) timeOfDay(arg string) (hlc.Timestamp, bool) {
+	m := clock.FindStringSubmatch(arg)
+	if m == nil {
+		return 0, false
+	}
+	if len(m[1]) == len("1:02") {
+		m[1] = "0" + m[1]
+	}
+	if m[2] == "" {
+		m[2] = ":00"
+	}
+	const day = 24 * time.Hour
+	first := s.meta.First.Time.Time().UTC()
+	t, err := hlc.Parse(first.Format(time.DateOnly) + "T" + m[1] + m[2] + "Z" + m[3])
+	if err != nil {
+		return 0, false
+	}
+	for t < s.meta.First.Time && t.Add(day).Sub(s.meta.Last.Time) < s.meta.First.Time.Sub(t) {
+		t = t.Add(day)
+	}
+	return t, true
 }
 
 // nodeIndex finds a node by its name, or by its name as shown.

@@ -30,6 +30,11 @@ func runState(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
+	if path != "" {
+		if _, _, err := event.ParsePath(path); err != nil {
+			return commandErrorf("state", "%s: %v", path, err)
+		}
+	}
 	shown := 0
 	for n, st := range states {
 		if st == nil || only >= 0 && n != only {
