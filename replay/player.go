@@ -91,19 +91,19 @@ func (p *player) open() error {
 	for _, a := range amendments {
 		p.skips[a.Seq] = a.Reason
 	}
-	if p.rd, err = journal.OpenReader(p.j.FS, p.j.Dir, 0); err != nil {
-		return p.nothing(err)
+	if err := p.seek(0); err != nil {
+		return p.behind(err)
 	}
 	first, err := p.rd.Next()
 	if err == io.EOF {
 		return nil
 	}
 	if err != nil {
-		return p.nothing(err)
+		return p.behind(err)
 	}
 	seq := first.Stamp.Seq
-	if err := p.rd.SeekSeq(seq); err != nil {
-		return p.nothing(err)
+	if err := p.seek(seq); err != nil {
+		return p.behind(err)
 	}
 	if seq == 1 {
 		st, err := stepper.New(p.o.stepperOptions(p.j.Node, p))
@@ -127,7 +127,32 @@ func (p *player) nothing(err error) error {
 	return nil
 }
 
+// behind begins with the first checkpoint behind a damaged beginning, if there is
+// one.
+func (p *player) behind(damage error) error {
+	if err := p.nothing(damage); err != nil {
+		return err
+	}
+	_, err := p.restore(1)
+	return err
+}
+
+// seek moves before the event seq, 0 for the first.
+func (p *player) seek(seq uint64) (err error) {
+	if p.rd != nil {
+		return p.rd.SeekSeq(seq)
+	}
+	p.rd, err = journal.OpenReader(p.j.FS, p.j.Dir, seq)
+	return err
+}
+
+// problem records a problem; the same damage once, though each checkpoint before
+// it meets it anew.
 func (p *player) problem(seq uint64, err error) {
+	var damage *journal.FileError
+	if n := len(p.res.Problems); n > 0 && errors.As(err, &damage) && p.res.Problems[n-1].Err.Error() == err.Error() {
+		return
+	}
 	p.res.Problems = append(p.res.Problems, Problem{Node: p.j.Node, Seq: seq, Err: err})
 }
 
@@ -151,7 +176,7 @@ func (p *player) restore(seqMin uint64) (found bool, err error) {
 			err = fmt.Errorf("checkpoint %s is of event %d of node %q: it doesn't belong here", checkpoint.Name(seq), h.Seq, h.Node)
 		}
 		if err == nil {
-			err = p.rd.SeekSeq(seq + 1)
+			err = p.seek(seq + 1)
 		}
 		if err != nil {
 			p.problem(seq, err)
