@@ -256,6 +256,9 @@ func (s *Session) timeOfDay(arg string) (hlc.Timestamp, bool) {
 	for t < s.meta.First.Time && t.Add(day).Sub(s.meta.Last.Time) < s.meta.First.Time.Sub(t) {
 		t = t.Add(day)
 	}
+	if m[3] == "" { // a diagram leaves the logical part out: whichever it was
+		t |= 1<<hlc.LogicalBits - 1
+	}
 	return t, true
 }
 
