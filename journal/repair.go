@@ -318,7 +318,7 @@ func (r *repairer) cut() error {
 		r.rep.LostFrom = r.last.Seq + 1
 	}
 	if len(r.heads) == 0 {
-		r.rep.Notes = append(r.rep.Notes, "nothing is left: the journal begins anew at event 1; take the node's checkpoints away too")
+		r.rep.Notes = append(r.rep.Notes, "nothing is left: the journal begins anew at event 1; the next start sets the node's checkpoints aside")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hindcast.dev/history"
 	"hindcast.dev/journal"
 	"hindcast.dev/vfs"
 )
@@ -69,6 +70,49 @@ func TestDamageAtTheBeginningIsUnknownUntilTheNextCheckpoint(t *testing.T) {
 		}
 		if v, _ := at(t, m, "n1", n.Last.Seq, "store.n").AsInt(); v != 600 {
 			t.Errorf("%s: store.n is %d at the end", name, v)
+		}
+	}
+}
+
+func TestNodeWithoutASoundSegmentHidesNoOther(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, fsys vfs.FS){
+		"header": func(t *testing.T, fsys vfs.FS) {
+			changeFile(t, fsys, "n1/journal/00000001.seg", func(b []byte) []byte { b[3] ^= 1; return b })
+		},
+		"missing": func(t *testing.T, fsys vfs.FS) {
+			if err := fsys.Remove("n1/journal/00000001.seg"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		fsys := vfs.NewMem()
+		for _, node := range []string{"n1", "n2"} {
+			r := newRig(t, node)
+			r.fs = fsys
+			r.open().put(10).stop()
+		}
+		damage(t, fsys)
+		in, err := dataDirs(fsys, ".")
+		if err != nil || len(in.journals) != 2 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		b := history.NewBuilder()
+		results, err := in.replayAll(t.Context(), b, Options{Registry: registry(1)})
+		if err != nil || len(results) != 2 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if r := results[0]; r.Node != "n1" || r.Events != 0 || len(r.Problems) != 1 {
+			t.Errorf("%s: n1: %+v", name, r)
+		}
+		if r := results[1]; r.Node != "n2" || r.Events == 0 || len(r.Problems) != 0 {
+			t.Errorf("%s: n2: %+v", name, r)
+		}
+		m, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := m.Meta().Nodes[0]; len(n.Unknown) != 1 || n.Reason == "" {
+			t.Errorf("%s: unknown %+v %q", name, n.Unknown, n.Reason)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 
+	"hindcast.dev/journal"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/recording"
 	"hindcast.dev/vfs"
@@ -68,6 +69,10 @@ func nodeOf(fsys vfs.FS, dir string) (string, error) {
 		if err == nil {
 			return h.Node, nil
 		}
+	}
+	// None that was entered can be read: meta, or one that wasn't entered, may say it.
+	if info, err := journal.Info(fsys, dir); err == nil && info.Node != "" {
+		return info.Node, nil
 	}
 	return "", fmt.Errorf("%s: no segment says which node this journal is of: run `hindcast journal verify` on it", dir)
 }
