@@ -29,7 +29,19 @@ func (osFS) Create(name string) (File, error) {
 	return openOS(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
 
-func (osFS) Open(name string) (File, error) { return openOS(name, os.O_RDONLY) }
+// Open refuses what isn't a file before it is opened: a pipe would wait for a
+// writer, and a device has no end. Both may stand in a directory that somebody
+// else made.
+func (osFS) Open(name string) (File, error) {
+	info, err := os.Stat(filepath.FromSlash(name))
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.Unwrap(err)}
+	}
+	if m := info.Mode(); !m.IsRegular() && !m.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is no regular file (%v): copy what it holds into one", m.Type())}
+	}
+	return openOS(name, os.O_RDONLY)
+}
 
 func (osFS) OpenWrite(name string) (File, error) { return openOS(name, os.O_RDWR) }
 

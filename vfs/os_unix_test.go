@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // helperEnv makes the test binary another process: what to do, then a file.
@@ -175,4 +178,21 @@ func TestSpaceErrors(t *testing.T) {
 		t.Errorf("EIO became %v", err)
 	}
 	ok(t, spaceError(nil))
+}
+
+func TestWhatIsNoFileIsRefusedAndNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	ok(t, unix.Mkfifo(dir+"/pipe", 0o600))
+	ok(t, os.Symlink("/dev/zero", dir+"/zero"))
+	for _, name := range []string{dir + "/pipe", dir + "/zero"} {
+		if _, err := OS().Open(name); err == nil || !strings.Contains(err.Error(), "no regular file") || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := ReadFile(OS(), name, 100); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := OS().Open(dir + "/none"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none") {
+		t.Errorf("%v", err)
+	}
 }
