@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/segment"
@@ -413,4 +416,125 @@ func TestInfoShowsWhatIsSoundAndWhatIsNot(t *testing.T) {
 	if info, err := Info(build(t, events), testDir); err != nil || len(info.Problems) > 0 {
 		t.Errorf("sound: %v, %v", info.Problems, err)
 	}
+}
+
+// buildKilled makes a journal of n events, half of them synced, and three frames
+// that aren't stamped, that nobody closed.
+func buildKilled(t *testing.T, n int) *vfs.Mem {
+	fsys := vfs.NewMem()
+	o := options(fsys)
+	o.SegmentBytes = 8 << 10
+	j := mustOpen(t, o)
+	fill(t, j, 1, n/2)
+	mustSync(t, j)
+	fill(t, j, n/2+1, n-n/2)
+	for i := range 3 {
+		if err := j.Append(message(n + 1 + i)); err != nil && !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	return fsys.Restart()
+}
+
+// damageDraws are ways in which a file may suffer.
+func damageDraws(t *rapid.T, b []byte) []byte {
+	at := rapid.IntRange(0, max(len(b)-1, 0)).Draw(t, "at")
+	if rapid.Bool().Draw(t, "near the beginning") {
+		at = min(at%700, max(len(b)-1, 0))
+	}
+	switch rapid.SampledFrom([]string{"flip", "zero", "cut", "grow"}).Draw(t, "damage") {
+	case "flip":
+		if len(b) > 0 {
+			b[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		}
+	case "zero":
+		clear(b[at:min(len(b), at+rapid.IntRange(1, 5000).Draw(t, "bytes"))])
+	case "cut":
+		b = b[:at]
+	case "grow":
+		b = append(b, make([]byte, rapid.IntRange(1, 9000).Draw(t, "bytes"))...)
+	}
+	return b
+}
+
+// Whatever is damaged: what is read is true, a repair leaves a true beginning of
+// history, says what it lost, and the journal opens.
+func TestARepairOfAnyDamageLeavesATrueBeginning(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		events := rapid.IntRange(1, 5*perSegment).Draw(rt, "events")
+		killed := rapid.Bool().Draw(rt, "killed")
+		fsys := build(t, events)
+		if killed {
+			fsys = buildKilled(t, events)
+		}
+		names, err := fsys.ReadDir(testDir)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for range rapid.IntRange(1, 3).Draw(rt, "damages") {
+			name := rapid.SampledFrom(names).Draw(rt, "file")
+			if _, err := fsys.Stat(path.Join(testDir, name)); err != nil || name == lockName {
+				continue
+			}
+			// Without its first segment a journal looks as after retention.
+			if rapid.IntRange(0, 9).Draw(rt, "remove") == 0 && name != "00000001.seg" {
+				if err := fsys.Remove(path.Join(testDir, name)); err != nil {
+					rt.Fatal(err)
+				}
+				continue
+			}
+			overwrite(t, fsys, name, damageDraws(rt, content(t, fsys, name)))
+		}
+		if _, err := readUntil(t, fsys, 0); err == nil {
+			rt.Fatal("a Reader ends without an error")
+		}
+		var damage *FileError
+		if _, err := Info(fsys, testDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			rt.Fatal(err)
+		}
+		rep, err := Repair(fsys, testDir)
+		switch {
+		case errors.Is(err, ErrVersion), errors.Is(err, fs.ErrNotExist):
+			return // left alone; nothing was there
+		case err != nil:
+			rt.Fatal(err)
+		case rep.LastSeq > uint64(events), !killed && rep.LostFrom == 0 && !rep.Meta && len(rep.Notes) == 0 && rep.LastSeq != uint64(events):
+			rt.Fatalf("%+v of %d events", rep, events)
+		}
+		if n, err := readUntil(t, fsys, 0); (err != io.EOF || n != int(rep.LastSeq)) && !(rep.LastSeq == 0 && errors.As(err, &damage)) {
+			rt.Fatalf("%d events of %d are left: %v", n, rep.LastSeq, err)
+		}
+		if err := reopen(fsys); err != nil {
+			rt.Fatalf("after %+v: %v", rep, err)
+		}
+		if v, err := Verify(fsys, testDir, nil); err != nil || len(v.Problems) > 0 || v.LastSeq != rep.LastSeq {
+			rt.Fatalf("after %+v: %+v, %v", rep, v, err)
+		}
+	})
+}
+
+// Above what is durable, a stamp that is gone may be a power loss or damage. Open,
+// which can tell, stops at damage; repair must not call the same sound.
+func TestARepairAgreesWithOpenOnStampsBehindOneThatIsGone(t *testing.T) {
+	fsys := buildKilled(t, 20)
+	flip(t, fsys, "00000001.seg", 4096+frameBytes*15-20) // the stamp of event 15
+	if err := reopen(fsys); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("open: %v", err)
+	}
+	rep, err := Repair(fsys, testDir)
+	if err != nil || rep.LastSeq != 14 || rep.LostFrom != 15 || rep.LostTo != 20 || len(rep.Mended) != 5 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	o := options(fsys)
+	o.SegmentBytes = 8 << 10
+	j := mustOpen(t, o)
+	if r := j.Recovery(); r.Unstamped != 9 || r.Last.Seq != 14 || !r.Repaired || r.Ending != Killed {
+		t.Errorf("%+v", r)
+	}
+	for i := 15; i <= 23; i++ {
+		if f := mustStamp(t, j); string(f.Payload) != fmt.Sprintf("payload %d", i) {
+			t.Errorf("frame %d: %q", i, f.Payload)
+		}
+	}
+	mustClose(t, j)
 }

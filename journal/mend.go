@@ -89,6 +89,45 @@ func (r *repairer) mendOpening(h *head, before record.Stamp) {
 	r.mending(*h, e, fmt.Sprintf("its opening was made anew: it follows event %d", before.Seq), segment.OpeningOffset, h.opening.Encode(&h.Header))
 }
 
+// mendStamps takes stamps off that stand behind the end of history, in the i-th
+// segment and those after it: one before them is gone, and only Open knows whether
+// that is a power loss, after which it does the same, or damage, with which it
+// stops. Their frames are handled anew.
+func (r *repairer) mendStamps(i int) error {
+	off := int64(r.end - r.heads[i].Base)
+	for _, h := range r.heads[i:] {
+		src, err := r.fsys.Open(h.file)
+		if err != nil {
+			return err
+		}
+		sc := newScanner(src, h)
+		sc.off = max(off, segment.DataOffset)
+		off = 0
+		for {
+			var it item
+			if it, err = sc.next(math.MaxUint64); err != nil {
+				break
+			}
+			if it.padding || !it.stamped {
+				continue
+			}
+			r.evidence = max(r.evidence, it.stamp.Seq)
+			end := int(it.off) + it.n
+			r.mending(h, sc.damaged(it.off, fmt.Sprintf("event %d does not follow event %d", it.stamp.Seq, r.last.Seq)),
+				fmt.Sprintf("the stamp of event %d was taken off: its frame will be handled anew", it.stamp.Seq), end-record.StampSize, make([]byte, record.StampSize))
+		}
+		full := err == errSegmentEnd
+		var gap *gapError
+		if full || errors.As(err, &gap) || errors.Is(err, ErrUnexpectedEnd) {
+			err = nil
+		}
+		if err = errors.Join(err, src.Close()); err != nil || !full {
+			return err
+		}
+	}
+	return nil
+}
+
 // remake makes the head of the i-th segment anew, or has history end before it.
 func (r *repairer) remake(found []foundHead, i int) error {
 	f := r.l.segments[i]
@@ -134,7 +173,7 @@ func unconfirmed(format string, args ...any) error {
 //	base       from the segment before or after       ┘ made of both
 //	number     from the name
 //	size       that of the file, which the segment after must agree with
-//	node       from meta, or the other segments
+//	node       from meta, the other segments, or itself if its CRC agrees
 //	boot       see boots
 func (r *repairer) confirmed(src vfs.File, found []foundHead, i int, size int64) (head, string, error) {
 	if size < 2*segment.DataOffset || size%segment.DataOffset != 0 || size > SegmentBytesMax {
@@ -150,8 +189,11 @@ func (r *repairer) confirmed(src vfs.File, found []foundHead, i int, size int64)
 	if h.Base, err = r.base(found, i, b, uint64(size)); err != nil {
 		return head{}, "", err
 	}
-	if h.Nonce == 0 || h.Node == "" {
-		return head{}, "", unconfirmed("nothing tells its nonce, or the node: it has no frame at byte %d", segment.DataOffset)
+	if h.Nonce == 0 {
+		return head{}, "", unconfirmed("nothing tells its nonce: it has no frame at byte %d", segment.DataOffset)
+	}
+	if h.Node == "" { // what stands there will do if the header's CRC agrees
+		h.Node = string(b[56:][:min(int(b[48]), segment.NodeMax)])
 	}
 	first := firstStamp(src, h)
 	if first.Seq == 0 {
@@ -169,6 +211,10 @@ func (r *repairer) confirmed(src vfs.File, found []foundHead, i int, size int64)
 		low = max(low, found[i-1].Boot)
 	}
 	exact := boots(&h.Header, b[:segment.HeaderSize], low, first.Boot)
+	if sum := segment.HeaderSize - 4; r.meta.Node == "" && string(h.Encode()[sum:]) != string(b[sum:segment.HeaderSize]) {
+		return head{}, "", unconfirmed("nothing tells the node: meta and all headers are lost")
+	}
+	r.meta.Node = h.Node
 	how := "its frames, its name and its neighbours confirm all of it"
 	if !exact {
 		how += fmt.Sprintf(" but the boot that made it, for which %d stands now", h.Boot)

@@ -30,18 +30,23 @@ func createMeta(fsys vfs.FS, dir string, m segment.Meta) error {
 // generation, which slot it is, and a warning if the other one is damaged.
 func readMeta(fsys vfs.FS, dir string) (m segment.Meta, slot int, warning string, err error) {
 	name := path.Join(dir, metaName)
-	b, err := vfs.ReadFile(fsys, name, 2*segment.MetaSize)
+	info, err := fsys.Stat(name)
 	if err != nil {
 		return m, 0, "", err
 	}
-	if len(b) != segment.MetaSize {
-		problem, at := ErrUnexpectedEnd, len(b)
-		if len(b) > segment.MetaSize {
+	if size := info.Size(); size != segment.MetaSize {
+		problem, at := ErrUnexpectedEnd, size
+		if size > segment.MetaSize {
 			problem, at = ErrForeign, segment.MetaSize
 		}
-		return m, 0, "", &FileError{Problem: problem, File: name, Offset: int64(at), Remedy: remedyRepair,
-			Detail: fmt.Sprintf("it has %d bytes instead of %d", len(b), segment.MetaSize)}
+		return m, 0, "", &FileError{Problem: problem, File: name, Offset: at, Remedy: remedyRepair,
+			Detail: fmt.Sprintf("it has %d bytes instead of %d", size, segment.MetaSize)}
 	}
+	b, err := vfs.ReadFile(fsys, name, segment.MetaSize)
+	if err != nil {
+		return m, 0, "", err
+	}
+	b = append(b, make([]byte, segment.MetaSize-len(b))...) // should it have shrunk meanwhile
 	var slots [2]segment.Meta
 	var errs [2]error
 	for i := range slots {

@@ -98,6 +98,9 @@ func (rc *recovering) load(l *listing) (slot int, err error) {
 	if warning != "" {
 		rc.r.Warnings = append(rc.r.Warnings, warning)
 	}
+	if meta.Node == "" && meta.Anew { // nothing told the repair whose it is
+		meta.Node, rc.meta.Node = rc.o.Node, rc.o.Node
+	}
 	if meta.Node != rc.o.Node {
 		return 0, rc.otherNode(path.Join(dir, metaName), meta.Node)
 	}

@@ -84,6 +84,9 @@ func (r *repairer) run() error {
 		return err
 	}
 	r.rep.LastSeq = r.last.Seq
+	if r.evidence > r.last.Seq {
+		r.rep.LostFrom, r.rep.LostTo = r.last.Seq+1, r.evidence
+	}
 	if r.rep.Damage != nil {
 		if err := r.makeAside(); err != nil {
 			return err
@@ -106,12 +109,15 @@ func (r *repairer) run() error {
 }
 
 func (r *repairer) readMeta() error {
-	m, slot, _, err := readMeta(r.fsys, r.dir)
+	m, slot, warning, err := readMeta(r.fsys, r.dir)
 	var e *FileError
 	switch {
 	case err == nil:
 		r.meta, r.slot = m, slot
 		r.evidence = max(m.DurableSeq, m.StampedSeq)
+		if warning != "" {
+			r.rep.Notes = append(r.rep.Notes, warning+"; it may not know of the last events, and the next start writes it anew")
+		}
 	case errors.Is(err, ErrVersion):
 		return err
 	case errors.Is(err, fs.ErrNotExist) && len(r.l.segments) == 0:
@@ -225,13 +231,12 @@ func (r *repairer) walk() error {
 			r.mendOpening(h, before)
 		}
 		if !full {
-			r.judge(i)
-			return nil
+			return r.judge(i)
 		}
 		r.mendSize(h)
 	}
 	if r.end < r.meta.Durable && !r.cutting {
-		r.judge(len(r.heads) - 1)
+		return r.judge(len(r.heads) - 1)
 	}
 	return nil
 }
@@ -263,7 +268,7 @@ func (r *repairer) segment(h head) (full bool, err error) {
 }
 
 // judge decides whether history may end where it does, in the i-th segment.
-func (r *repairer) judge(i int) {
+func (r *repairer) judge(i int) error {
 	h := r.heads[i]
 	off := int64(r.end - h.Base)
 	switch early := r.end < r.meta.Durable || r.evidence > r.last.Seq; {
@@ -280,7 +285,9 @@ func (r *repairer) judge(i int) {
 				r.heads, r.cutting = r.heads[:k], true
 			}
 		}
+		return r.mendStamps(i)
 	}
+	return nil
 }
 
 // endsAt has history cut at r.end, in the i-th segment.
@@ -312,9 +319,7 @@ func (r *repairer) cut() error {
 	if err := r.moveRest(); err != nil {
 		return err
 	}
-	if r.evidence > r.last.Seq {
-		r.rep.LostFrom, r.rep.LostTo = r.last.Seq+1, r.evidence
-	} else if r.metaLost || !r.meta.Clean {
+	if r.rep.LostTo == 0 && (r.metaLost || !r.meta.Clean) {
 		r.rep.LostFrom = r.last.Seq + 1
 	}
 	if len(r.heads) == 0 {
