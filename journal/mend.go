@@ -25,13 +25,9 @@ type part struct {
 	data []byte
 }
 
-// mending says what is made good, and has b put at off, if there is any.
-func (r *repairer) mending(h head, e *FileError, how string, off int, b []byte) {
+// mending says what is made good, and by which bytes.
+func (r *repairer) mending(h head, e *FileError, how string, parts ...part) {
 	r.damage(h.Number, e)
-	var parts []part
-	if len(b) > 0 {
-		parts = []part{{off, b}}
-	}
 	for i := range r.mends {
 		if m := &r.mends[i]; m.h.Number == h.Number {
 			m.h, m.how, m.parts = h, append(m.how, how), append(m.parts, parts...)
@@ -77,7 +73,7 @@ func (r *repairer) mendSize(h *head) {
 		return
 	}
 	how := fmt.Sprintf("its %d bytes were made %d; the frames are all there", h.there, h.Size)
-	r.mending(*h, e, how, 0, nil)
+	r.mending(*h, e, how)
 	h.there = int64(h.Size)
 }
 
@@ -86,7 +82,7 @@ func (r *repairer) mendSize(h *head) {
 func (r *repairer) mendOpening(h *head, before record.Stamp) {
 	h.opening, h.opened = segment.OpeningAfter(before), true
 	e := &FileError{Problem: ErrCorrupt, File: h.file, Offset: segment.OpeningOffset, Detail: "its opening is not valid"}
-	r.mending(*h, e, fmt.Sprintf("its opening was made anew: it follows event %d", before.Seq), segment.OpeningOffset, h.opening.Encode(&h.Header))
+	r.mending(*h, e, fmt.Sprintf("its opening was made anew: it follows event %d", before.Seq), part{segment.OpeningOffset, h.opening.Encode(&h.Header)})
 }
 
 // mendStamps takes stamps off that stand behind the end of history, in the i-th
@@ -96,36 +92,49 @@ func (r *repairer) mendOpening(h *head, before record.Stamp) {
 func (r *repairer) mendStamps(i int) error {
 	off := int64(r.end - r.heads[i].Base)
 	for _, h := range r.heads[i:] {
-		src, err := r.fsys.Open(h.file)
-		if err != nil {
+		full, err := r.mendStampsFrom(h, max(off, segment.DataOffset))
+		if err != nil || !full {
 			return err
 		}
-		sc := newScanner(src, h)
-		sc.off = max(off, segment.DataOffset)
 		off = 0
-		for {
-			var it item
-			if it, err = sc.next(math.MaxUint64); err != nil {
-				break
-			}
-			if it.padding || !it.stamped {
-				continue
-			}
-			r.evidence = max(r.evidence, it.stamp.Seq)
-			end := int(it.off) + it.n
-			r.mending(h, sc.damaged(it.off, fmt.Sprintf("event %d does not follow event %d", it.stamp.Seq, r.last.Seq)),
-				fmt.Sprintf("the stamp of event %d was taken off: its frame will be handled anew", it.stamp.Seq), end-record.StampSize, make([]byte, record.StampSize))
-		}
-		full := err == errSegmentEnd
-		var gap *gapError
-		if full || errors.As(err, &gap) || errors.Is(err, ErrUnexpectedEnd) {
-			err = nil
-		}
-		if err = errors.Join(err, src.Close()); err != nil || !full {
-			return err
-		}
 	}
 	return nil
+}
+
+// mendStampsFrom does so in one segment; full is true if frames fill it.
+func (r *repairer) mendStampsFrom(h head, off int64) (full bool, err error) {
+	src, err := r.fsys.Open(h.file)
+	if err != nil {
+		return false, err
+	}
+	sc := newScanner(src, h)
+	sc.off = off
+	var parts []part
+	var first, last uint64 // events
+	var at int64           // where the first is
+	for {
+		var it item
+		if it, err = sc.next(math.MaxUint64); err != nil {
+			break
+		}
+		if it.stamped {
+			if last = it.stamp.Seq; first == 0 {
+				first, at = last, it.off
+			}
+			r.evidence = max(r.evidence, it.stamp.Seq)
+			parts = append(parts, part{int(it.off) + it.n - record.StampSize, make([]byte, record.StampSize)})
+		}
+	}
+	if len(parts) > 0 {
+		r.mending(h, sc.damaged(at, fmt.Sprintf("event %d does not follow event %d", first, r.last.Seq)),
+			fmt.Sprintf("the stamps of events %d to %d were taken off: their frames will be handled anew", first, last), parts...)
+	}
+	full = err == errSegmentEnd
+	var gap *gapError
+	if full || errors.As(err, &gap) || errors.Is(err, ErrUnexpectedEnd) {
+		err = nil
+	}
+	return full, errors.Join(err, src.Close())
 }
 
 // remake makes the head of the i-th segment anew, or has history end before it.
@@ -144,7 +153,7 @@ func (r *repairer) remake(found []foundHead, i int) error {
 		var no *unconfirmedError
 		switch {
 		case err == nil:
-			r.mending(h, found[i].damage, "its header was made anew: "+how, 0, h.Header.Encode())
+			r.mending(h, found[i].damage, "its header was made anew: "+how, part{0, h.Header.Encode()})
 			found[i] = foundHead{head: h}
 			r.entered(&h)
 		case errors.As(err, &no):
