@@ -18,6 +18,7 @@ import (
 	"hindcast.dev/app"
 	"hindcast.dev/examples/kv"
 	"hindcast.dev/history"
+	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
@@ -316,7 +317,7 @@ func (r *result) printWindows(w io.Writer) {
 			break
 		}
 		on := cmp.Or(r.teller.on(row), row.Witness[0].Node)
-		fmt.Fprintf(w, "  %-10s %-16s %-12s %-6s %d\n", r.length(row).Round(time.Microsecond*100), row.From.Time().Format("15:04:05.000000"),
+		fmt.Fprintf(w, "  %-10s %-16s %-12s %-6s %d\n", r.length(row).Round(time.Microsecond*100), timeOfDay(row.From),
 			row.Each.Value.AsString(), on, row.Cuts)
 	}
 }
@@ -342,6 +343,14 @@ func (r *result) printLongest(w io.Writer) {
 	} else {
 		fmt.Fprintf(w, "  %s was behind for %s, to the end of the recording\n", s.Stale, lasted)
 	}
+}
+
+// timeOfDay is the time of a Timestamp's text form, which rounds up: so that the
+// debugger's goto finds the event by it.
+func timeOfDay(t hlc.Timestamp) string {
+	_, clock, _ := strings.Cut(t.String(), "T")
+	clock, _, _ = strings.Cut(clock, "Z")
+	return clock
 }
 
 func thousands(n uint64) string {

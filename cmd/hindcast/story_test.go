@@ -3,8 +3,10 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/history"
+	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 )
 
@@ -67,6 +69,16 @@ func TestAStoryIsOfTheNodeThatMissedAMessageNotOfOneThatLagged(t *testing.T) {
 	picture := strings.Join(s.Diagram, "\n")
 	if !strings.Contains(picture, "╳") || !strings.Contains(picture, `x = "b"`) || strings.Contains(picture, `"a"`) {
 		t.Errorf("the picture:\n%s", picture)
+	}
+}
+
+func TestATimeShownLeadsBackToItsEvent(t *testing.T) {
+	for fraction := range hlc.Timestamp(1 << 16) {
+		ts := hlc.FromTime(time.Date(2026, 11, 21, 12, 0, 1, 0, time.UTC)) | fraction<<hlc.LogicalBits
+		back, err := hlc.Parse("2026-11-21T" + timeOfDay(ts) + "Z")
+		if err != nil || back != ts {
+			t.Fatalf("%s shows as %s, which is %s, %v", ts, timeOfDay(ts), back, err)
+		}
 	}
 }
 
