@@ -295,7 +295,7 @@ func (d *Disk) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor
 	if err != nil {
 		return nil, err
 	}
-	c := &diskCursor{ctx: ctx, states: make([]*State, len(d.nodes))}
+	c := &diskCursor{walker: walker{ctx: ctx}, states: make([]*State, len(d.nodes))}
 	var streams []stream
 	for _, n := range chosen {
 		if c.states[n], err = d.state(ctx, n, from); err != nil {
@@ -308,10 +308,8 @@ func (d *Disk) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor
 }
 
 type diskCursor struct {
-	ctx    context.Context
+	walker
 	states []*State
-	merge  *merger
-	count  int
 }
 
 // States implements Cursor.
@@ -320,19 +318,6 @@ func (c *diskCursor) States() []*State {
 	c.states = nil
 	return out
 }
-
-// Next implements Cursor.
-func (c *diskCursor) Next() (*Event, error) {
-	if c.count++; c.count%contextEvery == 0 {
-		if err := c.ctx.Err(); err != nil {
-			return nil, err
-		}
-	}
-	return c.merge.next()
-}
-
-// Close implements Cursor.
-func (c *diskCursor) Close() error { return nil }
 
 // Before implements Source.
 func (d *Disk) Before(ctx context.Context, p Position, n int, nodes []int) ([]Event, error) {

@@ -146,7 +146,7 @@ func (m *Mem) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor,
 	if err != nil {
 		return nil, err
 	}
-	c := &memCursor{ctx: ctx, mem: m, starts: make([]int, len(m.nodes))}
+	c := &memCursor{walker: walker{ctx: ctx}, mem: m, starts: make([]int, len(m.nodes))}
 	var streams []stream
 	for _, i := range chosen {
 		n := &m.nodes[i]
@@ -182,11 +182,9 @@ func (s *memStream) next() (*Event, error) {
 }
 
 type memCursor struct {
-	ctx    context.Context
+	walker
 	mem    *Mem
-	merge  *merger
 	starts []int // by node: how many of its entries lie before; 0 for one not asked for
-	count  int
 }
 
 // States implements Cursor.
@@ -197,22 +195,6 @@ func (c *memCursor) States() []*State {
 	}
 	return out
 }
-
-// contextEvery is how many events are walked between two looks at the context.
-const contextEvery = 1024
-
-// Next implements Cursor.
-func (c *memCursor) Next() (*Event, error) {
-	if c.count++; c.count%contextEvery == 0 {
-		if err := c.ctx.Err(); err != nil {
-			return nil, err
-		}
-	}
-	return c.merge.next()
-}
-
-// Close implements Cursor.
-func (c *memCursor) Close() error { return nil }
 
 // Before implements Source.
 func (m *Mem) Before(ctx context.Context, p Position, n int, nodes []int) ([]Event, error) {

@@ -467,13 +467,7 @@ func TestHeldOutputsAreBounded(t *testing.T) {
 	if held := r.l.Stats().Held; held < 30 || held > 33 {
 		t.Fatalf("%d held, the bound is 30 and an event has 3", held)
 	}
-	r.noSync = false
-	durable, err := r.j.Sync()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.l.Synced(durable)
-	r.run()
+	r.diskIsBack()
 	if n := r.counterOf().N; n != 100 {
 		t.Fatalf("N = %d after the disk came back", n)
 	}
@@ -493,13 +487,7 @@ func TestHeldBytesAreBounded(t *testing.T) {
 	if stopped == 0 || stopped > limit/3 {
 		t.Fatalf("%d of 300 stepped with %d bytes to be held", stopped, limit)
 	}
-	r.noSync = false
-	durable, err := r.j.Sync()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.l.Synced(durable)
-	r.run()
+	r.diskIsBack()
 	if n := r.counterOf().N; n != 300 {
 		t.Fatalf("N = %d after the disk came back", n)
 	}

@@ -203,6 +203,18 @@ func (r *rig) do(o loop.Output) error {
 	return nil
 }
 
+// diskIsBack syncs what noSync held up, and goes on.
+func (r *rig) diskIsBack() {
+	r.t.Helper()
+	r.noSync = false
+	durable, err := r.j.Sync()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.l.Synced(durable)
+	r.run()
+}
+
 // offer appends a request and returns its id.
 func (r *rig) offer(body any) event.MessageID {
 	r.t.Helper()
