@@ -46,6 +46,7 @@ const (
 	ControlPromise = "promise" // the node will never again stamp at or below Sent
 	ControlConfig  = "config"  // the node's configuration changed: payload StartInfo
 	ControlSkip    = "skip"    // the event with the given sequence number is not handled: payload SkipInfo
+	ControlReopen  = "reopen"  // machines make what they can't export anew from what they can: no payload
 )
 
 // Names of Notes. Their payload is a NoteInfo.

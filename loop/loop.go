@@ -126,6 +126,8 @@ type Loop struct {
 	drifting    drifts                // peers whose messages are being refused for their clocks
 	checkpoint  uint64
 	wantCheck   bool
+	wantReopen  bool        // WantReopen was called, or a checkpoint is due that needs it
+	reopening   bool        // a reopen event is in the journal and not handled yet
 	reading     hlc.Reading // that of the last Poll
 	armed       map[timerName]armed
 	recoveredAt uint64
@@ -210,6 +212,7 @@ func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
 	if l.begin() {
 		l.appendNotes()
 		l.offerDueTimers(r)
+		l.offerReopen()
 	}
 	for n := 0; n < l.cfg.Batch; n++ {
 		more, err := l.pollOne(r)
@@ -289,7 +292,10 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	l.stats.Events++
 	l.arm(r, &ev, out.Effects)
 	l.collect(&ev, &out)
-	return nil
+	if ev.Kind == event.Control && ev.Name == event.ControlReopen {
+		l.afterReopen()
+	}
+	return l.err
 }
 
 // dropped tells of an event that is stamped and not handled.
@@ -356,13 +362,18 @@ func (l *Loop) Fail(err error) {
 // WantCheckpoint makes the next Poll take a checkpoint.
 func (l *Loop) WantCheckpoint() { l.wantCheck = true }
 
+// checkpointDue reports whether a checkpoint is to be taken.
+func (l *Loop) checkpointDue() bool {
+	l.wantCheck = l.wantCheck && l.seq != l.checkpoint
+	return l.wantCheck || l.seq-l.checkpoint >= l.cfg.CheckpointEvery
+}
+
 func (l *Loop) maybeCheckpoint() {
-	if l.err != nil || l.seq == l.checkpoint {
-		l.wantCheck = false
+	if l.err != nil || !l.checkpointDue() {
 		return
 	}
-	if !l.wantCheck && l.seq-l.checkpoint < l.cfg.CheckpointEvery {
-		return
+	if l.st.Reopens() && !l.st.Reopened() {
+		return // offerReopen sees to it
 	}
 	body, err := l.st.Checkpoint()
 	if err != nil {

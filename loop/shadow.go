@@ -20,6 +20,7 @@ type Shadow struct {
 	skip    func(seq uint64) (reason string, skip bool)
 	at      record.Stamp // of the last event
 	pending *Output      // a checkpoint whose chain no stamp has confirmed yet
+	waits   bool         // a checkpoint is to be taken at the next reopen event
 }
 
 // NewShadow returns a Shadow that goes on from where st is, reading rd, which
@@ -55,6 +56,11 @@ func (s *Shadow) Advance(n int, see func(stepper.Followed)) (int, error) {
 			return i, fmt.Errorf("shadow replica: %w", err)
 		}
 		s.at = e.Stamp
+		if s.waits && s.f.Stepper().Reopened() {
+			if err := s.TakeCheckpoint(); err != nil {
+				return i, err
+			}
+		}
 		if see != nil {
 			see(out)
 		}
@@ -63,9 +69,13 @@ func (s *Shadow) Advance(n int, see func(stepper.Followed)) (int, error) {
 }
 
 // TakeCheckpoint keeps the state as it is now, to be confirmed by the digest
-// chain in the stamp of the next event.
+// chain in the stamp of the next event. With a machine.Reopening among the
+// machines that is done in Advance, at the next reopen event: see Waits.
 func (s *Shadow) TakeCheckpoint() error {
 	st := s.f.Stepper()
+	if s.waits = st.Reopens() && !st.Reopened(); s.waits {
+		return nil
+	}
 	body, err := st.Checkpoint()
 	if err != nil {
 		return fmt.Errorf("shadow replica: checkpoint at event %d: %w", st.Seq(), err)
@@ -74,6 +84,10 @@ func (s *Shadow) TakeCheckpoint() error {
 	s.pending = &o
 	return nil
 }
+
+// Waits reports whether a checkpoint waits for a reopen event, for which the
+// driver is to call Loop.WantReopen.
+func (s *Shadow) Waits() bool { return s.waits }
 
 // Confirmed returns the checkpoint that was taken, once a later stamp has the
 // same chain; ok is false before. It is given out once.

@@ -11,7 +11,7 @@ import "hindcast.dev/event"
 //
 // Its state is its exported fields, and theirs. Unexported fields are caches: a
 // checkpoint doesn't hold them, so a machine that was loaded from one must do
-// the same as one that was not.
+// the same as one that was not; or it is Reopening.
 //
 // Step is never called concurrently. It must not keep ev.Payload or ev.Baggage.
 type Machine interface {
@@ -68,6 +68,21 @@ type (
 	Querying interface {
 		Query(ctx *Context, body any) (reply any)
 	}
+
+	// Reopening is for a machine with a part that it can't export and that is no
+	// cache: an object of an imported library, such as a consensus library's node.
+	// Reopen throws that object away and makes it anew from the exported fields and
+	// nothing else, and leaves those as they are.
+	//
+	// Checkpoints of a node with such a machine are taken only right behind a
+	// Control event event.ControlReopen, live, by a shadow replica and in tests
+	// alike. At it every such machine first has its Step, with its object as it was:
+	// there it brings its exported fields to what the new object will be (a leader
+	// that will be a follower says so), and has effects if it likes. Then Reopen is
+	// called; and it is called on a machine that was loaded from that checkpoint, or
+	// that took over an older version's state, which had such a Step before. So the
+	// one that went on and the one that was loaded hold the same.
+	Reopening interface{ Reopen() }
 
 	// Coded replaces the encoding of a machine's state in checkpoints.
 	Coded interface {

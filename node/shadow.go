@@ -49,6 +49,9 @@ func (n *Node) Shadow(ctx context.Context, o ShadowOptions) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, journal.ErrClosed)) {
 		return nil
 	}
+	if errors.Is(err, ErrStopping) {
+		return nil
+	}
 	var diverged *stepper.DivergenceError
 	if errors.As(err, &diverged) {
 		err = n.setAside(diverged.Seq, err)
@@ -80,6 +83,11 @@ func (n *Node) shadow(ctx context.Context, o ShadowOptions) error {
 			next = read + o.Every
 			if err := s.TakeCheckpoint(); err != nil {
 				return err
+			}
+			if s.Waits() {
+				if err := n.control(ctx, func() { n.loop.WantReopen(); signal(n.wake) }); err != nil {
+					return err
+				}
 			}
 		}
 		if count > 0 && ctx.Err() == nil {

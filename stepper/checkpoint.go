@@ -58,10 +58,14 @@ type senderState struct {
 }
 
 // Checkpoint returns the whole sequential state after the last event: machines,
-// timers, random state, duplicate suppression, versions and configuration.
+// timers, random state, duplicate suppression, versions and configuration. A
+// *ReopenError says that there is none of this event.
 func (s *Stepper) Checkpoint() ([]byte, error) {
 	if s.failed != nil {
 		return nil, s.failed
+	}
+	if name := s.reopening(); name != "" && !s.reopened {
+		return nil, &ReopenError{Machine: name, Seq: s.seq}
 	}
 	b := body{Format: checkpointFormat, Node: s.opts.Node, Seq: s.seq, Time: s.time, Chain: uint64(s.chain),
 		Start: s.start, Rand: s.rand, Skips: s.skips}
@@ -174,6 +178,7 @@ func Restore(o Options, b []byte) (*Stepper, error) {
 		s.senders[sender{sd.Last.Node, sd.Machine}] = sd.Last
 	}
 	maps.Copy(s.skips, c.Skips)
+	s.reopened = true
 	return s, nil
 }
 
@@ -242,7 +247,7 @@ func (s *Stepper) restoreMachine(st machineState) error {
 	}
 	if got := uint64(p.plan.FullDigest(m)); got != st.Digest {
 		return &CorruptError{What: fmt.Sprintf("state of machine %s version %d", st.Name, st.Version),
-			Err: fmt.Errorf("it decodes to something else than was encoded (digest %016x, was %016x): its type changed without a new version, or its own encoding loses exported fields", got, st.Digest)}
+			Err: fmt.Errorf("it decodes to something else than was encoded (digest %016x, was %016x): its type changed without a new version, its own encoding loses exported fields, or its Reopen changes them", got, st.Digest)}
 	}
 	in := s.install(st.Name, st.Version, p, m)
 	if s.opts.OnChange != nil {
@@ -253,16 +258,23 @@ func (s *Stepper) restoreMachine(st machineState) error {
 	return nil
 }
 
-// decodeMachine also guards against a machine's own decoder that panics.
+// decodeMachine also guards against a machine's own decoder, or Reopen, that
+// panics.
 func decodeMachine(p *program, st machineState) (m machine.Machine, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("its decoder panicked: %v", r)
+			err = fmt.Errorf("its decoder or Reopen panicked: %v", r)
 		}
 	}()
 	m = p.construct()
 	if _, coded := m.(machine.Coded); coded != st.Coded {
 		return nil, errors.New("it is in another encoding than this version's")
 	}
-	return m, p.plan.DecodeState(m, st.State)
+	if err := p.plan.DecodeState(m, st.State); err != nil {
+		return nil, err
+	}
+	if r, reopens := m.(machine.Reopening); reopens {
+		r.Reopen()
+	}
+	return m, nil
 }

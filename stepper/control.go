@@ -90,6 +90,8 @@ func (s *Stepper) handleControl(ev event.Event) error {
 		return nil
 	case event.ControlConfig:
 		return s.configure(ev)
+	case event.ControlReopen:
+		return s.reopenAll(ev)
 	case event.ControlUpgrade:
 		var info event.UpgradeInfo
 		if err := decodeInfo(ev, &info); err != nil {
@@ -150,9 +152,17 @@ func (s *Stepper) upgrade(name string, info event.UpgradeInfo) error {
 	if err != nil {
 		return err
 	}
+	if _, reopens := old.m.(machine.Reopening); reopens {
+		if err := s.run.step(old, s.reopenFor(s.run.ev, old)); err != nil {
+			return err
+		}
+	}
 	m, err := s.takeOver(old, p, info)
 	if err != nil {
 		return err
+	}
+	if r, reopens := m.(machine.Reopening); reopens {
+		r.Reopen()
 	}
 	s.install(name, info.To, p, m).stepped = true
 	s.dropVariables(old, p)

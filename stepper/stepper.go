@@ -114,8 +114,9 @@ type Stepper struct {
 	senders  map[sender]event.MessageID // the last message taken in
 	skips    map[uint64]string          // events that are not to be handled, and why
 
-	run    run
-	failed error // after which nothing goes on
+	reopened bool // nothing was handled since a reopen event or a checkpoint
+	run      run
+	failed   error // after which nothing goes on
 }
 
 // A sender is a pair of a node and the ordered machine here that it sent to.
@@ -194,6 +195,7 @@ func (s *Stepper) Step(ev event.Event, boot uint64) (Outcome, error) {
 		return Outcome{}, nil
 	}
 	s.run.begin(ev, boot)
+	s.reopened = false
 	if s.failed = s.handle(); s.failed != nil {
 		return Outcome{}, s.failed
 	}
