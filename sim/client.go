@@ -1,0 +1,270 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"hindcast.dev/check"
+	"hindcast.dev/event"
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/machine"
+)
+
+// load is what clients do, and what came of it.
+type load struct {
+	w          *World
+	work       Workload
+	clients    []*Client
+	target     int // operations before the core is healed
+	begun      int
+	left       []bool // by number: operations that are left out
+	stopped    bool   // no more operations are begun
+	asked      []*Node
+	operations []check.Operation
+	lanes      []laneEvent
+}
+
+// A laneEvent is an event of a client's lane in the History.
+type laneEvent struct {
+	client    int
+	operation int // index into operations
+	kind      string
+	time      hlc.Timestamp
+	physical  hlc.Timestamp
+}
+
+// A Client does one operation after the other. Its clock is right, and an HLC.
+type Client struct {
+	// Rand is the client's own source.
+	Rand *machine.Rand
+	// Index counts the clients from 0.
+	Index int
+	// Done counts operations that ended as ok.
+	Done int
+
+	load  *load
+	lane  string
+	clock *hlc.Clock
+	count int
+	ok    bool // since the core healed
+}
+
+// Nodes are the nodes that clients ask now: all, or while progress is demanded
+// those of the core.
+func (c *Client) Nodes() []*Node { return c.load.asked }
+
+// A call is an operation under way.
+type call struct {
+	c         *Client
+	op        Op
+	operation int // index into load.operations
+	node      *Node
+	id        event.MessageID // under which the node took it in
+	began     hlc.Timestamp   // the client's time, given along
+	sent      hlc.Timestamp   // the answer's
+	attempt   uint64
+	over      bool // the client knows, or gave up
+}
+
+func (c *call) String() string {
+	return fmt.Sprintf("%s %s %s %s", c.c.lane, c.op.F, c.op.Key, c.op.Input)
+}
+
+// A reply is an answer on its way to a client.
+type reply struct {
+	c       *call
+	answer  Answer
+	sent    hlc.Timestamp
+	attempt uint64
+}
+
+func (r *reply) String() string { return r.c.String() }
+
+// Clients lets clients work from the moment the nodes have started until enough
+// operations were done, and on while progress is demanded. It is called once, in
+// Setup, after Cluster.
+func (w *World) Clients(work Workload) {
+	if work.Timeout == 0 {
+		work.Timeout = time.Second
+	}
+	l := &load{w: w, work: work, asked: w.nodes, target: w.Int("operations", 2000, 2200)}
+	for _, n := range w.options.Without {
+		if n >= len(l.left) {
+			l.left = append(l.left, make([]bool, n+1-len(l.left))...)
+		}
+		l.left[n] = true
+	}
+	for i := range work.Clients {
+		c := &Client{load: l, Index: i, lane: fmt.Sprintf("client/%d", i), clock: hlc.NewClock(0, 0),
+			Rand: w.Rand(fmt.Sprintf("client %d", i))}
+		l.clients = append(l.clients, c)
+		c.next(warmUp)
+	}
+	w.load = l
+}
+
+// next begins the next operation after a while.
+func (c *Client) next(after time.Duration) {
+	w := c.load.w
+	think := time.Duration(-math.Log(1-c.Rand.Float64()) * float64(c.load.work.Think))
+	w.queue.put(w.now+int64(after+think), happening{kind: happensInvoke, arg: c})
+}
+
+func (c *Client) reading() hlc.Reading {
+	now := c.load.w.Now()
+	return hlc.Reading{Wall: epoch.Add(now), Mono: now}
+}
+
+// invoke begins an operation.
+func (c *Client) invoke(uint64) {
+	l := c.load
+	if l.stopped {
+		return
+	}
+	number := l.begun
+	l.begun++
+	op := l.work.Next(c)
+	if number < len(l.left) && l.left[number] {
+		c.next(0)
+		l.reached()
+		return
+	}
+	if op.Timeout == 0 {
+		op.Timeout = l.work.Timeout
+	}
+	x := &call{c: c, op: op, operation: len(l.operations)}
+	c.count++
+	l.operations = append(l.operations, check.Operation{Process: c.Index, F: op.F, Key: op.Key, Input: op.Input,
+		Call: l.w.now, Return: check.Open, Ref: fmt.Sprintf("%s:%d", c.lane, c.count)})
+	x.began = l.mark(x, "invoke", 0)
+	x.ask(op.Node)
+	l.reached()
+}
+
+// mark adds an event to the client's lane.
+func (l *load) mark(x *call, kind string, sent hlc.Timestamp) hlc.Timestamp {
+	c := x.c
+	ts, pt, err := c.clock.Receive(c.reading(), sent)
+	if err != nil {
+		ts, pt = c.clock.Local(c.reading())
+	}
+	l.lanes = append(l.lanes, laneEvent{client: c.Index, operation: x.operation, kind: kind, time: ts, physical: pt})
+	return ts
+}
+
+// ask sends the request to a node, or to one at random.
+func (x *call) ask(name string) {
+	l := x.c.load
+	w := l.w
+	x.attempt++
+	x.node = w.byName[name]
+	if x.node == nil {
+		x.node = l.asked[x.c.Rand.IntN(len(l.asked))]
+	}
+	w.queue.put(w.now+int64(x.op.Timeout), happening{kind: happensTimeout, arg: x, tag: x.attempt})
+	if w.chance(w.net.loss) {
+		return
+	}
+	w.queue.put(w.now+int64(w.net.delay()), happening{kind: happensRequest, node: x.node, arg: x})
+}
+
+// frame is the request as node n takes it in.
+func (x *call) frame(n *Node) record.Frame {
+	n.asked++
+	x.id = event.MessageID{Node: n.name + ".client", Boot: n.boot, Seq: n.asked}
+	f := record.Frame{Kind: event.Request, Machine: x.op.Machine, ID: x.id, Sent: x.began}
+	if b, raw := x.op.Body.([]byte); raw {
+		f.Payload = b
+		return f
+	}
+	codec := n.w.codecs[x.op.Machine]
+	if codec == nil {
+		n.w.misuse("operation %s asks machine %q for %T: the machine has no payload types", x.op.F, x.op.Machine, x.op.Body)
+		return f
+	}
+	var err error
+	if f.Name, f.Version, f.Payload, err = codec.Encode(x.op.Body); err != nil {
+		n.w.misuse("operation %s asks machine %q for %T: %v", x.op.F, x.op.Machine, x.op.Body, err)
+	}
+	return f
+}
+
+// answer lets an answer go to the client.
+func (x *call) answer(n *Node, a Answer) {
+	w := n.w
+	w.mix(uint64(x.operation), uint64(len(a.Refused)))
+	w.queue.put(w.now+int64(w.net.delay()), happening{kind: happensReply, arg: &reply{x, a, x.sent, x.attempt}})
+}
+
+// arrive is the answer at the client.
+func (r *reply) arrive() {
+	x := r.c
+	if x.over || r.attempt != x.attempt {
+		return
+	}
+	if r.answer.Lost {
+		x.end(check.Info, event.Absent, 0)
+		return
+	}
+	f := x.c.load.work.Found(x.c, &x.op, r.answer)
+	if f.Again {
+		x.attempt++ // answers to the attempt before are over
+		x.c.load.w.After(f.After, func() {
+			if !x.over {
+				x.ask(f.Node)
+			}
+		})
+		return
+	}
+	x.end(f.Outcome, f.Output, r.sent)
+}
+
+// timeout is the client's giving up.
+func (x *call) timeout(attempt uint64) {
+	if !x.over && attempt == x.attempt {
+		x.end(check.Info, event.Absent, 0)
+	}
+}
+
+// end completes the operation.
+func (x *call) end(o check.Outcome, output event.Value, sent hlc.Timestamp) {
+	x.over = true
+	c, l := x.c, x.c.load
+	op := &l.operations[x.operation]
+	op.Outcome, op.Output = o, output
+	if o != check.Info {
+		op.Return = l.w.now
+	}
+	l.mark(x, o.String(), sent)
+	if o == check.Ok {
+		c.Done++
+		c.ok = true
+	}
+	l.w.mix(uint64(x.operation), uint64(o))
+	l.w.progressed()
+	if !l.stopped {
+		c.next(0)
+	}
+}
+
+// reached looks whether enough operations were begun.
+func (l *load) reached() {
+	if l.begun >= l.target {
+		l.w.heal()
+	}
+}
+
+// idle reports whether no operation is under way.
+func (l *load) idle() bool {
+	return !slices.ContainsFunc(l.operations[max(0, len(l.operations)-len(l.clients)):], func(o check.Operation) bool {
+		return o.Outcome == check.Info && o.Return == check.Open && !l.gaveUp(o)
+	})
+}
+
+// gaveUp reports whether the client of an open operation has given up.
+func (l *load) gaveUp(o check.Operation) bool {
+	return l.w.now-o.Call > int64(10*l.work.Timeout)
+}

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"hindcast.dev/machine"
+)
+
+// Every option of a run is drawn by its name: from the seed and the name alone,
+// so that the options don't depend on the order in which they are asked for, and
+// fixing one (Options.Set) changes no other. This is swarm testing: Groce et al.,
+// "Swarm Testing" (ISSTA 2012): runs that leave features out altogether find
+// what runs with a bit of everything don't.
+
+// Int draws an integer from [lo, hi], all equally likely. Like every draw it may
+// be asked for again and is then the same.
+func (w *World) Int(name string, lo, hi int) int {
+	return drawn(w, name, fmt.Sprintf("%d..%d", lo, hi), strconv.Itoa, strconv.Atoi,
+		func(r *machine.Rand) int { return lo + r.IntN(hi-lo+1) })
+}
+
+// Chance draws a fact that holds with probability p.
+func (w *World) Chance(name string, p float64) bool {
+	return drawn(w, name, fmt.Sprintf("true with %g", p), strconv.FormatBool, strconv.ParseBool,
+		func(r *machine.Rand) bool { return r.Float64() < p })
+}
+
+// Float draws a number from [lo, hi).
+func (w *World) Float(name string, lo, hi float64) float64 {
+	return drawn(w, name, fmt.Sprintf("%g..%g", lo, hi), formatFloat,
+		func(s string) (float64, error) { return strconv.ParseFloat(s, 64) },
+		func(r *machine.Rand) float64 { return math.Round((lo+r.Float64()*(hi-lo))*1e4) / 1e4 })
+}
+
+func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+// Duration draws from [lo, hi), every order of magnitude equally likely; lo > 0.
+func (w *World) Duration(name string, lo, hi time.Duration) time.Duration {
+	return drawn(w, name, fmt.Sprintf("%s..%s", lo, hi), time.Duration.String, time.ParseDuration,
+		func(r *machine.Rand) time.Duration {
+			d := time.Duration(float64(lo) * math.Exp(r.Float64()*math.Log(float64(hi)/float64(lo))))
+			return d.Round(time.Microsecond)
+		})
+}
+
+// Pick draws one of the choices.
+func (w *World) Pick(name string, choices ...string) string {
+	return drawn(w, name, fmt.Sprint(choices), func(s string) string { return s },
+		func(s string) (string, error) {
+			if !slices.Contains(choices, s) {
+				return "", fmt.Errorf("want one of %v", choices)
+			}
+			return s, nil
+		}, func(r *machine.Rand) string { return choices[r.IntN(len(choices))] })
+}
+
+// drawn draws, or takes what was set.
+func drawn[T any](w *World, name, from string, format func(T) string, parse func(string) (T, error), draw func(*machine.Rand) T) T {
+	v := draw(newStream(w.options.Seed, "draw "+name))
+	text, set := w.options.Set[name]
+	if set {
+		given, err := parse(text)
+		if err != nil {
+			w.misuse("option %s = %q: %v (drawn from %s)", name, text, err, from)
+		} else {
+			v = given
+		}
+	}
+	i, known := slices.BinarySearchFunc(w.drawn, name, func(d Drawn, name string) int { return compareNames(d.Name, name) })
+	if !known {
+		w.drawn = slices.Insert(w.drawn, i, Drawn{Name: name, Value: format(v), Range: from, Set: set})
+	}
+	return v
+}
+
+func compareNames(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// newStream returns the generator of one purpose: purposes don't disturb each
+// other, so that a schedule with one fault less is otherwise the same.
+func newStream(seed uint64, purpose string) *machine.Rand {
+	h := uint64(14695981039346656037)
+	for i := range len(purpose) {
+		h = (h ^ uint64(purpose[i])) * 1099511628211
+	}
+	return machine.NewRand(seed*0x9e3779b97f4a7c15 ^ h)
+}

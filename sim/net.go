@@ -1,0 +1,191 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"hindcast.dev/event"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/machine"
+)
+
+// A NetworkMode is what the network promises, by the field's names.
+type NetworkMode string
+
+// The modes of a network.
+const (
+	// Synchronous: every message arrives, within a bound.
+	Synchronous NetworkMode = "synchronous"
+	// SemiSynchronous: asynchronous until the core heals, synchronous from then on
+	// (Dwork, Lynch, Stockmeyer, "Consensus in the presence of partial synchrony",
+	// 1988).
+	SemiSynchronous NetworkMode = "semi-synchronous"
+	// Asynchronous: no bound, and loss, also while progress is demanded; only less.
+	Asynchronous NetworkMode = "asynchronous"
+)
+
+// network is what is between nodes, and between clients and nodes.
+type network struct {
+	mode     NetworkMode
+	rand     *machine.Rand
+	base     time.Duration // of every message
+	jitter   time.Duration // mean of what comes on top, exponential
+	tail     float64       // probability of a long delay
+	tailMax  time.Duration // of which this is the longest
+	loss     float64
+	double   float64
+	fifo     bool   // links keep the order
+	links    []link // from*len(nodes)+to
+	deciding uint64
+}
+
+// A link is one direction between two nodes.
+type link struct {
+	cut   int           // faults that cut it
+	slow  time.Duration // by faults
+	loss  float64
+	twice float64
+	clogs int // faults that hold its messages
+	held  []*message
+	last  int64 // the last arrival, for FIFO
+}
+
+// A message is a frame between two nodes.
+type message struct {
+	from, to *Node
+	boot     uint64 // of the sender
+	frame    record.Frame
+}
+
+func (m *message) String() string {
+	return fmt.Sprintf("%s %s %s from %s", m.frame.Kind, m.frame.Name, m.frame.ID, m.from.name)
+}
+
+// drawNetwork draws what the network is like in this run.
+func (w *World) drawNetwork() {
+	n := &w.net
+	n.rand = w.Rand("network")
+	n.mode = NetworkMode(w.Pick("network", string(SemiSynchronous), string(SemiSynchronous), string(Asynchronous), string(Synchronous)))
+	n.base = w.Duration("network.base", 50*time.Microsecond, 5*time.Millisecond)
+	n.jitter = w.Duration("network.jitter", 10*time.Microsecond, 20*time.Millisecond)
+	n.fifo = w.Chance("network.fifo", 0.5)
+	if n.mode == Synchronous {
+		return
+	}
+	if w.Chance("network.tails", 0.5) {
+		n.tail, n.tailMax = w.Float("network.tail", 0, 0.01), w.Duration("network.tailMax", 100*time.Millisecond, 10*time.Second)
+	}
+	if w.Chance("network.loses", 0.5) {
+		n.loss = w.Float("network.loss", 0, 0.1)
+	}
+	if w.Chance("network.doubles", 0.5) {
+		n.double = w.Float("network.double", 0, 0.1)
+	}
+}
+
+// calm makes the network what it promises to be when progress is demanded.
+func (n *network) calm() {
+	if n.mode == SemiSynchronous {
+		n.loss, n.double, n.tail = 0, 0, 0
+		return
+	}
+	n.loss, n.tail, n.tailMax = n.loss/4, n.tail/4, min(n.tailMax, time.Second)
+}
+
+// delay is how long a message takes.
+func (n *network) delay() time.Duration {
+	d := n.base
+	if n.jitter > 0 {
+		d += time.Duration(-math.Log(1-n.rand.Float64()) * float64(n.jitter))
+	}
+	if n.tail > 0 && n.rand.Float64() < n.tail {
+		d += time.Duration(n.rand.Float64() * float64(n.tailMax))
+	}
+	if n.mode == Synchronous {
+		d = min(d, n.bound())
+	}
+	return d
+}
+
+// bound is how long a message takes at most where there is a bound.
+func (n *network) bound() time.Duration { return n.base + 10*n.jitter }
+
+func (w *World) link(from, to *Node) *link { return &w.net.links[from.index*len(w.nodes)+to.index] }
+
+// send lets a frame go from one node to another.
+func (w *World) send(from *Node, to *Node, f *record.Frame) {
+	l := w.link(from, to)
+	switch {
+	case l.cut > 0:
+		from.dropped(to, f, "partition")
+		return
+	case w.chance(w.net.loss + l.loss):
+		from.dropped(to, f, "loss")
+		return
+	}
+	m := &message{from: from, to: to, boot: from.boot, frame: *f}
+	w.convey(l, m)
+	if w.chance(w.net.double + l.twice) {
+		w.happened(FaultDouble)
+		w.convey(l, m)
+	}
+}
+
+func (w *World) chance(p float64) bool { return p > 0 && w.net.rand.Float64() < p }
+
+// convey brings a message on its way, if nothing holds it.
+func (w *World) convey(l *link, m *message) {
+	if l.clogs > 0 {
+		l.held = append(l.held, m)
+		return
+	}
+	at := w.now + int64(w.net.delay()+l.slow)
+	if w.net.fifo {
+		at = max(at, l.last+1)
+		l.last = at
+	}
+	w.queue.put(at, happening{kind: happensDelivery, node: m.to, arg: m})
+}
+
+// unclog lets what a link holds go on.
+func (w *World) unclog(l *link) {
+	held := l.held
+	l.held = nil
+	for _, m := range held {
+		w.convey(l, m)
+	}
+}
+
+// dropped has a lost message recorded as lost, as a node's transport does.
+func (n *Node) dropped(to *Node, f *record.Frame, reason string) {
+	n.w.mix(f.ID.Seq, uint64(to.index))
+	if !n.up {
+		return
+	}
+	n.note(f.Sent, event.NoteDrop, event.NoteInfo{Peer: to.name, Message: f.ID.String(), Name: f.Name, Reason: reason})
+}
+
+// A Process is something in the world that is no node: a bare actor.
+type Process struct {
+	w       *World
+	receive func(from *Process, body any)
+}
+
+type letter struct {
+	from, to *Process
+	body     any
+}
+
+func (l *letter) arrive() { l.to.receive(l.from, l.body) }
+
+// Process makes a bare process: receive is called for every message to it. Its
+// messages take time like others, but none are lost.
+func (w *World) Process(receive func(from *Process, body any)) *Process {
+	return &Process{w, receive}
+}
+
+// Send sends body, which is not copied, to another process.
+func (p *Process) Send(to *Process, body any) {
+	p.w.queue.put(p.w.now+int64(p.w.net.delay()), happening{kind: happensLetter, arg: &letter{p, to, body}})
+}

@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"time"
+
+	"hindcast.dev/check"
+	"hindcast.dev/event"
+	"hindcast.dev/machine"
+)
+
+// A Subject is a system that is simulated and judged: its machines, and a Setup
+// that puts them into a world with clients and properties.
+type Subject struct {
+	Name     string
+	Doc      string // one sentence
+	Machines machine.Registry
+	// Setup is called once for each run, at virtual time 0. It draws the run's own
+	// options (World.Int and its kin), makes nodes and clients and states
+	// properties. It must depend on the world alone.
+	Setup func(w *World)
+}
+
+// Options say how a Subject is run. The zero value draws everything from seed 0.
+type Options struct {
+	Seed uint64
+	// Set fixes draws by name, instead of drawing them from the seed: what a person
+	// said with --set, or what shrinking found.
+	Set map[string]string
+	// Faults, if not nil, is the schedule of faults, instead of the one drawn.
+	Faults []Fault
+	// Without are client operations, by their number, that are left out.
+	Without []int
+	// Reseed draws everything that is decided from a moment on from another seed.
+	Reseed *Reseed
+	// Trace is told every event of the world before it happens, in words. nil costs
+	// nothing; it doesn't change the run.
+	Trace func(Line)
+	// Fingerprints keeps the hash after every event in Result.Fingerprints.
+	Fingerprints bool
+	// Stop ends the run early when it returns true; it is asked now and then. What
+	// the Result then says is undecided. May be nil.
+	Stop func() bool
+	// Quick leaves out what is judged after the run: replay, RQL properties and
+	// operation checkers. Invariants in Go are still looked at.
+	Quick bool
+}
+
+// A Reseed is a branch in a run: up to event At all is as it was, then another
+// seed decides.
+type Reseed struct {
+	At   uint64 `json:"at"` // number of the world's event
+	Seed uint64 `json:"seed"`
+}
+
+// A Line is one event of the world in words.
+type Line struct {
+	N    uint64        // its number, from 1
+	At   time.Duration // virtual time
+	Node string        // "" for none
+	Text string
+	Hash uint64 // of the run, after the event before it
+}
+
+// A FailureKind is what a run failed at; each has an exit code of its own.
+type FailureKind string
+
+// The kinds of Failure.
+const (
+	Safety         FailureKind = "safety"          // a property doesn't hold
+	Liveness       FailureKind = "liveness"        // no progress after the core healed, or no convergence
+	Crash          FailureKind = "crash"           // a machine panicked, or a node couldn't recover
+	Divergence     FailureKind = "divergence"      // replay gave something else
+	Nondeterminism FailureKind = "non-determinism" // the same seed gave another run
+	Coverage       FailureKind = "coverage"        // the run exercised too little to count
+)
+
+// A Failure is what was wrong with a run: the first thing.
+type Failure struct {
+	Kind     FailureKind   `json:"kind"`
+	Property string        `json:"property"` // its name; what shrinking keeps
+	Text     string        `json:"text"`     // explained, perhaps in several lines
+	Event    uint64        `json:"event"`    // of the world, after which it was seen
+	At       time.Duration `json:"at"`       // virtual time
+	// Node and Seq are the node's event at which it shows, "" and 0 if there is no
+	// single one: where the debugger opens.
+	Node string `json:"node,omitempty"`
+	Seq  uint64 `json:"seq,omitempty"`
+}
+
+func (f *Failure) Error() string { return string(f.Kind) + ": " + f.Property + ": " + f.Text }
+
+// A Result is what came of a run.
+type Result struct {
+	Subject string
+	Seed    uint64
+	Hash    uint64 // over all events of the run, in order
+	Drawn   []Drawn
+	Faults  []Fault // the schedule
+	Failure *Failure
+	Stopped bool // by Options.Stop: nothing was decided
+
+	Events     uint64        // of the world
+	Steps      uint64        // events that machines handled, and notes, on all nodes
+	Simulated  time.Duration // virtual time
+	Operations []check.Operation
+	Happened   map[FaultKind]int // faults that took effect, by kind
+	Coverage   CoverageReport
+	// Sometimes tells of every `sometimes` property whether it held in this run.
+	Sometimes    map[string]bool
+	Checks       []check.Result
+	Fingerprints []uint64
+
+	world *World
+}
+
+// A Drawn is an option of a run.
+type Drawn struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Range string `json:"range"` // what it was drawn from
+	Set   bool   `json:"set,omitempty"`
+}
+
+// An Op is something that a client asks a node.
+type Op struct {
+	F     string      // what it is to the checkers: "read", "write", "cas"…
+	Key   string      // the object; "" where there is but one
+	Input event.Value // what is asked, for the checkers
+	// Node is asked; "" is one at random among those that Client.Nodes names.
+	Node    string
+	Machine string        // on that node
+	Body    any           // a payload that the machine registered
+	Timeout time.Duration // when the client gives up; 0 is the workload's
+}
+
+// An Answer is what a client got.
+type Answer struct {
+	Body any // decoded; nil if there is none
+	// Refused is why the node didn't take the request, "" if it did.
+	Refused string
+	// Lost: nothing came in time, or the node went down; the operation may have
+	// happened, or may yet happen.
+	Lost bool
+	Node string
+}
+
+// A Finding is what a workload makes of an Answer.
+type Finding struct {
+	Outcome check.Outcome
+	Output  event.Value // for the checkers; Absent if there is none
+	// Again asks once more, as the same operation: after a while, and of Node if that
+	// isn't "". Outcome and Output are ignored.
+	Again bool
+	After time.Duration
+	Node  string
+}
+
+// A Workload is what clients do: each does one operation at a time.
+type Workload struct {
+	Clients int
+	// Think is the mean time between two operations of a client.
+	Think   time.Duration
+	Timeout time.Duration // 0 is 1 s
+	// Next draws the next operation from c.Rand.
+	Next func(c *Client) Op
+	// Found judges an answer; it isn't asked for a Lost one, which is Info.
+	Found func(c *Client, op *Op, a Answer) Finding
+}
