@@ -21,12 +21,16 @@ import (
 //	                          │                                  │
 //	                          ├── Restart: all of this           │
 //	                          └── Crash: between this and that ──┘
+//
+// Its medium is sound until Damage makes it otherwise.
 type Mem struct {
 	mu       sync.Mutex // guards everything below, the nodes' fields too
 	root     *memNode
 	pending  []*nameChange // changes of names that are not durable, oldest first
 	capacity int64         // bytes
 	used     int64         // bytes of all files that have a name or are open; <= capacity unless that was lowered
+	arms     []arm         // damages that wait for a write
+	struck   []Damage      // those that happened, oldest first
 }
 
 // A memNode is a file or a directory.

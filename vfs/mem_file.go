@@ -1,151 +1,10 @@
 package vfs
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math"
-	"os"
-	"unsafe"
 )
-
-// content is a file's bytes as they are and as they are on the device.
-type content struct {
-	cur        []byte // current; its length is the size. Maps share it
-	device     []byte // durable bytes; what it is too short for is zero
-	deviceSize int    // the durable size, in bytes
-	sizeMin    int    // the smallest size since the last Sync, in bytes; a crash may show it
-	maps       int    // open Maps; while there are any, cur stays where it is
-}
-
-var errMapped = errors.New("the file is mapped: its size can't change")
-
-func (c *content) resize(size int64) error {
-	switch {
-	case size < 0 || size > math.MaxInt:
-		return fs.ErrInvalid
-	case size == int64(len(c.cur)):
-		return nil
-	case c.maps > 0:
-		return errMapped
-	}
-	n, old := int(size), len(c.cur)
-	if n > cap(c.cur) {
-		grown := make([]byte, n, max(n, 2*old))
-		copy(grown, c.cur)
-		c.cur = grown
-	}
-	c.cur = c.cur[:n]
-	if n > old {
-		clear(c.cur[old:])
-	}
-	c.sizeMin = min(c.sizeMin, n)
-	return nil
-}
-
-func (c *content) sync() {
-	c.device = c.device[:min(len(c.device), len(c.cur))] // what was cut off is zero if it comes back
-	c.syncRange(0, len(c.cur))
-	c.deviceSize, c.sizeMin = len(c.cur), len(c.cur)
-}
-
-// syncRange copies the sectors that hold [from, to) to the device; what they have
-// past the end of the file is zero.
-func (c *content) syncRange(from, to int) {
-	from -= from % SectorSize
-	end := (to + SectorSize - 1) / SectorSize * SectorSize
-	to = min(end, len(c.cur))
-	if to > len(c.device) {
-		c.device = append(c.device, make([]byte, to-len(c.device))...)
-	}
-	if from < to {
-		copyShared(c.device[from:to], c.cur[from:to])
-		clear(c.device[to:max(to, min(end, len(c.device)))])
-	}
-}
-
-// crash makes the file what a power loss may leave of it.
-func (c *content) crash(pick func(n int) int) {
-	size := c.deviceSize
-	if sizes := distinct(c.deviceSize, len(c.cur), c.sizeMin); len(sizes) > 1 {
-		size = sizes[pick(len(sizes))]
-	}
-	old, now := sized(c.device, size), sized(c.cur, size)
-	for at := 0; at < size; at += SectorSize {
-		end := min(at+SectorSize, size)
-		if string(old[at:end]) != string(now[at:end]) && pick(2) == 1 {
-			copy(old[at:end], now[at:end])
-		}
-	}
-	*c = content{cur: old, deviceSize: size, sizeMin: size}
-	c.sync()
-}
-
-func (c *content) clone() content {
-	to := content{deviceSize: c.deviceSize, sizeMin: c.sizeMin}
-	to.cur, to.device = sized(c.cur, len(c.cur)), sized(c.device, len(c.device))
-	return to
-}
-
-// mapped returns the current bytes, page-aligned as a mapping is.
-func (c *content) mapped() []byte {
-	if c.maps == 0 {
-		b := pageAligned(len(c.cur))
-		copy(b, c.cur)
-		c.cur = b
-	}
-	return c.cur
-}
-
-// sized returns a copy of b, cut or filled with zeros to size.
-func sized(b []byte, size int) []byte {
-	to := make([]byte, size)
-	n := min(size, len(b))
-	copyShared(to[:n], b[:n])
-	return to
-}
-
-func pageAligned(size int) []byte {
-	page := os.Getpagesize()
-	b := make([]byte, size+page)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (page - 1)
-	return b[skip : skip+size : skip+size]
-}
-
-// distinct returns the numbers without repetitions, in order.
-func distinct(numbers ...int) []int {
-	var to []int
-	for i, n := range numbers {
-		seen := false
-		for _, m := range numbers[:i] {
-			seen = seen || m == n
-		}
-		if !seen {
-			to = append(to, n)
-		}
-	}
-	return to
-}
-
-// copyShared copies src to dst, of equal length, word by word, as a kernel and a
-// device do: while others write to it, and unseen by the race detector. (copy
-// would be seen, also here.)
-//
-//go:norace
-func copyShared(dst, src []byte) {
-	if len(dst) != len(src) {
-		panic(fmt.Sprintf("vfs: copy of %d bytes to %d", len(src), len(dst)))
-	}
-	d, s := unsafe.Pointer(unsafe.SliceData(dst)), unsafe.Pointer(unsafe.SliceData(src))
-	i := 0
-	for ; i+8 <= len(src); i += 8 {
-		*(*uint64)(unsafe.Add(d, i)) = *(*uint64)(unsafe.Add(s, i))
-	}
-	for ; i < len(src); i++ {
-		*(*byte)(unsafe.Add(d, i)) = *(*byte)(unsafe.Add(s, i))
-	}
-}
 
 // A memFile is an open file of a Mem, whose lock guards it.
 type memFile struct {
@@ -186,6 +45,9 @@ func (f *memFile) ReadAt(b []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := min(len(b), len(cur)-int(off))
+	if at := f.n.content.unreadable(int(off), int(off)+n); at >= 0 {
+		return 0, pathError("read", f.name, &mediumError{at})
+	}
 	copyShared(b[:n], cur[off:int(off)+n])
 	if n < len(b) {
 		return n, io.EOF
@@ -221,7 +83,7 @@ func (f *memFile) WriteAt(b []byte, off int64) (int, error) {
 		}
 	}
 	n := int(end - off)
-	copyShared(f.n.content.cur[off:end], b[:n])
+	f.n.content.write(b[:n], int(off))
 	if full != nil {
 		return n, pathError("write", f.name, full)
 	}
@@ -262,7 +124,7 @@ func (f *memFile) Sync() error {
 	if err := f.usable("sync", false); err != nil {
 		return err
 	}
-	f.n.content.sync()
+	f.m.sync(f.n)
 	return nil
 }
 
@@ -275,6 +137,9 @@ func (f *memFile) Map(size int) (Map, error) {
 	c := &f.n.content
 	if err := checkMapSize(size, int64(len(c.cur))); err != nil {
 		return nil, pathError("map", f.name, err)
+	}
+	if at := c.unreadable(0, size); at >= 0 {
+		return nil, pathError("map", f.name, &mediumError{at})
 	}
 	b := c.mapped()[:size:size]
 	c.maps++
@@ -311,7 +176,7 @@ func (p *memMap) Sync(from, to int) error {
 	}
 	checkRange(from, to, len(p.b))
 	if from < to {
-		p.n.content.syncRange(from, to)
+		p.m.syncRange(p.n, from, to)
 	}
 	return nil
 }
@@ -323,7 +188,9 @@ func (p *memMap) Close() error {
 		return pathError("munmap", p.name, fs.ErrClosed)
 	}
 	p.b = nil
-	p.n.content.maps--
+	if p.n.content.maps--; p.n.content.maps == 0 {
+		p.n.content.unmapped()
+	}
 	p.n.opens--
 	p.m.released(p.n)
 	return nil

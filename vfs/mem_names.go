@@ -98,7 +98,7 @@ func (c *nameChange) apply() {
 // sector of it holds its synced or its current bytes. m itself stays as it is, and
 // nothing done to it or to its open Files and Maps shows in the result.
 func (m *Mem) Crash(pick func(n int) int) *Mem {
-	c := m.Restart()
+	c := m.Clone()
 	kept := make(map[*nameChange]bool, len(c.pending))
 	for _, change := range c.pending {
 		kept[change] = change.durable || pick(2) == 1
@@ -131,17 +131,31 @@ func (m *Mem) powerUp(n *memNode, pick func(n int) int) {
 
 // Restart returns the disk as the death of the process leaves it: everything that
 // was written is there, synced or not, and a later Crash may still lose what was
-// not. Locks are released. m and its open Files and Maps are cut off from the
-// result.
+// not. Damage shows in what was synced, for nothing keeps a cache. Locks are
+// released. m and its open Files and Maps are cut off from the result.
 func (m *Mem) Restart() *Mem {
+	to := m.Clone()
+	for _, f := range to.files() {
+		f.node.content.settle()
+	}
+	return to
+}
+
+// Clone returns a copy of the disk, its damages included; open Files, Maps and
+// locks are m's alone. It costs what is mapped and not durable: the rest is shared
+// until one of the two writes to it.
+func (m *Mem) Clone() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := copier{}
-	to := &Mem{root: c.node(m.root), capacity: m.capacity}
+	to := &Mem{root: c.node(m.root), capacity: m.capacity, struck: slices.Clone(m.struck)}
 	for _, change := range m.pending {
 		to.pending = append(to.pending, &nameChange{
 			node: c.node(change.node), from: c.place(change.from), to: c.place(change.to), durable: change.durable,
 		})
+	}
+	for _, a := range m.arms {
+		to.arms = append(to.arms, arm{damage: a.damage, node: c.node(a.node), to: c.node(a.to)})
 	}
 	for _, n := range c {
 		if n.linked {
