@@ -96,3 +96,16 @@ func newStream(seed uint64, purpose string) *machine.Rand {
 	}
 	return machine.NewRand(seed*0x9e3779b97f4a7c15 ^ h)
 }
+
+// unused are the names in Options.Set that this run didn't draw: misspelt, or
+// drawn only where another option has another value.
+func (w *World) unused() []string {
+	var names []string
+	for name := range w.options.Set {
+		if !slices.ContainsFunc(w.drawn, func(d Drawn) bool { return d.Name == name }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

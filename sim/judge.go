@@ -166,15 +166,3 @@ func (w *World) judge(r *Result) {
 		}
 	}
 }
-
-func (w *World) checkOptions() {
-	for name := range w.options.Set {
-		known := false
-		for _, d := range w.drawn {
-			known = known || d.Name == name
-		}
-		if !known {
-			w.misuse("this subject draws no option %q", name)
-		}
-	}
-}

@@ -64,11 +64,16 @@ func Run(s *Subject, o Options) (*Result, error) {
 	w.codecs = codecs
 	w.draw()
 	s.Setup(w)
-	w.checkOptions()
+	for _, p := range o.Properties {
+		w.judges.add(conditionMode(p.Mode), p.Name(), p.RQL)
+	}
 	if w.misused != nil {
 		return nil, w.misused
 	}
 	w.begin()
+	if w.misused != nil {
+		return nil, w.misused
+	}
 	stopped := w.run()
 	if w.misused != nil {
 		return nil, w.misused
@@ -187,5 +192,6 @@ func (w *World) result(stopped bool) *Result {
 		Stopped: stopped, Events: w.events, Steps: w.phases.steps, Simulated: w.Now(), Operations: w.operations(),
 		Happened: w.nemesis.happenedKinds(), Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, world: w}
 	r.Coverage = w.cover.report(w)
+	r.Unused = w.unused()
 	return r
 }

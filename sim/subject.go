@@ -21,29 +21,41 @@ type Subject struct {
 }
 
 // Options say how a Subject is run. The zero value draws everything from seed 0.
+// As JSON they are all that decides a run of a build.
 type Options struct {
-	Seed uint64
+	Seed uint64 `json:"seed"`
 	// Set fixes draws by name, instead of drawing them from the seed: what a person
 	// said with --set, or what shrinking found.
-	Set map[string]string
+	Set map[string]string `json:"set,omitempty"`
+	// Properties are demanded besides those of the subject.
+	Properties []Property `json:"properties,omitempty"`
 	// Faults, if not nil, is the schedule of faults, instead of the one drawn.
-	Faults []Fault
+	Faults []Fault `json:"faults"`
 	// Without are client operations, by their number, that are left out.
-	Without []int
+	Without []int `json:"without,omitempty"`
 	// Reseed draws everything that is decided from a moment on from another seed.
-	Reseed *Reseed
+	Reseed *Reseed `json:"reseed,omitempty"`
 	// Trace is told every event of the world before it happens, in words. nil costs
 	// nothing; it doesn't change the run.
-	Trace func(Line)
+	Trace func(Line) `json:"-"`
 	// Fingerprints keeps the hash after every event in Result.Fingerprints.
-	Fingerprints bool
+	Fingerprints bool `json:"-"`
 	// Stop ends the run early when it returns true; it is asked now and then. What
 	// the Result then says is undecided. May be nil.
-	Stop func() bool
+	Stop func() bool `json:"-"`
 	// Quick leaves out what is judged after the run: replay, RQL properties and
 	// operation checkers. Invariants in Go are still looked at.
-	Quick bool
+	Quick bool `json:"-"`
 }
+
+// A Property is a condition in RQL that is demanded of a run.
+type Property struct {
+	Mode string `json:"mode"` // "always", "never", "eventually" or "sometimes"
+	RQL  string `json:"rql"`
+}
+
+// Name is what failures call it.
+func (p Property) Name() string { return p.Mode + " " + p.RQL }
 
 // A Reseed is a branch in a run: up to event At all is as it was, then another
 // seed decides.
@@ -95,7 +107,8 @@ type Result struct {
 	Seed    uint64
 	Hash    uint64 // over all events of the run, in order
 	Drawn   []Drawn
-	Faults  []Fault // the schedule
+	Unused  []string // of Options.Set: what this run doesn't draw
+	Faults  []Fault  // the schedule
 	Failure *Failure
 	Stopped bool // by Options.Stop: nothing was decided
 
