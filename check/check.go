@@ -66,6 +66,9 @@ type Operation struct {
 	// Return is Open if no answer came.
 	Call, Return int64
 	Outcome      Outcome
+	// Extra is what else was recorded of it, a map, for who chooses operations by it
+	// (such as reads that were asked for as fresh). The checks don't look at it.
+	Extra event.Value
 	// Ref says where the operation stands, for messages: "client/0:473", "line 12".
 	Ref string
 }
@@ -132,6 +135,8 @@ type Options struct {
 	// Plain leaves out all that is for people: violations carry operations but are
 	// neither minimal nor explained. For who only counts verdicts.
 	Plain bool
+	// Time, if not nil, writes a Call or Return for people; nil writes the number.
+	Time func(int64) string
 	// Progress, if not nil, is told now and then how many operations of how many
 	// were looked at.
 	Progress func(done, total int)

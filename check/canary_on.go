@@ -1,0 +1,5 @@
+//go:build canary_check
+
+package check
+
+const canaryNoBackwardZones = true
