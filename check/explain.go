@@ -147,7 +147,7 @@ func timeline(ops []Operation) string {
 		if to > timelineColumns {
 			return ""
 		}
-		label := " " + clip(ops[i].what(), to-from-4) + " "
+		label := " " + shorten(ops[i].what(), to-from-4) + " "
 		bar := "├─" + label + strings.Repeat("─", max(0, to-from-2-width(label)))
 		if ops[i].Outcome == Info || ops[i].Return == Open {
 			bar += "⋯"
@@ -178,16 +178,16 @@ func timelinePlaces(ops []Operation, entries []entry) [][2]int {
 			places[m.entry][0] = col
 			continue
 		}
-		room := min(width(ops[m.entry].what()), labelMax) + 5
+		room := min(width(ops[m.entry].what()), barLabelMax) + 5
 		col = max(col, places[m.entry][0]+room)
 		places[m.entry][1] = col
 	}
 	return places
 }
 
-const labelMax = 24
+const barLabelMax = 24
 
-func clip(s string, n int) string {
+func shorten(s string, n int) string {
 	if r := []rune(s); len(r) > n && n > 0 {
 		return string(r[:n-1]) + "…"
 	}
