@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"strings"
+	"unsafe"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -151,6 +152,8 @@ type payload struct {
 	version uint32
 	shape   *shape // of the type, without the pointer
 	pointer bool   // Body is given as a pointer, as it was registered
+	form    *form  // nil if the type has none
+	typ     unsafe.Pointer
 }
 
 // NewCodec returns the codec for the zero values that a machine names in
@@ -197,6 +200,7 @@ func newPayload(zero any) (*payload, error) {
 	if p.shape, err = newCompiler(nil).compile(t, t.String()); err != nil {
 		return nil, fmt.Errorf("payload %w", err)
 	}
+	p.form, p.typ = formOf(t, 0), typeWord(t)
 	if p.name == "" || p.version == 0 {
 		return nil, fmt.Errorf("payload type %s: its name must not be empty, its version not 0", t)
 	}
@@ -223,7 +227,12 @@ func (c *Codec) Encode(body any) (name string, version uint32, b []byte, err err
 	if p == nil {
 		return "", 0, nil, fmt.Errorf("payload type %s isn't registered: name it in the machine's Payloads", t)
 	}
-	if b, err = encMode.Marshal(body); err == nil && len(b) > payloadElementsMax {
+	if at := dataOf(body); p.form != nil && at != nil {
+		b = p.form.encode(at)
+	} else {
+		b, err = encMode.Marshal(body)
+	}
+	if err == nil && len(b) > payloadElementsMax {
 		err = payloadMode.Wellformed(b) // or no receiver would take it
 	}
 	if err != nil {
@@ -246,6 +255,13 @@ func (c *Codec) Decode(name string, version uint32, b []byte) (any, error) {
 		return nil, &RefusedError{Name: name, Version: version, Known: p.version}
 	}
 	v := reflect.New(p.shape.typ)
+	if p.form != nil && p.form.decode(b, v.UnsafePointer()) {
+		if p.pointer {
+			return v.Interface(), nil
+		}
+		return boxed(p.typ, v.UnsafePointer()), nil
+	}
+	v.Elem().SetZero()
 	if err := payloadMode.Unmarshal(b, v.Interface()); err != nil {
 		return nil, &RefusedError{Name: name, Version: version, Known: p.version, Err: err}
 	}
