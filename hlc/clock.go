@@ -110,6 +110,9 @@ func (c *Clock) Physical(r Reading) Timestamp {
 		c.good, c.started = Reading{wall, r.Mono}, true
 		return wall
 	}
+	if wall == c.good.Wall && r.Mono == c.good.Mono && c.jump == 0 && !c.back {
+		return wall // the same reading again
+	}
 	expected := c.good.at(r.Mono)
 	returned := c.back && distance(wall, c.before.at(r.Mono)) <= c.drift
 	if ahead(wall, expected) > c.drift && !returned {

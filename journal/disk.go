@@ -244,7 +244,9 @@ func (j *Journal) writeIndex(s *mapped) (sealed, error) {
 	if err != nil {
 		return sealed{}, err
 	}
-	x, err := newScanner(src, h).index()
+	sc := newScanner(src, h)
+	sc.buf = s.b // nobody writes there any more
+	x, err := sc.index()
 	if err != nil {
 		return sealed{}, fmt.Errorf("index of %s: %w", s.file, err)
 	}

@@ -14,6 +14,7 @@ type metaFile struct {
 	f    vfs.File
 	m    segment.Meta
 	slot int // the one that was synced last, never to be written
+	buf  [segment.SlotSize]byte
 }
 
 // createMeta makes the meta file of a new journal.
@@ -81,7 +82,7 @@ func openMeta(fsys vfs.FS, dir string, m segment.Meta, slot int) (*metaFile, err
 func (f *metaFile) write(sync bool) error {
 	f.m.Generation++
 	other := 1 - f.slot
-	if _, err := f.f.WriteAt(f.m.Encode(), int64(other*segment.SlotStride)); err != nil {
+	if _, err := f.f.WriteAt(f.m.EncodeTo(f.buf[:]), int64(other*segment.SlotStride)); err != nil {
 		return err
 	}
 	if !sync {

@@ -26,6 +26,9 @@ func (l *Loop) watchPeer(ev *event.Event, err error) {
 	if ev.Kind != event.Message {
 		return
 	}
+	if err == nil && len(l.drifting) == 0 {
+		return
+	}
 	peer := ev.ID.Node
 	var drift *hlc.DriftError
 	if !errors.As(err, &drift) {

@@ -130,6 +130,7 @@ type Loop struct {
 	reopening   bool        // a reopen event is in the journal and not handled yet
 	reading     hlc.Reading // that of the last Poll
 	armed       map[timerName]armed
+	armedNext   armed // the entry of the timer that is due next; zero if unknown
 	recoveredAt uint64
 	stats       Stats
 

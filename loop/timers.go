@@ -20,8 +20,9 @@ type timerName struct{ machine, timer string }
 
 // An armed timer was set by this boot.
 type armed struct {
-	id  event.MessageID
-	due time.Duration // on the monotonic clock
+	id    event.MessageID
+	due   time.Duration // on the monotonic clock
+	other bool          // of armedNext: another boot has set it, due means nothing
 }
 
 // arm remembers the timers that an event has set. There is one entry for each
@@ -29,19 +30,20 @@ type armed struct {
 func (l *Loop) arm(r hlc.Reading, ev *event.Event, effects []event.Effect) {
 	for i := range effects {
 		e := &effects[i]
-		name := timerName{e.Machine, e.Timer}
 		switch e.Kind {
 		case event.EffectSetTimer:
-			l.armed[name] = armed{id: e.ID, due: r.Mono + e.At.Sub(ev.Time)}
+			l.armed[timerName{e.Machine, e.Timer}] = armed{id: e.ID, due: r.Mono + e.At.Sub(ev.Time)}
+			l.armedNext = armed{}
 		case event.EffectCancelTimer:
-			delete(l.armed, name)
+			delete(l.armed, timerName{e.Machine, e.Timer})
+			l.armedNext = armed{}
 		}
 	}
 }
 
 // isDue reports whether a pending timer is due. Time above the ceiling hasn't come
 // yet, for nothing may be stamped with it: the ceiling is raised first.
-func (l *Loop) isDue(r hlc.Reading, at hlc.Timestamp, ev *event.Event) bool {
+func (l *Loop) isDue(r hlc.Reading, at hlc.Timestamp, id event.MessageID) bool {
 	pt := l.clock.Physical(r)
 	if at <= max(min(pt, l.ceiling), l.clock.Last()) {
 		return true
@@ -50,17 +52,29 @@ func (l *Loop) isDue(r hlc.Reading, at hlc.Timestamp, ev *event.Event) bool {
 		l.raiseCeiling(r, pt)
 		return false
 	}
-	a, ok := l.armed[timerName{ev.Machine, ev.From}]
-	return ok && a.id == ev.ID && r.Mono >= a.due
+	due, ok := l.dueHere(id)
+	return ok && r.Mono >= due
+}
+
+// dueHere returns when the next timer, of this id, is due on the monotonic clock;
+// ok is false if another boot has set it. It is asked at every Poll.
+func (l *Loop) dueHere(id event.MessageID) (due time.Duration, ok bool) {
+	if l.armedNext.id != id {
+		_, ev, _ := l.st.NextTimer()
+		a := l.armed[timerName{ev.Machine, ev.From}]
+		l.armedNext = armed{id: id, due: a.due, other: a.id != id}
+	}
+	return l.armedNext.due, !l.armedNext.other
 }
 
 // offerDueTimers appends the timers that are due, a batch at most.
 func (l *Loop) offerDueTimers(r hlc.Reading) {
 	for range l.cfg.Batch {
-		at, ev, ok := l.st.NextTimer()
-		if !ok || !l.isDue(r, at, &ev) {
+		at, id, ok := l.st.NextDue()
+		if !ok || !l.isDue(r, at, id) {
 			return
 		}
+		_, ev, _ := l.st.NextTimer()
 		f := FrameOf(&ev)
 		err := l.j.Append(&f)
 		if errors.Is(err, journal.ErrTooLarge) {
@@ -70,6 +84,7 @@ func (l *Loop) offerDueTimers(r hlc.Reading) {
 		}
 		l.st.Offered(ev.ID)
 		delete(l.armed, timerName{ev.Machine, ev.From})
+		l.armedNext = armed{}
 	}
 }
 
@@ -85,9 +100,12 @@ func (l *Loop) cannotFire(ev *event.Event, err error) {
 // false if none is pending. It may be in the past if the journal had no room for
 // the timer.
 func (l *Loop) NextDue() (at hlc.Timestamp, ok bool) {
-	at, ev, ok := l.st.NextTimer()
-	if a, is := l.armed[timerName{ev.Machine, ev.From}]; ok && is && a.id == ev.ID {
-		at = min(at, l.reading.Wall.Physical().Add(a.due-l.reading.Mono))
+	at, id, ok := l.st.NextDue()
+	if !ok {
+		return 0, false
 	}
-	return at, ok
+	if due, here := l.dueHere(id); here {
+		at = min(at, l.reading.Wall.Physical().Add(due-l.reading.Mono))
+	}
+	return at, true
 }

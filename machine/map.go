@@ -144,12 +144,30 @@ func (s *mapState[K, V]) Each(yield func(key, val any) bool) {
 }
 
 func (s *mapState[K, V]) Touched(yield func(key, val any) bool) {
+	if root := s.touched.root; root == nil || root.kids == nil { // few or none, as after most events
+		s.touchedIn(root, yield)
+		return
+	}
 	s.touched.ascend(bound[K]{}, func(k *K, _ *struct{}) bool {
 		if v := s.entries.get(*k); v != nil {
 			return yield(k, v)
 		}
 		return yield(k, nil)
 	})
+}
+
+// touchedIn is Touched for keys that are all in one node.
+func (s *mapState[K, V]) touchedIn(n *treeNode[K, struct{}], yield func(key, val any) bool) {
+	for i := 0; n != nil && i < len(n.items); i++ {
+		k := &n.items[i].key
+		var val any
+		if v := s.entries.get(*k); v != nil {
+			val = v
+		}
+		if !yield(k, val) {
+			return
+		}
+	}
 }
 
 func (s *mapState[K, V]) Elem() (key, val any) { return new(K), new(V) }

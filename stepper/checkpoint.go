@@ -81,7 +81,7 @@ func (s *Stepper) Checkpoint() ([]byte, error) {
 			Name: e.Name, Version: e.Version, Baggage: e.Baggage, Payload: e.Payload})
 	}
 	for k, last := range s.senders {
-		b.Senders = append(b.Senders, senderState{Machine: k.machine, Last: last})
+		b.Senders = append(b.Senders, senderState{Machine: k.machine, Last: *last})
 	}
 	slices.SortFunc(b.Senders, compareSenders)
 	return state.Marshal(b)
@@ -171,11 +171,11 @@ func Restore(o Options, b []byte) (*Stepper, error) {
 		}
 	}
 	for _, t := range c.Timers {
-		s.timers.set(event.Effect{Kind: event.EffectSetTimer, Machine: t.Machine, Timer: t.Timer, ID: t.ID, At: t.At,
+		s.timers.set(&event.Effect{Kind: event.EffectSetTimer, Machine: t.Machine, Timer: t.Timer, ID: t.ID, At: t.At,
 			Sent: t.Sent, Name: t.Name, Version: t.Version, Baggage: t.Baggage, Payload: t.Payload})
 	}
 	for _, sd := range c.Senders {
-		s.senders[sender{sd.Last.Node, sd.Machine}] = sd.Last
+		s.senders[sender{sd.Last.Node, sd.Machine}] = &sd.Last
 	}
 	maps.Copy(s.skips, c.Skips)
 	s.reopened = true

@@ -57,11 +57,11 @@ func (s *Stepper) handleStart(ev event.Event) error {
 }
 
 // toMachine is a Start or config event as one machine gets it.
-func (s *Stepper) toMachine(ev event.Event, in *instance) event.Event {
+func (s *Stepper) toMachine(ev event.Event, in *instance) *event.Event {
 	info := s.start
 	info.Version = in.version
 	ev.Machine, ev.Body = in.name, info
-	return ev
+	return &ev
 }
 
 func (s *Stepper) startInfo(ev event.Event, info *event.StartInfo) error {

@@ -98,9 +98,12 @@ func (s *Stepper) install(name string, version uint32, p *program, m machine.Mac
 }
 
 func (s *Stepper) add(in *instance) {
-	if i, there := slices.BinarySearch(s.order, in.name); !there {
+	i, there := slices.BinarySearch(s.order, in.name)
+	if !there {
 		s.order = slices.Insert(s.order, i, in.name)
+		s.running = slices.Insert(s.running, i, nil)
 	}
+	s.running[i] = in
 	s.machines[in.name] = in
 }
 

@@ -59,7 +59,7 @@ func (s *Stepper) reopenAll(ev event.Event) error {
 }
 
 // reopenFor is a reopen event as one machine gets it; also at an upgrade event.
-func (s *Stepper) reopenFor(ev event.Event, in *instance) event.Event {
+func (s *Stepper) reopenFor(ev event.Event, in *instance) *event.Event {
 	ev.Machine, ev.Name, ev.Body, ev.Payload = in.name, event.ControlReopen, nil, nil
-	return ev
+	return &ev
 }

@@ -24,9 +24,19 @@ type run struct {
 	current *instance // whose Step runs; nil between Steps
 }
 
-func (r *run) begin(ev event.Event, boot uint64) {
-	*r = run{s: r.s, ev: ev, boot: boot, queue: r.queue[:0]}
+func (r *run) begin(ev *event.Event, boot uint64) {
+	clear(r.queue)
+	clear(r.out.Effects)
+	effects := r.out.Effects[:0]
+	if cap(effects) > effectsKept {
+		effects = nil
+	}
+	r.ev, r.boot, r.queue, r.out = *ev, boot, r.queue[:0], Outcome{Effects: effects}
+	r.count, r.effects, r.baggage, r.current = 0, 0, nil, nil
 }
+
+// effectsKept is for how many effects room is kept from one event to the next.
+const effectsKept = 256
 
 // outcome is what enters the chain besides effects and state.
 func (r *run) outcome() uint64 {
@@ -40,13 +50,13 @@ func (r *run) outcome() uint64 {
 }
 
 // step lets a machine handle an event. A panic becomes an error.
-func (r *run) step(in *instance, ev event.Event) (err error) {
+func (r *run) step(in *instance, ev *event.Event) (err error) {
 	if in.m == nil {
 		return &VersionError{Machine: in.name, Want: in.version, Have: r.s.versions(in.name)}
 	}
-	start := r.s.start
-	start.Version = in.version
-	r.ctx = machine.Context{Host: r, Machine: in.name, Time: ev.Time, Start: start, Random: r.s.rand}
+	r.ctx.Host, r.ctx.Machine, r.ctx.Time, r.ctx.Random = r, in.name, ev.Time, r.s.rand
+	r.ctx.Start = r.s.start
+	r.ctx.Start.Version = in.version
 	r.current, in.stepped = in, true
 	defer func() {
 		r.current = nil
@@ -54,7 +64,7 @@ func (r *run) step(in *instance, ev event.Event) (err error) {
 			err = r.s.panicError(in.name, p)
 		}
 	}()
-	in.m.Step(&r.ctx, ev)
+	in.m.Step(&r.ctx, *ev)
 	return nil
 }
 
@@ -100,7 +110,7 @@ func (r *run) Effect(e event.Effect) event.MessageID {
 		e.Baggage = r.baggage
 	}
 	r.effects = hashEffect(r.effects, &e)
-	r.take(e)
+	r.take(&e)
 	return id
 }
 
@@ -111,11 +121,11 @@ func (r *run) mustRun() {
 }
 
 // take puts an effect where it belongs.
-func (r *run) take(e event.Effect) {
+func (r *run) take(e *event.Effect) {
 	switch e.Kind {
 	case event.EffectSend:
 		if e.Node == r.s.opts.Node {
-			r.queue = append(r.queue, e)
+			r.queue = append(r.queue, *e)
 			return
 		}
 	case event.EffectSetTimer:
@@ -126,7 +136,7 @@ func (r *run) take(e event.Effect) {
 	case event.EffectCancelTimer:
 		r.s.timers.cancel(e.Machine, e.Timer)
 	}
-	r.out.Effects = append(r.out.Effects, e)
+	r.out.Effects = append(r.out.Effects, *e)
 }
 
 func hashEffect(h state.Hash, e *event.Effect) state.Hash {
@@ -167,12 +177,12 @@ func (r *run) deliverInternal(e event.Effect) error {
 	r.out.Internal = append(r.out.Internal, Internal{Send: e, Event: ev, Refused: reason})
 	if reason == "" {
 		ev.Body = body // the machine's: the outcome doesn't share it
-		return r.step(in, ev)
+		return r.step(in, &ev)
 	}
 	r.effects = r.effects.Text(reason)
 	back := event.Event{Seq: ev.Seq, Time: ev.Time, Kind: event.Refused, Machine: e.Machine, Name: e.Name,
 		Version: e.Version, ID: e.ID, From: e.To, Sent: e.Sent, Baggage: e.Baggage, Payload: []byte(reason)}
-	return r.step(r.s.machines[e.Machine], back)
+	return r.step(r.s.machines[e.Machine], &back)
 }
 
 // receiver returns the machine that is to get an event, or why there is none.
@@ -184,13 +194,13 @@ func (s *Stepper) receiver(name string) (in *instance, reason string) {
 }
 
 // deliver hands an event from outside to the machine it names.
-func (s *Stepper) deliver(ev event.Event) error {
+func (s *Stepper) deliver(ev *event.Event) error {
 	in, reason := s.receiver(ev.Machine)
 	if reason == "" && in.m == nil {
 		return s.run.step(in, ev) // says which version is missing
 	}
 	if reason == "" {
-		reason = s.admit(in, &ev)
+		reason = s.admit(in, ev)
 	}
 	if s.run.out.Duplicate || s.run.out.Stale {
 		return nil
@@ -222,15 +232,19 @@ func (s *Stepper) admit(in *instance, ev *event.Event) (reason string) {
 		s.run.out.Stale = !s.timers.fire(ev.Machine, ev.From, ev.ID)
 	case ev.Kind == event.Message && in.delivery == machine.Ordered && ev.ID.Node != "":
 		key := sender{ev.ID.Node, ev.Machine}
-		last, known := s.senders[key]
-		if known && (ev.ID.Boot < last.Boot || ev.ID.Boot == last.Boot && !last.Less(ev.ID)) {
+		last := s.senders[key]
+		if last != nil && (ev.ID.Boot < last.Boot || ev.ID.Boot == last.Boot && !last.Less(ev.ID)) {
 			s.run.out.Duplicate = true
 			return ""
 		}
-		if !known && len(s.senders) >= s.opts.MaxSenders {
+		if last == nil && len(s.senders) >= s.opts.MaxSenders {
 			return fmt.Sprintf("node %s remembers %d senders and takes messages from no other", s.opts.Node, s.opts.MaxSenders)
 		}
-		s.senders[key] = ev.ID
+		if last == nil {
+			last = new(event.MessageID)
+			s.senders[key] = last
+		}
+		*last = ev.ID
 	}
 	return ""
 }

@@ -70,7 +70,8 @@ type Changes interface {
 	Bulky(variable string)
 }
 
-// An Outcome is what came of one event. It belongs to the caller.
+// An Outcome is what came of one event. The slice of Effects is the stepper's and
+// good until the next Step; all else, the payloads in it too, is the caller's.
 type Outcome struct {
 	// Effects are to be performed once the event is durable, in this order. Timer
 	// effects are among them for the record; the stepper has taken them in already
@@ -109,10 +110,11 @@ type Stepper struct {
 	start    event.StartInfo
 	rand     *machine.Rand // nil until the first Start
 	machines map[string]*instance
-	order    []string // of machines
+	order    []string    // of machines
+	running  []*instance // the machines in that order
 	timers   timers
-	senders  map[sender]event.MessageID // the last message taken in
-	skips    map[uint64]string          // events that are not to be handled, and why
+	senders  map[sender]*event.MessageID // the last message taken in
+	skips    map[uint64]string           // events that are not to be handled, and why
 
 	reopened bool // nothing was handled since a reopen event or a checkpoint
 	run      run
@@ -139,7 +141,7 @@ func New(o Options) (*Stepper, error) {
 		return nil, err
 	}
 	s := &Stepper{opts: o, programs: programs, infos: infos, machines: map[string]*instance{},
-		timers: newTimers(), senders: map[sender]event.MessageID{}, skips: map[uint64]string{}}
+		timers: newTimers(), senders: map[sender]*event.MessageID{}, skips: map[uint64]string{}}
 	s.run.s = s
 	return s, nil
 }
@@ -194,7 +196,7 @@ func (s *Stepper) Step(ev event.Event, boot uint64) (Outcome, error) {
 	if ev.Kind == event.Note || ev.Kind == event.Padding {
 		return Outcome{}, nil
 	}
-	s.run.begin(ev, boot)
+	s.run.begin(&ev, boot)
 	s.reopened = false
 	if s.failed = s.handle(); s.failed != nil {
 		return Outcome{}, s.failed
@@ -234,7 +236,7 @@ func (s *Stepper) dispatch() error {
 	case event.Control:
 		return s.handleControl(*ev)
 	case event.Message, event.Request, event.Timer, event.Result, event.Refused:
-		return s.deliver(*ev)
+		return s.deliver(ev)
 	}
 	return fmt.Errorf("stepper: event %d is of kind %s, which this build doesn't know: use the build that wrote it", ev.Seq, ev.Kind)
 }
@@ -245,13 +247,12 @@ func (s *Stepper) commit() {
 	r := &s.run
 	h := s.chain.Word(s.seq).Word(uint64(r.ev.Kind)).Text(r.out.Refused)
 	h = h.Word(r.outcome()).Word(uint64(r.effects))
-	for _, name := range s.order {
-		in := s.machines[name]
+	for _, in := range s.running {
 		if !in.stepped {
 			continue
 		}
 		in.stepped = false
-		h = in.tracker.Commit(h.Text(name), s.emit(name))
+		h = in.tracker.Commit(h.Text(in.name), s.emit(in.name))
 	}
 	if s.rand != nil {
 		h = h.Word(s.rand.Hi).Word(s.rand.Lo)
@@ -292,6 +293,15 @@ func (s *Stepper) NextTimer() (at hlc.Timestamp, ev event.Event, ok bool) {
 	}
 	return t.At, event.Event{Kind: event.Timer, Machine: t.Machine, From: t.Timer, ID: t.ID,
 		Name: t.Name, Version: t.Version, Baggage: t.Baggage, Payload: t.Payload}, true
+}
+
+// NextDue is the time and the id of what NextTimer returns.
+func (s *Stepper) NextDue() (at hlc.Timestamp, id event.MessageID, ok bool) {
+	t := s.timers.next()
+	if t == nil {
+		return 0, event.MessageID{}, false
+	}
+	return t.At, t.ID, true
 }
 
 // Offered says that the Timer event with this id was appended to the journal, so

@@ -13,8 +13,8 @@ import (
 // top.
 type timers struct {
 	byName  map[timerName]*timer
-	byID    map[event.MessageID]*timer
 	waiting timerHeap
+	spare   *timer // one that is over, to be used again
 }
 
 type timerName struct {
@@ -27,16 +27,20 @@ type timer struct {
 }
 
 func newTimers() timers {
-	return timers{byName: map[timerName]*timer{}, byID: map[event.MessageID]*timer{}}
+	return timers{byName: map[timerName]*timer{}}
 }
 
 func (ts *timers) len() int { return len(ts.byName) }
 
 // set takes in a timer and reports whether it replaced one.
-func (ts *timers) set(e event.Effect) bool {
+func (ts *timers) set(e *event.Effect) bool {
 	replaced := ts.cancel(e.Machine, e.Timer)
-	t := &timer{Effect: e}
-	ts.byName[timerName{e.Machine, e.Timer}], ts.byID[e.ID] = t, t
+	t := ts.spare
+	if ts.spare = nil; t == nil {
+		t = &timer{}
+	}
+	t.Effect = *e
+	ts.byName[timerName{e.Machine, e.Timer}] = t
 	heap.Push(&ts.waiting, t)
 	return replaced
 }
@@ -48,16 +52,31 @@ func (ts *timers) cancel(machine, name string) bool {
 		return false
 	}
 	delete(ts.byName, timerName{machine, name})
-	delete(ts.byID, t.ID)
 	if t.place >= 0 {
 		heap.Remove(&ts.waiting, t.place)
 	}
+	*t = timer{}
+	ts.spare = t
 	return true
+}
+
+// find returns the pending timer with this id, nil if there is none. It is the
+// next one to be due, or somebody has the time to look for it.
+func (ts *timers) find(id event.MessageID) *timer {
+	if t := ts.next(); t != nil && t.ID == id {
+		return t
+	}
+	for _, t := range ts.byName {
+		if t.ID == id {
+			return t
+		}
+	}
+	return nil
 }
 
 // drop removes the timer with this id, if it is pending.
 func (ts *timers) drop(id event.MessageID) {
-	if t := ts.byID[id]; t != nil {
+	if t := ts.find(id); t != nil {
 		ts.cancel(t.Machine, t.Timer)
 	}
 }
@@ -78,7 +97,7 @@ func (ts *timers) next() *timer {
 }
 
 func (ts *timers) offered(id event.MessageID) {
-	if t := ts.byID[id]; t != nil && t.place >= 0 {
+	if t := ts.find(id); t != nil && t.place >= 0 {
 		heap.Remove(&ts.waiting, t.place)
 	}
 }

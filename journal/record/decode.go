@@ -78,6 +78,7 @@ func WireLength(b []byte) (int, error) {
 // The zero Decoder is ready; a nil one checks and leaves names out. It is not safe for concurrent use.
 type Decoder struct {
 	names map[string]string
+	usual [32]string // of the names
 }
 
 // namesMax bounds what a sender of ever new names can make a Decoder keep.
@@ -87,15 +88,23 @@ func (d *Decoder) name(b []byte) string {
 	if len(b) == 0 || d == nil {
 		return ""
 	}
-	if s, ok := d.names[string(b)]; ok {
+	// Most names are one of a few: they have a place each, by what tells them apart.
+	place := &d.usual[(len(b)+int(b[0])*5+int(b[len(b)-1])*3)%len(d.usual)]
+	if *place == string(b) {
+		return *place
+	}
+	s, ok := d.names[string(b)]
+	if ok {
+		*place = s
 		return s
 	}
-	s := string(b)
+	s = string(b)
 	if d.names == nil {
 		d.names = make(map[string]string)
 	}
 	if len(d.names) < namesMax {
 		d.names[s] = s
+		*place = s
 	}
 	return s
 }

@@ -252,3 +252,28 @@ func FuzzReadStamp(f *testing.F) {
 		}
 	})
 }
+
+func TestWordsAreSummedUpAsTheirBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		crc, v := rapid.Uint32().Draw(t, "crc"), rapid.Uint64().Draw(t, "v")
+		b := binary.LittleEndian.AppendUint64(nil, v)
+		if got, want := CRC64(crc, v), CRC(crc, b); got != want {
+			t.Fatalf("CRC64 is %#x, want %#x", got, want)
+		}
+		if got, want := CRC32(crc, uint32(v)), CRC(crc, b[:4]); got != want {
+			t.Fatalf("CRC32 is %#x, want %#x", got, want)
+		}
+	})
+}
+
+func TestADecoderKeepsNamesApart(t *testing.T) {
+	var d Decoder
+	rapid.Check(t, func(t *rapid.T) { // one decoder for all: its memory is what is tested
+		name := rapid.StringMatching(`[ab]{0,2}[a-z]?[ab]{0,2}`)
+		f := Frame{Kind: 1, Machine: name.Draw(t, "machine"), From: name.Draw(t, "from"), Name: name.Draw(t, "name"),
+			ID: event.MessageID{Node: name.Draw(t, "node")}}
+		if got, _, err := d.DecodeWire(AppendWire(nil, &f)); err != nil || !reflect.DeepEqual(got, f) {
+			t.Fatalf("got %+v (%v)\nwant %+v", got, err, f)
+		}
+	})
+}

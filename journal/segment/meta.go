@@ -34,8 +34,11 @@ type Meta struct {
 }
 
 // Encode returns the SlotSize bytes of m.
-func (m *Meta) Encode() []byte {
-	b := make([]byte, SlotSize)
+func (m *Meta) Encode() []byte { return m.EncodeTo(make([]byte, SlotSize)) }
+
+// EncodeTo is Encode into b, which has SlotSize bytes.
+func (m *Meta) EncodeTo(b []byte) []byte {
+	clear(b)
 	le := binary.LittleEndian
 	copy(b, magicMeta)
 	le.PutUint32(b[8:], Version)

@@ -23,6 +23,7 @@ type Tracker struct {
 	plan *Plan
 	base unsafe.Pointer
 	at   []watch // one for each leaf of plan
+	fold *folding
 	walk func(name string) bool
 	// OnBulky is told the variable whenever a part of it becomes bulky, while Commit
 	// has an emit. May be nil.
@@ -44,7 +45,7 @@ type watch struct {
 // Track returns a Tracker for m. walk says of which variables plain maps and
 // slices are compared by content, whatever their size; nil is of none.
 func (p *Plan) Track(m machine.Machine, walk func(name string) bool) *Tracker {
-	t := &Tracker{plan: p, base: p.base(m), at: make([]watch, len(p.leaves)), walk: walk}
+	t := &Tracker{plan: p, base: p.base(m), at: make([]watch, len(p.leaves)), walk: walk, fold: newFolding()}
 	for i, l := range p.leaves {
 		if l.shape.kind == containerKind {
 			t.at[i].container = l.shape.containerAt(unsafe.Add(t.base, l.offset))
@@ -86,28 +87,49 @@ func (t *Tracker) commitContainer(h Hash, l *leaf, w *watch, emit Emit) Hash {
 	if replaced {
 		h = l.shape.hashContainer(h, in)
 	} else {
-		h = l.shape.hashTouched(h, in)
+		h = t.fold.touched(l.shape, h, in)
 	}
 	if emit != nil && !l.hidden {
 		l.emitContainer(w, in, replaced, emit)
 	}
-	l.shape.settle(unsafe.Add(t.base, l.offset))
+	if l.shape.elem.ordered {
+		l.shape.settle(unsafe.Add(t.base, l.offset))
+	} else {
+		in.Settle()
+	}
 	return h
 }
 
-// hashTouched folds in what was touched in a container.
-func (s *shape) hashTouched(h Hash, in machine.Inspector) Hash {
-	h = h.Word(uint64(in.Len())).Word(uint64(in.Base()))
-	in.Touched(func(k, v any) bool {
-		h = s.key.hash(h, pointerIn(k), true)
-		if v == nil {
-			h = h.Word(0)
-		} else {
-			h = s.elem.hash(h.Word(1), pointerIn(v), true)
-		}
-		return true
-	})
-	return h
+// A folding folds entries of a container into a hash. A Tracker has one for all
+// of its containers, so that none is made for every event.
+type folding struct {
+	hash  Hash
+	shape *shape // of the container
+	yield func(k, v any) bool
+}
+
+func newFolding() *folding {
+	f := &folding{}
+	f.yield = f.entry
+	return f
+}
+
+// touched folds in what was touched in a container of shape s.
+func (f *folding) touched(s *shape, h Hash, in machine.Inspector) Hash {
+	f.shape, f.hash = s, h.Word(uint64(in.Len())).Word(uint64(in.Base()))
+	in.Touched(f.yield)
+	return f.hash
+}
+
+func (f *folding) entry(k, v any) bool {
+	h := f.shape.key.hash(f.hash, dataOf(k), true)
+	if v == nil {
+		h = h.Word(0)
+	} else {
+		h = f.shape.elem.hash(h.Word(1), dataOf(v), true)
+	}
+	f.hash = h
+	return true
 }
 
 func (l *leaf) emitContainer(w *watch, in machine.Inspector, replaced bool, emit Emit) {
