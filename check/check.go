@@ -103,8 +103,11 @@ type Result struct {
 	Operations int    // how many were looked at
 	Keys       int    // how many objects they were on
 	Steps      int64  // of search; the measure of Options.Steps
-	// Violations are what was found, at most Options.Violations, in order of time.
+	// Violations are what was found, at most Options.Violations, in order of time; of
+	// Transactions, the worst kind first and one of each before a second.
 	Violations []Violation
+	// Isolation is all that Transactions found, nil for other checks.
+	Isolation *Isolation
 }
 
 // A Violation is operations that no order allowed by the property explains.
@@ -132,6 +135,9 @@ type Options struct {
 	Stop func() bool
 	// Violations bounds how many are explained; 0 is ViolationsDefault.
 	Violations int
+	// Isolation is the model that Transactions judges by, one of IsolationModels; ""
+	// is the strongest.
+	Isolation string
 	// Plain leaves out all that is for people: violations carry operations but are
 	// neither minimal nor explained. For who only counts verdicts.
 	Plain bool

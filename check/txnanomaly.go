@@ -1,0 +1,218 @@
+package check
+
+import (
+	"slices"
+
+	"hindcast.dev/event"
+)
+
+// An anomalyFound is one kind of anomaly as it was found.
+type anomalyFound struct {
+	form     anomalyForm
+	count    int
+	examples []Violation
+}
+
+// txnFindings collects anomalies: all are counted, some explained.
+type txnFindings struct {
+	h     *txnHistory
+	o     Options
+	found map[anomalyForm]*anomalyFound
+}
+
+func (f *txnFindings) has(form anomalyForm) bool { return f.found[form] != nil }
+
+// add counts an anomaly, and keeps its explanation if there is room for one.
+func (f *txnFindings) add(form anomalyForm, explain func() Violation) {
+	a := f.found[form]
+	if a == nil {
+		a = &anomalyFound{form: form}
+		f.found[form] = a
+	}
+	a.count++
+	if len(a.examples) < f.o.violationsMax() {
+		v := explain()
+		v.Property = form.String()
+		a.examples = append(a.examples, v)
+	}
+}
+
+// readAnomalies finds what single reads show, without a graph.
+func (f *txnFindings) readAnomalies() {
+	h := f.h
+	for i := range h.keys {
+		if k := &h.keys[i]; k.reader >= 0 && k.twice == "" {
+			f.listAnomalies(int32(i), k.reader, k.longest)
+		}
+	}
+	h.reads(func(t int32, m *microOp) {
+		k := &h.keys[m.key]
+		inOrder := h.inOrder(m)
+		if !inOrder {
+			f.add(anomalyForm{class: incompatibleOrder}, func() Violation { return f.explainOrder(t, m) })
+			f.listAnomalies(m.key, t, m.list)
+		}
+		if !inOrder || int(k.aborted) < len(m.list) {
+			f.abortedRead(t, m)
+		}
+		f.intermediateRead(t, m)
+	})
+	h.forget()
+	for t := range h.txns {
+		if h.txns[t].op.Outcome == Ok {
+			f.ownSteps(int32(t))
+		}
+	}
+	f.lostUpdates()
+}
+
+// listAnomalies finds elements of a version that should not be there at all.
+func (f *txnFindings) listAnomalies(key, reader int32, list []event.Value) {
+	seen := make(map[event.Value]bool, len(list))
+	for i, v := range list {
+		c := canonical(v)
+		if seen[c] {
+			f.add(anomalyForm{class: duplicateElements}, func() Violation {
+				return f.explainElement(reader, key, list, i, "which stands there twice and was appended at most once")
+			})
+		} else if f.h.writer(key, v) < 0 {
+			f.add(anomalyForm{class: garbageRead}, func() Violation {
+				return f.explainElement(reader, key, list, i, "which nobody appended")
+			})
+		}
+		seen[c] = true
+	}
+}
+
+// abortedRead is G1a: the first element of the version that a failed transaction
+// appended.
+func (f *txnFindings) abortedRead(t int32, m *microOp) {
+	for i, v := range m.list {
+		id := f.h.writer(m.key, v)
+		if id >= 0 && f.h.txns[f.h.appends[id].txn].op.Outcome == Fail {
+			f.add(anomalyForm{class: g1a}, func() Violation { return f.explainRead(t, m, i, id) })
+			return
+		}
+	}
+}
+
+// intermediateRead is G1b: the version ends in the middle of another
+// transaction's appends.
+func (f *txnFindings) intermediateRead(t int32, m *microOp) {
+	n := f.h.external(t, m)
+	if n == 0 {
+		return
+	}
+	id := f.h.writer(m.key, m.list[n-1])
+	if id >= 0 && f.h.appends[id].more && f.h.committedAppend(id) {
+		f.add(anomalyForm{class: g1b}, func() Violation { return f.explainRead(t, m, n-1, id) })
+	}
+}
+
+// ownSteps compares what a transaction read with what it read and appended
+// itself before: reads repeat, own appends stand at the end.
+func (f *txnFindings) ownSteps(t int32) {
+	h := f.h
+	ops := h.txns[t].ops
+	for i := range ops {
+		m := &ops[i]
+		k := &h.keys[m.key]
+		if k.twice != "" {
+			continue
+		}
+		if k.met != t {
+			k.met, k.last, k.read, k.own = t, nil, false, k.own[:0]
+		}
+		if m.isAppend {
+			k.own = append(k.own, m.value)
+			continue
+		}
+		if !m.known {
+			continue
+		}
+		if own := f.futureElement(t, m, ops[i+1:]); own >= 0 {
+			f.add(anomalyForm{class: futureRead}, func() Violation { return f.explainFuture(t, m, own) })
+		} else if !k.explains(m.list) {
+			last, had, own := k.last, k.read, slices.Clone(k.own)
+			f.add(anomalyForm{class: internalRead}, func() Violation { return f.explainInternal(t, m, last, had, own) })
+		}
+		k.last, k.read, k.own = m.list, true, k.own[:0]
+	}
+}
+
+// explains reports whether a version follows from what the transaction did with
+// the key before.
+func (k *txnKey) explains(list []event.Value) bool {
+	n := len(list) - len(k.own)
+	if n < 0 || !isPrefix(k.own, list[n:]) {
+		return false
+	}
+	return !k.read || n == len(k.last) && isPrefix(k.last, list)
+}
+
+// futureElement returns the position of an element that the transaction appends
+// only later, -1 if there is none.
+func (f *txnFindings) futureElement(t int32, m *microOp, later []microOp) int {
+	for i := range later {
+		l := &later[i]
+		if !l.isAppend || l.key != m.key {
+			continue
+		}
+		if a := &f.h.appends[l.id]; a.pos == unread || a.txn != t {
+			continue
+		}
+		for pos, v := range m.list {
+			if event.Equal(v, l.value) {
+				return pos
+			}
+		}
+	}
+	return -1
+}
+
+// lostUpdates finds transactions that read the same version of a list, and then
+// appended to it.
+func (f *txnFindings) lostUpdates() {
+	type version struct {
+		key int32
+		len int
+	}
+	type update struct {
+		txn  int32
+		read *microOp
+	}
+	first := map[version]update{}
+	h := f.h
+	h.forget()
+	for t := range h.txns {
+		ops := h.txns[t].ops
+		for i := range ops {
+			m := &ops[i]
+			k := &h.keys[m.key]
+			if !m.isAppend || k.twice != "" || !h.txns[t].committed || k.met == int32(t) {
+				continue
+			}
+			k.met = int32(t)
+			r := readBefore(ops[:i], m.key)
+			if r == nil || !h.inOrder(r) {
+				continue
+			}
+			at := version{m.key, len(r.list)}
+			if one, twice := first[at]; twice {
+				f.add(anomalyForm{class: lostUpdate}, func() Violation { return f.explainLost(one.txn, int32(t), one.read, r) })
+			} else {
+				first[at] = update{int32(t), r}
+			}
+		}
+	}
+}
+
+// readBefore returns the last known read of the key, nil if there is none.
+func readBefore(ops []microOp, key int32) *microOp {
+	for i := len(ops) - 1; i >= 0; i-- {
+		if m := &ops[i]; !m.isAppend && m.known && m.key == key {
+			return m
+		}
+	}
+	return nil
+}
