@@ -26,7 +26,7 @@ func (c *coverage) message(n *Node, m *message) {
 	if c.seen == nil {
 		c.seen = map[coverKey]int{}
 	}
-	k := coverKey{fault: n.w.nemesis.current(), message: m.frame.Name}
+	k := coverKey{fault: string(n.fault), message: m.frame.Name}
 	if c.label != nil {
 		k.state = c.label(n)
 	}

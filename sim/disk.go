@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/checkpoint"
@@ -11,9 +12,6 @@ import (
 	"hindcast.dev/machine"
 	"hindcast.dev/vfs"
 )
-
-// errInjected is wrapped by every error that a fault makes.
-var errInjected = errors.New("injected fault")
 
 // checkpointsKept is how many checkpoints a node keeps. Journals are kept whole:
 // they are what is judged.
@@ -32,7 +30,7 @@ type disk struct {
 	ceiling     hlc.Timestamp
 	checkpoints []loop.Output
 	slow        time.Duration // by a fault
-	full        bool          // it was said in a note
+	left        *vfs.Mem      // what the process left when it died at a point; nil if it didn't
 }
 
 func newDisk(n *Node) disk {
@@ -67,7 +65,11 @@ func (d *disk) done(life uint64) {
 		return
 	}
 	d.busy = false
-	if err := d.do(); err != nil {
+	err := d.do()
+	if n.gone() {
+		return
+	}
+	if err != nil {
 		n.l.Fail(err)
 		n.stopped(err)
 		return
@@ -138,10 +140,7 @@ func (d *disk) maintained(err error) error {
 		return err
 	}
 	if err != nil {
-		d.full = true
 		d.n.w.After(50*time.Millisecond, d.wantMaintainIf(d.n.life))
-	} else {
-		d.full = false
 	}
 	return nil
 }
@@ -158,18 +157,22 @@ func (d *disk) wantMaintainIf(life uint64) func() {
 // hasn't done is never done.
 func (d *disk) died() {
 	d.busy, d.sync, d.maintain, d.ceiling, d.checkpoints = false, false, false, 0, nil
-	d.mem = d.mem.Restart()
+	if d.left != nil {
+		d.mem, d.left = d.left, nil
+	} else {
+		d.mem = d.mem.Restart()
+	}
 	d.n.fs = d.mem
 }
 
 // isInjected reports whether a fault made the error.
 func (d *disk) isInjected(err error) bool {
-	return errors.Is(err, errInjected) || errors.Is(err, vfs.ErrNoSpace)
+	return errors.Is(err, faultpoint.ErrInjected) || errors.Is(err, faultpoint.ErrDied) || errors.Is(err, vfs.ErrNoSpace)
 }
 
 // explains reports whether a damage of this disk explains that the node doesn't
 // start.
 func (d *disk) explains(err error) bool {
 	var file *journal.FileError
-	return errors.As(err, &file) && d.n.w.nemesis.damaged(d.n)
+	return (errors.As(err, &file) || errors.Is(err, vfs.ErrMedium)) && d.n.w.nemesis.atlas.harmed[d.n.index]
 }

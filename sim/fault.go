@@ -21,6 +21,7 @@ const (
 	FaultSwizzle   FaultKind = "swizzle"     // Nodes are clogged one after the other, and unclogged in another order
 	FaultLoss      FaultKind = "loss"        // messages from Nodes to Peers are lost with probability Amount
 	FaultDouble    FaultKind = "double"      // messages from Nodes to Peers come twice with probability Amount
+	FaultGarble    FaultKind = "garble"      // bits of messages from Nodes to Peers flip with probability Amount
 	FaultKill      FaultKind = "kill"        // the process dies, and starts again after For
 	FaultPower     FaultKind = "power"       // the machine loses power: unsynced sectors are kept or lost, each on its own
 	FaultPause     FaultKind = "pause"       // the process does nothing for a while, and doesn't know
@@ -50,6 +51,7 @@ type Fault struct {
 	Delay   time.Duration `json:"delay,omitempty"`
 	Version uint32        `json:"version,omitempty"`
 	Point   string        `json:"point,omitempty"`
+	Group   int           `json:"group,omitempty"` // clogs of one swizzle have the same
 	// Seed decides what is left to chance when it happens: which sectors, which bits.
 	Seed uint64 `json:"seed,omitempty"`
 }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -9,130 +8,69 @@ import (
 	"hindcast.dev/machine"
 )
 
-// A nemesis makes the faults of a schedule happen, and mends them.
+// A nemesis makes the faults of a schedule happen, and mends them. What lasts for
+// a while (links, clocks, slow disks) is worked out anew from the faults that are
+// active, whenever one begins or ends: so ending one can't undo half of another.
 type nemesis struct {
 	rand     *machine.Rand
-	active   []int // indices of faults under way
+	without  []FaultKind
+	atlas    atlas
+	active   []int  // indices of faults under way, in the order in which they began
+	ended    []bool // by fault: it is over, or is never to begin
 	happened map[FaultKind]int
-	damage   []bool // by node: its disk is
+	core     []bool // by node: it is healed
+	coreSize int
 }
 
-// faultKinds are the kinds that a schedule draws from.
-var faultKinds = []FaultKind{FaultPartition, FaultOneWay, FaultBridge, FaultSlowLink, FaultClog, FaultLoss, FaultDouble,
-	FaultKill, FaultPower, FaultPause, FaultSkew, FaultJump, FaultDrift, FaultSlowDisk}
+// CoreSize says how many nodes must be healthy for progress; without it a
+// majority. It is called in Setup.
+func (w *World) CoreSize(n int) { w.nemesis.coreSize = n }
 
 // schedule draws the faults, unless they are given, and puts them in the queue.
 func (m *nemesis) schedule(w *World) {
 	m.rand = w.Rand("nemesis")
 	m.happened = map[FaultKind]int{}
-	m.damage = make([]bool, len(w.nodes))
-	w.faults = w.options.Faults
-	if w.faults == nil {
-		w.faults = m.draw(w)
+	m.core = make([]bool, len(w.nodes))
+	m.atlas.choose(w)
+	w.faults = m.draw(w, 0) // in any case: what is drawn can be set
+	if w.options.Faults != nil {
+		w.faults = w.options.Faults
 	}
-	for i, f := range w.faults {
-		w.queue.put(int64(f.At), happening{kind: happensFault, tag: uint64(i)})
-	}
+	m.enqueue(w, 0)
 }
 
-// draw draws a schedule: some kinds of fault, each some times.
-func (m *nemesis) draw(w *World) []Fault {
-	span := w.estimate()
-	var kinds []FaultKind
-	for _, k := range faultKinds {
-		if w.Chance("fault."+string(k), 0.4) {
-			kinds = append(kinds, k)
-		}
+// enqueue puts the faults from index from on in the queue.
+func (m *nemesis) enqueue(w *World, from int) {
+	for i := from; i < len(w.faults); i++ {
+		m.ended = append(m.ended, false)
+		w.queue.put(max(int64(w.faults[i].At), w.now), happening{kind: happensFault, tag: uint64(i)})
 	}
-	for len(kinds) < 3 {
-		if k := faultKinds[m.rand.IntN(len(faultKinds))]; !slices.Contains(kinds, k) {
-			kinds = append(kinds, k)
-		}
-	}
-	count := w.Int("faults", 3, 30)
-	faults := []Fault{}
-	for i := range max(count, len(kinds)) {
-		k := kinds[m.rand.IntN(len(kinds))]
-		if i < len(kinds) {
-			k = kinds[i] // each at least once
-		}
-		at := warmUp + time.Duration(m.rand.Uint64N(uint64(span)))
-		faults = append(faults, m.one(w, k, at, span))
-	}
-	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
-	return faults
-}
-
-// estimate is about how long the clients' operations take.
-func (w *World) estimate() time.Duration {
-	if w.load == nil || len(w.load.clients) == 0 {
-		return 10 * time.Second
-	}
-	one := w.load.work.Think + 4*(w.net.base+w.net.jitter) + 2*(w.phases.diskBase+w.phases.diskJitter)
-	return one * time.Duration(w.load.target) / time.Duration(len(w.load.clients))
-}
-
-// one draws a fault of a kind.
-func (m *nemesis) one(w *World, k FaultKind, at, span time.Duration) Fault {
-	f := Fault{Kind: k, At: at, Seed: m.rand.Uint64() >> 1}
-	long := max(float64(span)/10, float64(20*time.Millisecond))
-	f.For = 10*time.Millisecond + min(time.Duration(-math.Log(1-m.rand.Float64())*long/2), span/3)
-	perm := m.permutation(len(w.nodes))
-	pick := func(n int) (names []string) {
-		for _, i := range perm[:n] {
-			names = append(names, w.nodes[i].name)
-		}
-		perm = perm[n:]
-		slices.Sort(names)
-		return names
-	}
-	switch k {
-	case FaultPartition, FaultOneWay, FaultBridge:
-		n := 1 + m.rand.IntN(len(w.nodes)-1)
-		f.Nodes = pick(n)
-		if k == FaultBridge && len(perm) > 1 {
-			pick(1) // the bridge
-		}
-		f.Peers = pick(len(perm))
-	case FaultSlowLink:
-		f.Nodes, f.Peers = pick(1), pick(1)
-		f.Delay = time.Duration(1+m.rand.IntN(500)) * time.Millisecond
-	case FaultLoss, FaultDouble:
-		f.Nodes, f.Peers, f.Amount = pick(1), pick(1), math.Round(m.rand.Float64()*100)/100
-	case FaultSkew:
-		f.Nodes, f.Delay = pick(1), time.Duration(m.rand.IntN(400)-200)*time.Millisecond
-	case FaultJump:
-		f.Nodes, f.Delay, f.For = pick(1), time.Duration(m.rand.IntN(400)-200)*time.Millisecond, 0
-	case FaultDrift:
-		f.Nodes, f.Amount = pick(1), math.Round((m.rand.Float64()-0.5)*0.02*1e5)/1e5
-	case FaultSlowDisk:
-		f.Nodes, f.Delay = pick(1), time.Duration(1+m.rand.IntN(200))*time.Millisecond
-	default:
-		f.Nodes = pick(1)
-	}
-	return f
-}
-
-func (m *nemesis) permutation(n int) []int {
-	p := make([]int, n)
-	for i := range p {
-		j := m.rand.IntN(i + 1)
-		p[i], p[j] = p[j], i
-	}
-	return p
 }
 
 // redraw lets another seed decide which faults are still to come.
-func (m *nemesis) redraw(w *World) {}
+func (m *nemesis) redraw(w *World) {
+	if w.options.Reseed.KeepFaults || m.rand == nil {
+		return
+	}
+	for i, f := range w.faults {
+		if f.At > w.Now() {
+			m.ended[i] = true
+		}
+	}
+	from := len(w.faults)
+	w.faults = append(slices.Clip(w.faults), m.draw(w, w.Now())...)
+	m.enqueue(w, from)
+}
 
 // begin makes a fault happen.
 func (m *nemesis) begin(w *World, i int) {
-	if w.phase != phaseFaults {
+	f := &w.faults[i]
+	if w.phase != phaseFaults || m.ended[i] {
 		return
 	}
-	f := &w.faults[i]
 	w.mix(uint64(i), f.Seed)
-	if !m.apply(w, f, true) {
+	if !m.strike(w, f) {
+		m.ended[i] = true
 		return
 	}
 	m.happened[f.Kind]++
@@ -140,6 +78,8 @@ func (m *nemesis) begin(w *World, i int) {
 		m.active = append(m.active, i)
 		w.queue.put(w.now+int64(f.For), happening{kind: happensMending, tag: uint64(i)})
 	}
+	m.recompute(w)
+	m.tell(w, f, "on")
 }
 
 // mend ends a fault, if it isn't over yet.
@@ -149,102 +89,143 @@ func (m *nemesis) mend(w *World, i int) {
 		return
 	}
 	m.active = slices.Delete(m.active, at, at+1)
-	m.apply(w, &w.faults[i], false)
+	m.ended[i] = true
+	f := &w.faults[i]
+	m.recompute(w)
+	for _, n := range w.named(f.Nodes) {
+		m.recover(w, n, f)
+	}
+	m.tell(w, f, "off")
 }
 
-// apply switches a fault on or off; it reports whether there was anything to do.
-func (m *nemesis) apply(w *World, f *Fault, on bool) bool {
-	nodes := w.named(f.Nodes)
-	peers := w.named(f.Peers)
-	sign := 1
-	if !on {
-		sign = -1
+// tell notes a fault on the nodes that it is about.
+func (m *nemesis) tell(w *World, f *Fault, state string) {
+	for _, n := range w.named(f.Nodes) {
+		n.note(0, event.NoteFault, event.NoteInfo{State: state, Reason: f.String()})
 	}
-	each := func(do func(l *link)) {
-		for _, a := range nodes {
-			for _, b := range peers {
-				do(w.link(a, b))
+}
+
+// strike does what happens once, when a fault begins; false: there was nothing
+// that could suffer it.
+func (m *nemesis) strike(w *World, f *Fault) bool {
+	struck := false
+	for _, n := range w.named(f.Nodes) {
+		struck = m.strikeNode(w, n, f) || struck
+	}
+	return struck
+}
+
+func (m *nemesis) strikeNode(w *World, n *Node, f *Fault) bool {
+	switch f.Kind {
+	case FaultKill:
+		return n.kill(int(f.Seed%4), nil)
+	case FaultPower:
+		return n.kill(int(f.Seed%4), machine.NewRand(f.Seed))
+	case FaultVersion:
+		n.pin(f.Version)
+		return n.kill(0, nil)
+	case FaultPause:
+		if !n.up {
+			return false
+		}
+		n.paused = max(n.paused, w.now+int64(f.For))
+	case FaultFullDisk:
+		n.disk.mem.SetCapacity(n.disk.used())
+	case FaultSync:
+		return n.up && n.arm(syncPoint, false, f)
+	case FaultPoint:
+		return n.arm(f.Point, true, f)
+	case FaultDiskLoss, FaultReadError, FaultBitRot, FaultLostWrite, FaultMisplaced:
+		return m.atlas.damage(w, n, f)
+	}
+	return true
+}
+
+// recover does what happens once, when a fault ends.
+func (m *nemesis) recover(w *World, n *Node, f *Fault) {
+	switch f.Kind {
+	case FaultKill, FaultPower, FaultPoint:
+		n.startIn(0)
+	case FaultVersion:
+		n.startIn(0)
+	case FaultFullDisk:
+		n.disk.mem.SetCapacity(unlimited)
+		n.disk.wantMaintainNow()
+	case FaultDiskLoss:
+		m.atlas.replace(w, n)
+	}
+}
+
+// recompute works out what the active faults come to.
+func (m *nemesis) recompute(w *World) {
+	before := slices.Clone(w.net.links)
+	for i := range w.net.links {
+		l := &w.net.links[i]
+		l.cut, l.slow, l.loss, l.twice, l.garble, l.clogs = 0, 0, 0, 0, 0, 0
+	}
+	for _, n := range w.nodes {
+		n.clock.off, n.disk.slow, n.fault = 0, 0, ""
+	}
+	rates := make([]float64, len(w.nodes))
+	for _, i := range m.active {
+		m.compute(w, &w.faults[i], rates)
+	}
+	for i, n := range w.nodes {
+		if n.clock.rate != rates[i] {
+			n.clock.setRate(w.now, rates[i])
+		}
+	}
+	for i := range w.net.links {
+		if before[i].clogs > 0 && w.net.links[i].clogs == 0 {
+			w.unclog(&w.net.links[i])
+		}
+	}
+}
+
+// compute adds what one active fault does.
+func (m *nemesis) compute(w *World, f *Fault, rates []float64) {
+	nodes, peers := w.named(f.Nodes), w.named(f.Peers)
+	between := func(from, to []*Node, do func(l *link)) {
+		for _, a := range from {
+			for _, b := range to {
+				if a != b && !(m.core[a.index] && m.core[b.index]) {
+					do(w.link(a, b))
+				}
 			}
 		}
 	}
 	switch f.Kind {
 	case FaultPartition, FaultBridge:
-		each(func(l *link) { l.cut += sign })
-		nodes, peers = peers, nodes
-		each(func(l *link) { l.cut += sign })
+		between(nodes, peers, func(l *link) { l.cut++ })
+		between(peers, nodes, func(l *link) { l.cut++ })
 	case FaultOneWay:
-		each(func(l *link) { l.cut += sign })
+		between(nodes, peers, func(l *link) { l.cut++ })
 	case FaultSlowLink:
-		each(func(l *link) { l.slow += time.Duration(sign) * f.Delay })
+		between(nodes, peers, func(l *link) { l.slow += f.Delay })
 	case FaultLoss:
-		each(func(l *link) { l.loss += float64(sign) * f.Amount })
+		between(nodes, peers, func(l *link) { l.loss += f.Amount })
 	case FaultDouble:
-		each(func(l *link) { l.twice += float64(sign) * f.Amount })
-	case FaultClog:
-		for _, n := range nodes {
-			w.clog(n, sign)
-		}
-	case FaultKill, FaultPower:
-		for _, n := range nodes {
-			m.crash(w, n, f, on)
-		}
-	case FaultPause:
-		for _, n := range nodes {
-			if on {
-				n.paused = max(n.paused, w.now+int64(f.For))
-			}
-		}
-	case FaultSkew:
-		for _, n := range nodes {
-			n.clock.off += time.Duration(sign) * f.Delay
-		}
-	case FaultJump:
-		for _, n := range nodes {
-			n.clock.off += f.Delay
-		}
-	case FaultDrift:
-		for _, n := range nodes {
-			n.clock.setRate(w.now, map[bool]float64{true: f.Amount}[on])
-		}
-	case FaultSlowDisk:
-		for _, n := range nodes {
-			n.disk.slow += time.Duration(sign) * f.Delay
-		}
+		between(nodes, peers, func(l *link) { l.twice += f.Amount })
+	case FaultGarble:
+		between(nodes, peers, func(l *link) { l.garble += f.Amount })
+	case FaultClog, FaultSwizzle:
+		between(w.nodes, nodes, func(l *link) { l.clogs++ })
+	}
+	for _, n := range append(nodes, peers...) {
+		n.fault = f.Kind
 	}
 	for _, n := range nodes {
-		state := "on"
-		if !on {
-			state = "off"
+		if m.core[n.index] {
+			continue
 		}
-		n.note(0, event.NoteFault, event.NoteInfo{State: state, Reason: f.String()})
-	}
-	return true
-}
-
-// clog holds what is sent to a node (1), or lets it go (-1).
-func (w *World) clog(n *Node, by int) {
-	for _, from := range w.nodes {
-		l := w.link(from, n)
-		if l.clogs += by; l.clogs == 0 {
-			w.unclog(l)
+		switch f.Kind {
+		case FaultSkew, FaultJump:
+			n.clock.off += f.Delay
+		case FaultDrift:
+			rates[n.index] += f.Amount
+		case FaultSlowDisk:
+			n.disk.slow += f.Delay
 		}
-	}
-}
-
-// crash ends a process, or starts it again.
-func (m *nemesis) crash(w *World, n *Node, f *Fault, on bool) {
-	if !on {
-		n.startIn(0)
-		return
-	}
-	if !n.up {
-		return
-	}
-	n.die("killed")
-	if f.Kind == FaultPower {
-		r := machine.NewRand(f.Seed)
-		n.disk.mem = n.disk.mem.Crash(r.IntN)
-		n.fs = n.disk.mem
 	}
 }
 
@@ -258,25 +239,135 @@ func (w *World) named(names []string) []*Node {
 	return nodes
 }
 
-// healCore ends the faults of a majority and returns it.
+// healCore ends all that is wrong with some of the nodes, as many as are needed
+// for progress, and returns them.
 func (m *nemesis) healCore(w *World) []*Node {
-	m.healAll(w)
-	return w.nodes
+	size := m.coreSize
+	if size == 0 {
+		size = len(w.nodes)/2 + 1
+	}
+	var core []*Node
+	d := &drawer{w: w, rand: m.rand}
+	for _, victims := range []bool{false, true} { // victims only if there are too few others
+		for _, i := range d.permutation(len(w.nodes)) {
+			n := w.nodes[i]
+			if len(core) < size && m.atlas.is(n) == victims && n.stays == "" {
+				core = append(core, n)
+			}
+		}
+	}
+	slices.SortFunc(core, func(a, b *Node) int { return a.index - b.index })
+	m.heal(w, core)
+	return core
 }
 
-// healAll ends all faults.
-func (m *nemesis) healAll(w *World) {
-	for len(m.active) > 0 {
-		m.mend(w, m.active[0])
+// heal ends all that is wrong with nodes, and among them.
+func (m *nemesis) heal(w *World, nodes []*Node) {
+	for _, n := range nodes {
+		m.core[n.index] = true
+	}
+	for _, i := range slices.Clone(m.active) {
+		f := &w.faults[i]
+		out := func(name string) bool { return !m.core[w.byName[name].index] }
+		if !slices.ContainsFunc(f.Nodes, out) && !slices.ContainsFunc(f.Peers, out) {
+			m.mend(w, i)
+		}
+	}
+	m.recompute(w)
+	for _, n := range nodes {
+		n.mended()
 	}
 }
 
-func (w *World) happened(k FaultKind) { w.nemesis.happened[k]++ }
+// healAll ends everything.
+func (m *nemesis) healAll(w *World) {
+	for _, n := range w.nodes {
+		m.atlas.replace(w, n)
+	}
+	m.heal(w, w.nodes)
+}
 
-func (m *nemesis) happenedKinds() map[FaultKind]int { return m.happened }
+// mended is the end of all that was wrong with a node itself.
+func (n *Node) mended() {
+	n.disarm()
+	n.disk.mem.Disarm()
+	n.disk.mem.SetCapacity(unlimited)
+	n.disk.wantMaintainNow()
+	if n.paused > n.w.now {
+		n.paused = n.w.now
+		n.turns = false
+		n.turnSoon()
+	}
+	n.startIn(0)
+}
 
-func (m *nemesis) describe(i int) string { return "" }
+// happenedNow counts what befell a single message.
+func (w *World) happenedNow(k FaultKind) { w.nemesis.happened[k]++ }
 
-func (m *nemesis) current() string { return "" }
+func (m *nemesis) describe(w *World, i int) string { return w.faults[i].String() }
 
-func (m *nemesis) damaged(n *Node) bool { return m.damage[n.index] }
+// unlimited is the capacity of a disk that isn't full.
+const unlimited = int64(1) << 60
+
+// used is about what the disk's files need.
+func (d *disk) used() int64 {
+	used := int64(0)
+	for _, f := range d.mem.Files() {
+		used += f.Size
+	}
+	return used
+}
+
+func (d *disk) wantMaintainNow() {
+	if d.n.up {
+		d.wantMaintain()
+	}
+}
+
+// pin has the node run a version of its machines from its next start on; 0 is
+// the latest.
+func (n *Node) pin(version uint32) {
+	n.versions = nil
+	if version == 0 {
+		return
+	}
+	n.versions = map[string]uint32{}
+	for name, v := range n.w.subject.Machines {
+		n.versions[name] = min(version, v.Latest())
+	}
+}
+
+// kill ends the process after so many of the next turn's effects, or at once if
+// there are none to come; with rand set the machine loses power as well. False: it
+// was down already.
+func (n *Node) kill(after int, rand *machine.Rand) bool {
+	if !n.up {
+		return false
+	}
+	if after == 0 || n.paused > n.w.now {
+		n.dieNow(rand)
+		return true
+	}
+	n.dieAfter, n.dieBy = after-1, rand
+	life := n.life
+	n.w.After(time.Millisecond, func() { // it may have nothing to do
+		if n.life == life && n.up {
+			n.dieNow(rand)
+		}
+	})
+	return true
+}
+
+// dieNow ends the process, and cuts the power if rand is set.
+func (n *Node) dieNow(rand *machine.Rand) {
+	n.die()
+	if rand != nil {
+		n.disk.powerCut(rand)
+	}
+}
+
+// powerCut leaves the disk as a loss of power does.
+func (d *disk) powerCut(rand *machine.Rand) {
+	d.mem = d.mem.Crash(rand.IntN)
+	d.n.fs = d.mem
+}

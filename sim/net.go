@@ -27,28 +27,28 @@ const (
 
 // network is what is between nodes, and between clients and nodes.
 type network struct {
-	mode     NetworkMode
-	rand     *machine.Rand
-	base     time.Duration // of every message
-	jitter   time.Duration // mean of what comes on top, exponential
-	tail     float64       // probability of a long delay
-	tailMax  time.Duration // of which this is the longest
-	loss     float64
-	double   float64
-	fifo     bool   // links keep the order
-	links    []link // from*len(nodes)+to
-	deciding uint64
+	mode    NetworkMode
+	rand    *machine.Rand
+	base    time.Duration // of every message
+	jitter  time.Duration // mean of what comes on top, exponential
+	tail    float64       // probability of a long delay
+	tailMax time.Duration // of which this is the longest
+	loss    float64
+	double  float64
+	fifo    bool   // links keep the order
+	links   []link // from*len(nodes)+to
 }
 
 // A link is one direction between two nodes.
 type link struct {
-	cut   int           // faults that cut it
-	slow  time.Duration // by faults
-	loss  float64
-	twice float64
-	clogs int // faults that hold its messages
-	held  []*message
-	last  int64 // the last arrival, for FIFO
+	cut    int           // faults that cut it
+	slow   time.Duration // by faults
+	loss   float64
+	twice  float64
+	garble float64
+	clogs  int // faults that hold its messages
+	held   []*message
+	last   int64 // the last arrival, for FIFO
 }
 
 // A message is a frame between two nodes.
@@ -70,17 +70,21 @@ func (w *World) drawNetwork() {
 	n.base = w.Duration("network.base", 50*time.Microsecond, 5*time.Millisecond)
 	n.jitter = w.Duration("network.jitter", 10*time.Microsecond, 20*time.Millisecond)
 	n.fifo = w.Chance("network.fifo", 0.5)
+	// All are drawn in every run, so that each can be set in every run.
+	tails, tail, tailMax := w.Chance("network.tails", 0.5), w.Float("network.tail", 0, 0.01), w.Duration("network.tailMax", 100*time.Millisecond, 10*time.Second)
+	loses, loss := w.Chance("network.loses", 0.5), w.Float("network.loss", 0, 0.1)
+	doubles, double := w.Chance("network.doubles", 0.5), w.Float("network.double", 0, 0.1)
 	if n.mode == Synchronous {
 		return
 	}
-	if w.Chance("network.tails", 0.5) {
-		n.tail, n.tailMax = w.Float("network.tail", 0, 0.01), w.Duration("network.tailMax", 100*time.Millisecond, 10*time.Second)
+	if tails {
+		n.tail, n.tailMax = tail, tailMax
 	}
-	if w.Chance("network.loses", 0.5) {
-		n.loss = w.Float("network.loss", 0, 0.1)
+	if loses {
+		n.loss = loss
 	}
-	if w.Chance("network.doubles", 0.5) {
-		n.double = w.Float("network.double", 0, 0.1)
+	if doubles {
+		n.double = double
 	}
 }
 
@@ -125,11 +129,29 @@ func (w *World) send(from *Node, to *Node, f *record.Frame) {
 		return
 	}
 	m := &message{from: from, to: to, boot: from.boot, frame: *f}
+	if w.chance(l.garble) && !w.garbled(m) {
+		from.dropped(to, f, "garbled")
+		return
+	}
 	w.convey(l, m)
 	if w.chance(w.net.double + l.twice) {
-		w.happened(FaultDouble)
+		w.happenedNow(FaultDouble)
 		w.convey(l, m)
 	}
+}
+
+// garbled flips a bit of a message on the wire and reports whether the receiver
+// would take it all the same.
+func (w *World) garbled(m *message) bool {
+	wire := record.AppendWire(nil, &m.frame)
+	bit := w.net.rand.IntN(8 * len(wire))
+	wire[bit/8] ^= 1 << (bit % 8)
+	f, _, err := record.DecodeWire(wire)
+	if err != nil {
+		return false
+	}
+	m.frame = f
+	return true
 }
 
 func (w *World) chance(p float64) bool { return p > 0 && w.net.rand.Float64() < p }

@@ -43,7 +43,11 @@ type Node struct {
 	fs     vfs.FS // disk.mem, or that with faults
 	disk   disk
 	clock  clock
-	points *faultpoint.Set // nil in a run without
+	points *faultpoint.Set
+	arms   []arm     // points where something is to happen
+	fault  FaultKind // that is about this node now, the latest; "" for none
+
+	archived []*vfs.Mem // disks that it had before
 
 	up     bool
 	life   uint64 // counts starts and deaths: what was meant for another life is stale
@@ -61,6 +65,7 @@ type Node struct {
 	calls    []*call           // that wait for an answer
 	waiting  []waiting         // messages that find no room, in order
 	dieAfter int               // so many outputs more; below 0: never
+	dieBy    *machine.Rand     // the power goes too, if set
 	stays    string            // why it doesn't start by itself any more, "" if it does
 }
 
@@ -129,9 +134,13 @@ func (n *Node) start(life uint64) {
 	if life != n.life || n.up || n.stays != "" || n.w.misused != nil {
 		return
 	}
+	n.points = faultpoint.New(n.decide)
 	err := n.open()
 	var clock *loop.ClockError
 	switch {
+	case n.points.Died() != nil:
+		n.cannotStart(n.points.Died())
+		return
 	case err == nil:
 	case errors.As(err, &clock):
 		excess := clock.Remembered.Sub(clock.Wall) - clock.MaxDrift
@@ -200,9 +209,12 @@ func (n *Node) turn(life uint64) {
 	n.offerWaiting()
 	before := n.l.Seq()
 	outs, err := n.l.Poll(n.clock.reading(n.w.now))
+	if n.gone() {
+		return
+	}
 	for i := range outs {
 		if n.dieAfter == 0 {
-			n.die("killed between two effects")
+			n.dieNow(n.dieBy)
 			return
 		}
 		n.dieAfter--
@@ -363,11 +375,11 @@ func (n *Node) reply(e *event.Effect, refused string) {
 }
 
 // die ends the process, as SIGKILL does.
-func (n *Node) die(string) {
+func (n *Node) die() {
 	if !n.up {
 		return
 	}
-	n.up, n.turns, n.dieAfter = false, false, -1
+	n.up, n.turns, n.dieAfter, n.dieBy = false, false, -1, nil
 	n.life++
 	n.disk.died()
 	for _, c := range n.calls {
@@ -378,14 +390,14 @@ func (n *Node) die(string) {
 			x.call.answer(n, Answer{Lost: true, Node: n.name})
 		}
 	}
-	n.j, n.l, n.calls, n.waiting = nil, nil, nil, nil
+	n.j, n.l, n.calls, n.waiting, n.points = nil, nil, nil, nil, nil
 	n.w.mix(n.life, n.boot)
 }
 
 // stopped ends the process because of an error of its own.
 func (n *Node) stopped(err error) {
 	seq := n.l.Seq()
-	n.die("stopped")
+	n.die()
 	if n.disk.isInjected(err) {
 		n.startIn(restartWait)
 		return
@@ -414,12 +426,12 @@ func (n *Node) cannotStart(err error) {
 	var rollback *stepper.RollbackError
 	switch {
 	case errors.As(err, &rollback) && n.versions != nil:
-		n.versions = nil // as it must be: a lower version is refused; the operator takes it back
+		n.pin(0) // a lower version is refused, and the operator takes it back
 		n.startIn(restartWait)
 	case n.disk.isInjected(err):
 		n.startIn(restartWait)
 	case n.disk.explains(err):
-		n.stays = err.Error()
+		n.disk.lost(err.Error())
 	default:
 		n.judge(err, 0, "doesn't start")
 	}

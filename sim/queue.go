@@ -53,9 +53,6 @@ func (q *queue) put(at int64, h happening) {
 	q.keys[i] = k
 }
 
-// next is the time of the first happening; the queue isn't empty.
-func (q *queue) next() int64 { return q.keys[0].at }
-
 // take removes the first happening and returns it; the queue isn't empty.
 func (q *queue) take() (at int64, h happening) {
 	first := q.keys[0]

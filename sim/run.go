@@ -190,7 +190,7 @@ func (w *World) adapt(n *Node, e *event.Effect) {}
 func (w *World) result(stopped bool) *Result {
 	r := &Result{Subject: w.subject.Name, Seed: w.options.Seed, Hash: w.hash, Drawn: w.drawn, Faults: w.faults, Failure: w.failure,
 		Stopped: stopped, Events: w.events, Steps: w.phases.steps, Simulated: w.Now(), Operations: w.operations(),
-		Happened: w.nemesis.happenedKinds(), Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, world: w}
+		Happened: w.nemesis.happened, Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, world: w}
 	r.Coverage = w.cover.report(w)
 	r.Unused = w.unused()
 	return r

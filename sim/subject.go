@@ -62,6 +62,9 @@ func (p Property) Name() string { return p.Mode + " " + p.RQL }
 type Reseed struct {
 	At   uint64 `json:"at"` // number of the world's event
 	Seed uint64 `json:"seed"`
+	// KeepFaults leaves the schedule as it is; else the faults that are still to come
+	// are drawn anew.
+	KeepFaults bool `json:"keepFaults,omitempty"`
 }
 
 // A Line is one event of the world in words.

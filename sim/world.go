@@ -204,7 +204,7 @@ func (w *World) trace(h *happening) {
 	}
 	switch h.kind {
 	case happensFault, happensMending:
-		l.Text += " " + w.nemesis.describe(int(h.tag))
+		l.Text += " " + w.nemesis.describe(w, int(h.tag))
 	}
 	w.options.Trace(l)
 }
