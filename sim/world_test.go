@@ -113,6 +113,13 @@ func TestAMistakeInOptionsIsAnError(t *testing.T) {
 	}
 }
 
+func TestAnOptionThatNothingDrawsIsTold(t *testing.T) {
+	r := run(t, subject(nil), sim.Options{Set: map[string]string{"no.such": "x"}, Quick: true})
+	if !slices.Contains(r.Unused, "no.such") {
+		t.Errorf("unused: %v", r.Unused)
+	}
+}
+
 func TestABranchIsTheSameUntilItsMoment(t *testing.T) {
 	prints := func(r *sim.Reseed) []uint64 {
 		return run(t, subject(nil), sim.Options{Seed: 9, Reseed: r, Fingerprints: true, Quick: true}).Fingerprints
