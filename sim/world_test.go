@@ -99,7 +99,6 @@ func TestAPartitionKeepsMessagesAway(t *testing.T) {
 
 func TestAMistakeInOptionsIsAnError(t *testing.T) {
 	for set, want := range map[string]string{
-		"no.such":         `draws no option "no.such"`,
 		"network.base":    `option network.base = "x"`,
 		"faults":          `option faults = "x"`,
 		"network":         "want one of [semi-synchronous",
