@@ -30,7 +30,6 @@ const (
 // Rare paths of package journal.
 const (
 	JournalBacklog    = "journal.backlog"
-	JournalFull       = "journal.full"
 	JournalEarlyRoll  = "journal.roll.early"
 	JournalNoIndex    = "journal.index.none"
 	JournalNoSpare    = "journal.retain.nospare"
@@ -110,8 +109,7 @@ func Points() []Point {
 		{JournalRetainIndex, Step, "A segment is gone durably and its index is still there."},
 		{JournalCloseSynced, Step, "The journal is being closed: all is durable, and meta doesn't say that it ended in order."},
 
-		{JournalBacklog, Rare, "A claim is refused with ErrBacklog although there is room."},
-		{JournalFull, Rare, "A claim is refused with ErrFull although there is room."},
+		{JournalBacklog, Rare, "While others wait for their stamps, a claim is refused with ErrBacklog although there is room."},
 		{JournalEarlyRoll, Rare, "A claim goes to the next segment although this one has room; the rest of this one is padding."},
 		{JournalNoIndex, Rare, "A sealed segment gets no index, as on a full disk."},
 		{JournalNoSpare, Rare, "A segment that goes is removed instead of kept as the spare."},
@@ -130,7 +128,7 @@ func Points() []Point {
 		{LoopCheckpoint, Step, "A checkpoint is about to be taken."},
 		{LoopSmallBatch, Rare, "This Poll takes one event at most."},
 		{LoopEarlyCheckpoint, Rare, "A checkpoint is taken although none is due."},
-		{LoopBacklog, Rare, "A frame is refused with journal.ErrBacklog although there is room."},
+		{LoopBacklog, Rare, "While others wait for their stamps, a frame that is offered is refused with journal.ErrBacklog although there is room."},
 		{LoopHeld, Rare, "While outputs wait for the disk no further event is stepped, as if there were too many."},
 		{LoopLateTimers, Rare, "Due timers are left to the next Poll."},
 		{LoopEarlyCeiling, Rare, "The clock ceiling is raised although there is room below it."},

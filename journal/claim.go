@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/vfs"
@@ -35,10 +37,23 @@ func (j *Journal) Append(f *record.Frame) error {
 	if err != nil {
 		return err
 	}
+	if err := j.o.Faults.Hit(faultpoint.JournalClaimed); err != nil {
+		return j.claimFailed(s, pos, n, err)
+	}
 	f.Encode(s.at(pos, n), pos)
 	s.publish(pos, n)
 	j.notify()
 	return nil
+}
+
+// claimFailed gives a claim up, unless its producer is dead.
+func (j *Journal) claimFailed(s *mapped, pos uint64, n int, err error) error {
+	if errors.Is(err, faultpoint.ErrDied) {
+		return j.fail("append", err)
+	}
+	j.pad(s, pos, n)
+	j.notify()
+	return err
 }
 
 // A Claim is space in the journal that its owner fills and publishes, or aborts:
@@ -171,7 +186,7 @@ func (j *Journal) reserve(n int) (*mapped, uint64, error) {
 			}
 			j.counts.full.Add(1)
 			return nil, 0, ErrFull
-		case p != consumed && start+uint64(n)-consumed > uint64(j.o.Backlog):
+		case p != consumed && (start+uint64(n)-consumed > uint64(j.o.Backlog) || j.o.Faults.Buggify(faultpoint.JournalBacklog)):
 			if j.tail.Load() != p {
 				continue
 			}
@@ -201,10 +216,11 @@ func (j *Journal) place(p uint64, n int) (s, next *mapped, start uint64) {
 		// active ran ahead of p: either p is stale and the swap will fail, or s.Base == p.
 		return s, nil, s.frames()
 	}
-	if p+uint64(n) <= s.End() {
+	next = s.next.Load()
+	early := next != nil && p > s.frames() && j.o.Faults.Buggify(faultpoint.JournalEarlyRoll)
+	if p+uint64(n) <= s.End() && !early {
 		return s, nil, p
 	}
-	next = s.next.Load()
 	if next == nil || next.frames()+uint64(n) > next.End() {
 		return nil, nil, 0
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/vfs"
@@ -42,9 +43,15 @@ func (j *Journal) sync() (uint64, error) {
 		if d.durable > s.frames() {
 			from = int(d.durable - s.Base)
 		}
+		if err := j.o.Faults.Hit(faultpoint.JournalSyncSegment); err != nil {
+			return d.meta.m.DurableSeq, j.fail("sync of "+s.file, err)
+		}
 		if err := s.m.Sync(from, int(min(pos, s.End())-s.Base)); err != nil {
 			return d.meta.m.DurableSeq, j.fail("sync of "+s.file, err)
 		}
+	}
+	if err := j.o.Faults.Hit(faultpoint.JournalSyncDone); err != nil {
+		return d.meta.m.DurableSeq, j.fail("after a sync", err)
 	}
 	return seq, j.setDurable(pos, seq)
 }
@@ -55,6 +62,10 @@ func (j *Journal) setDurable(pos, seq uint64) error {
 	d := &j.disk
 	d.durable = pos
 	d.meta.m.Durable, d.meta.m.DurableSeq, d.meta.m.StampedSeq = pos, seq, j.stamped.Load()
+	if j.o.Faults.Buggify(faultpoint.JournalMetaBehind) {
+		j.durableSeq.Store(seq)
+		return nil
+	}
 	if err := d.meta.write(false); err != nil {
 		return j.fail("write of "+d.meta.f.Name(), err)
 	}
@@ -77,6 +88,9 @@ func (j *Journal) RaiseCeiling(ts hlc.Timestamp) error {
 	m.Ceiling, m.StampedSeq = ts, j.stamped.Load()
 	if err := j.disk.meta.write(true); err != nil {
 		return j.fail("write of "+j.disk.meta.f.Name(), err)
+	}
+	if err := j.hit(faultpoint.JournalCeilingRaised); err != nil {
+		return j.fail("after a new clock ceiling", err)
 	}
 	j.ceiling.Store(uint64(ts))
 	return nil
@@ -112,7 +126,11 @@ func (j *Journal) prepare() error {
 		last = next
 		ahead += int(next.Size)
 	}
-	for ahead == 0 || ahead < j.o.Backlog {
+	want := j.o.Backlog
+	if j.o.Faults.Buggify(faultpoint.JournalShortAhead) {
+		want = 0
+	}
+	for ahead == 0 || ahead < want {
 		s, err := j.newSegment(last.Number+1, last.End())
 		if err != nil {
 			return err
@@ -168,6 +186,9 @@ func (j *Journal) makeSegment(temp, name string, h *segment.Header) (*mapped, er
 	if err != nil {
 		return nil, err
 	}
+	if err := j.hit(faultpoint.JournalSegmentMade); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	page := make([]byte, segment.DataOffset)
 	copy(page, h.Encode())
 	if _, err := f.WriteAt(page, 0); err != nil {
@@ -180,13 +201,28 @@ func (j *Journal) makeSegment(temp, name string, h *segment.Header) (*mapped, er
 	if err2 := f.Close(); err != nil || err2 != nil {
 		return nil, errors.Join(err, err2)
 	}
-	if err := j.o.FS.Rename(temp, name); err != nil {
+	if err := j.nameSegment(temp, name); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	if err := j.o.FS.SyncDir(j.o.Dir); err != nil {
-		return nil, errors.Join(j.fail("sync of directory "+j.o.Dir, err), m.Close())
-	}
 	return &mapped{Header: *h, m: m, b: m.Bytes(), file: name}, nil
+}
+
+// nameSegment gives a segment its name, durably.
+func (j *Journal) nameSegment(temp, name string) error {
+	if err := j.hit(faultpoint.JournalSegmentHeader); err != nil {
+		return err
+	}
+	if err := j.o.FS.Rename(temp, name); err != nil {
+		return err
+	}
+	err := j.o.Faults.Hit(faultpoint.JournalSegmentNamed)
+	if err == nil {
+		err = j.o.FS.SyncDir(j.o.Dir)
+	}
+	if err != nil {
+		return j.fail("sync of directory "+j.o.Dir, err)
+	}
+	return j.hit(faultpoint.JournalSegmentReady)
 }
 
 // openTemp opens the spare, or a new file of that size.
@@ -214,6 +250,9 @@ type sealed struct {
 // seal unmaps the segments that nobody touches any more.
 func (j *Journal) seal() error {
 	d := &j.disk
+	if j.o.Faults.Buggify(faultpoint.JournalLateSeal) {
+		return nil
+	}
 	for {
 		s := d.oldest
 		next := s.next.Load()
@@ -225,8 +264,14 @@ func (j *Journal) seal() error {
 				return err
 			}
 		}
+		if err := j.hit(faultpoint.JournalSealSynced); err != nil {
+			return err
+		}
 		info, err := j.writeIndex(s)
 		if err != nil {
+			return err
+		}
+		if err := j.hit(faultpoint.JournalSealed); err != nil {
 			return err
 		}
 		d.sealed = append(d.sealed, info)
@@ -250,7 +295,11 @@ func (j *Journal) writeIndex(s *mapped) (sealed, error) {
 	if err != nil {
 		return sealed{}, fmt.Errorf("index of %s: %w", s.file, err)
 	}
-	err = storeIndex(j.o.FS, j.o.Dir, x)
+	if j.o.Faults.Buggify(faultpoint.JournalNoIndex) {
+		err = vfs.ErrNoSpace
+	} else {
+		err = storeIndex(j.o.FS, j.o.Dir, x, j.o.Faults)
+	}
 	switch {
 	case errors.Is(err, vfs.ErrNoSpace): // seeks do without it, and the next start makes it
 		j.o.Log.Warn("journal index not written", "segment", s.Number, "err", err)
@@ -260,8 +309,13 @@ func (j *Journal) writeIndex(s *mapped) (sealed, error) {
 	return sealed{number: s.Number, base: s.Base, size: s.Size, lastSeq: x.LastSeq, lastTime: x.LastTime}, nil
 }
 
-func storeIndex(fsys vfs.FS, dir string, x *segment.Index) error {
-	return vfs.WriteFile(fsys, path.Join(dir, indexName(x.Number)), x.Encode())
+func storeIndex(fsys vfs.FS, dir string, x *segment.Index, faults *faultpoint.Set) error {
+	return vfs.WriteFileSteps(fsys, path.Join(dir, indexName(x.Number)), x.Encode(), func(next vfs.OpKind) error {
+		if next == vfs.OpRename {
+			return faults.Hit(faultpoint.JournalIndexWritten)
+		}
+		return faults.Hit(faultpoint.JournalIndexNamed)
+	})
 }
 
 // loadIndex returns the index of the segment h, false if there is no sound one.
@@ -296,17 +350,17 @@ func (j *Journal) rebuildIndexes() error {
 	if len(d.sealed) == 0 || number < d.sealed[0].number {
 		return nil // gone meanwhile
 	}
-	return rebuildIndex(j.o.FS, j.o.Dir, number)
+	return rebuildIndex(j.o.FS, j.o.Dir, number, j.o.Faults)
 }
 
-func rebuildIndex(fsys vfs.FS, dir string, number uint64) error {
+func rebuildIndex(fsys vfs.FS, dir string, number uint64, faults *faultpoint.Set) error {
 	src, h, err := openHead(fsys, dir, segmentFile{number: number, name: segmentName(number)})
 	if err != nil {
 		return err
 	}
 	x, err := newScanner(src, h).index()
 	if err == nil {
-		err = storeIndex(fsys, dir, x)
+		err = storeIndex(fsys, dir, x, faults)
 	}
 	return errors.Join(err, src.Close())
 }
@@ -324,6 +378,9 @@ func (j *Journal) Close() error {
 	err := j.Err()
 	if err == nil {
 		_, err = j.sync()
+	}
+	if err == nil {
+		err = j.hit(faultpoint.JournalCloseSynced)
 	}
 	if err == nil {
 		d.meta.m.Clean = true

@@ -27,6 +27,9 @@ var (
 	// ErrHandled is wrapped by the error of Amend and Skip for an event that others
 	// were handled after.
 	ErrHandled = errors.New("the event was handled")
+	// ErrNotNew is wrapped by the error of Open for a journal that has booted, if
+	// Options.FirstBoot is given.
+	ErrNotNew = errors.New("the journal is not new")
 	// ErrInUse is wrapped by the error of Open, Repair and Skip when a process
 	// has the journal open for writing.
 	ErrInUse = errors.New("journal is in use by another process")

@@ -13,11 +13,13 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/journal/segment"
@@ -164,6 +166,16 @@ func (j *Journal) Err() error {
 		return *p
 	}
 	return nil
+}
+
+// hit is a point between two steps of the disk's side. Whoever has died does
+// nothing more.
+func (j *Journal) hit(point string) error {
+	err := j.o.Faults.Hit(point)
+	if errors.Is(err, faultpoint.ErrDied) {
+		return j.fail(point, err)
+	}
+	return err
 }
 
 // usable is the error of every call on a journal that failed or was closed.

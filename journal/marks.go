@@ -183,8 +183,8 @@ func (j *Journal) loadMarks(rc *recovering) error {
 	r.Repaired = m.Repaired || m.Anew
 	r.Boot, r.Panic, r.DurableSeq, r.Durability = m.Boot, mark, m.DurableSeq, Durability(m.Durability)
 	switch {
-	case m.Boot == 0:
-		r.Ending = NoBoot
+	case m.Boot == 0, rc.isNew():
+		r.Boot, r.Ending = 0, NoBoot
 	case mark != nil && mark.Boot == m.Boot:
 		r.Ending = Panicked
 	case m.Clean:

@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"path"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/vfs"
 )
 
 // A metaFile is the open meta file. It belongs to the disk's side.
 type metaFile struct {
-	f    vfs.File
-	m    segment.Meta
-	slot int // the one that was synced last, never to be written
-	buf  [segment.SlotSize]byte
+	f      vfs.File
+	m      segment.Meta
+	slot   int             // the one that was synced last, never to be written
+	faults *faultpoint.Set // nil in production
+	buf    [segment.SlotSize]byte
 }
 
 // createMeta makes the meta file of a new journal.
@@ -88,6 +90,9 @@ func (f *metaFile) write(sync bool) error {
 	if !sync {
 		return nil
 	}
+	if err := f.faults.Hit(faultpoint.JournalMetaWritten); err != nil {
+		return err
+	}
 	if err := f.f.Sync(); err != nil {
 		return err
 	}
@@ -99,6 +104,9 @@ func (f *metaFile) write(sync bool) error {
 // takes the boot number back.
 func (f *metaFile) writeBoth() error {
 	if err := f.write(true); err != nil {
+		return err
+	}
+	if err := f.faults.Hit(faultpoint.JournalBootHalf); err != nil {
 		return err
 	}
 	return f.write(true)

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"path"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/vfs"
 )
 
 // Open opens the journal in Options.Dir, or creates it: takes its lock, recovers
 // it, and raises its boot number durably. It returns an error that wraps ErrInUse
-// if another process has it open, a *FileError if a file is not as it should be,
+// if another process has it open, one that wraps ErrNotNew, a *FileError if a file is not as it should be,
 // and an error that wraps vfs.ErrNoSpace if there is no room for the first
 // segment. What it had to truncate is no error: see Recovery.
 func Open(o Options) (*Journal, error) {
@@ -60,6 +61,9 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
+	if j.o.FirstBoot != 0 && !rc.isNew() {
+		return fmt.Errorf("%w: %s has had %d boots; a first boot number is for a node that has lost its disk, start this one without", ErrNotNew, j.o.Dir, rc.meta.Boot)
+	}
 	if err := j.loadMarks(rc); err != nil {
 		return err
 	}
@@ -86,7 +90,12 @@ func (rc *recovering) load(l *listing) (slot int, err error) {
 			return 0, &FileError{Problem: ErrUnexpectedEnd, File: path.Join(dir, metaName), Remedy: remedyRepair,
 				Detail: "it is missing, though there are segments"}
 		}
-		if err := createMeta(fsys, dir, segment.Meta{Node: rc.o.Node}); err != nil {
+		// A boot before the first that ended in order: so a FirstBoot isn't forgotten if
+		// this start ends here.
+		if err := createMeta(fsys, dir, segment.Meta{Node: rc.o.Node, Boot: max(1, rc.o.FirstBoot) - 1, Clean: rc.o.FirstBoot > 1}); err != nil {
+			return 0, fmt.Errorf("create journal: %w", err)
+		}
+		if err := rc.o.Faults.Hit(faultpoint.JournalMetaCreated); err != nil {
 			return 0, fmt.Errorf("create journal: %w", err)
 		}
 	}
@@ -155,18 +164,21 @@ func (j *Journal) start(rc *recovering, slot int, l *listing) error {
 	if err != nil {
 		return err
 	}
-	j.disk.meta = meta
+	j.disk.meta, meta.faults = meta, j.o.Faults
 	boot := rc.meta.Boot
 	for _, h := range rc.heads {
 		boot = max(boot, h.Boot)
 	}
-	j.boot = boot + 1
+	j.boot = max(boot+1, j.o.FirstBoot)
 	m := &meta.m
 	m.Repaired, m.Anew = false, false
 	m.Boot, m.Clean, m.HostBoot, m.Durability = j.boot, false, j.o.HostBoot, uint8(j.o.Durability)
 	m.Durable, m.DurableSeq, m.StampedSeq = rc.durable(), rc.r.Last.Seq, rc.r.Last.Seq
 	if err := meta.writeBoth(); err != nil {
 		return fmt.Errorf("raise boot number: %w", err)
+	}
+	if err := j.hit(faultpoint.JournalBootRaised); err != nil {
+		return err
 	}
 	if err := j.spareFile(l); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/vfs"
 )
@@ -85,9 +86,17 @@ type Options struct {
 	Notify       func()
 	WantMaintain func()
 
+	// FirstBoot, if not 0, is the boot number with which a new journal begins; one
+	// that has booted refuses it, see ErrNotNew. It is for a node that has lost its
+	// disk: its peers know the messages of its earlier boots, so it must begin above
+	// them. Seconds since 1970 are: no node boots every second.
+	FirstBoot uint64
+
 	// Nonce draws segments' nonces; nil means at random. A simulator gives its own.
 	Nonce func() uint32
 	Log   *slog.Logger // nil discards
+	// Faults are the points of a simulated run; nil in production.
+	Faults *faultpoint.Set
 }
 
 func (o *Options) validate() error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/vfs"
 )
 
@@ -16,6 +17,7 @@ type ledger struct {
 	durable uint64 // reported by Sync
 	boot    uint64 // reported by Boot
 	ceiling uint64
+	faults  *faultpoint.Set
 }
 
 // powerRun works on fsys until it fails: boots, appends, stamps, syncs, rotates,
@@ -23,7 +25,7 @@ type ledger struct {
 func powerRun(fsys vfs.FS, host string, d Durability, led *ledger) error {
 	o := options(fsys)
 	o.SegmentBytes, o.Durability, o.HostBoot = 8<<10, d, host
-	o.RetainBytes, o.Archive = 24<<10, "n1/archive"
+	o.RetainBytes, o.Archive, o.Faults = 24<<10, "n1/archive", led.faults
 	for range 2 {
 		j, err := Open(o)
 		if err != nil {

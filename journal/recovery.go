@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/journal/segment"
@@ -98,6 +99,10 @@ func (rc *recovering) run() error {
 	}
 	return nil
 }
+
+// isNew reports whether this journal has never booted: there is no segment, and
+// nothing says that a boot didn't end in order.
+func (rc *recovering) isNew() bool { return len(rc.heads) == 0 && (rc.meta.Boot == 0 || rc.meta.Clean) }
 
 // firstSegment is the index of the one that holds the last durable byte.
 func (rc *recovering) firstSegment() int {
@@ -250,14 +255,28 @@ func (rc *recovering) truncate() error {
 		}
 		tail = tail[n:]
 	}
+	if err := rc.o.Faults.Hit(faultpoint.JournalRecoveryCleared); err != nil {
+		return err
+	}
 	for _, s := range rc.segs {
 		if err := s.m.Sync(0, len(s.b)); err != nil {
 			return fmt.Errorf("sync of %s: %w", s.file, err)
 		}
+		if err := rc.o.Faults.Hit(faultpoint.JournalRecoverySynced); err != nil {
+			return err
+		}
 	}
+	return rc.removeBehind(last)
+}
+
+// removeBehind removes the segments behind the last one that is left.
+func (rc *recovering) removeBehind(last *mapped) error {
 	// The last first, each durably, so that a crash leaves no hole.
 	for i := len(rc.heads) - 1; i >= 0 && rc.heads[i].Number > last.Number; i-- {
 		if err := rc.o.FS.Remove(rc.heads[i].file); err != nil {
+			return err
+		}
+		if err := rc.o.Faults.Hit(faultpoint.JournalRecoveryRemoved); err != nil {
 			return err
 		}
 		if err := rc.o.FS.SyncDir(rc.o.Dir); err != nil {

@@ -459,7 +459,7 @@ func (r *repairer) indexes() error {
 		if _, err := loadIndex(r.fsys, r.dir, &h.Header); err == nil {
 			continue
 		}
-		if err := rebuildIndex(r.fsys, r.dir, h.Number); err != nil {
+		if err := rebuildIndex(r.fsys, r.dir, h.Number, nil); err != nil {
 			return err
 		}
 		r.rep.Indexes = append(r.rep.Indexes, h.Number)

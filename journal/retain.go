@@ -6,6 +6,7 @@ import (
 	"path"
 	"sync"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/journal/segment"
 	"hindcast.dev/vfs"
 )
@@ -18,6 +19,9 @@ func (j *Journal) SetRetainFrom(seq uint64) { j.retainFrom.Store(seq) }
 // retain removes the oldest sealed segments while an option asks for it.
 func (j *Journal) retain() error {
 	d := &j.disk
+	if j.o.Faults.Buggify(faultpoint.JournalLateRetain) {
+		return nil
+	}
 	total := int64(0)
 	for _, s := range d.sealed {
 		total += int64(s.size)
@@ -40,10 +44,21 @@ func (j *Journal) retain() error {
 		if err := j.remove(s); err != nil {
 			return err
 		}
-		d.sealed = d.sealed[1:]
+		d.sealed = d.sealed[1:] // before the index, whose removal may fail
 		total -= int64(s.size)
+		if err := j.removeIndex(s.number); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// removeIndex removes the index of a segment that is gone.
+func (j *Journal) removeIndex(number uint64) error {
+	if err := j.hit(faultpoint.JournalRetainIndex); err != nil {
+		return err
+	}
+	return removeIfThere(j.o.FS, path.Join(j.o.Dir, indexName(number)))
 }
 
 // remove archives a segment and takes it out of the journal. Its file is kept for
@@ -53,10 +68,13 @@ func (j *Journal) remove(s sealed) error {
 		if err := j.archive(s); err != nil {
 			return fmt.Errorf("archive journal segment %d: %w", s.number, err)
 		}
+		if err := j.hit(faultpoint.JournalRetainArchived); err != nil {
+			return err
+		}
 	}
 	name := path.Join(j.o.Dir, segmentName(s.number))
 	err := j.pins.unlessPinned(s.number, func(pinned bool) error {
-		if pinned || j.disk.spare || s.size != uint64(j.o.SegmentBytes) {
+		if pinned || j.disk.spare || j.o.Faults.Buggify(faultpoint.JournalNoSpare) || s.size != uint64(j.o.SegmentBytes) {
 			return j.o.FS.Remove(name)
 		}
 		if err := j.o.FS.Rename(name, path.Join(j.o.Dir, spareName)); err != nil {
@@ -68,10 +86,13 @@ func (j *Journal) remove(s sealed) error {
 	if err != nil {
 		return fmt.Errorf("remove journal segment %d: %w", s.number, err)
 	}
-	if err := j.o.FS.SyncDir(j.o.Dir); err != nil {
+	if err = j.o.Faults.Hit(faultpoint.JournalRetainRemoved); err == nil {
+		err = j.o.FS.SyncDir(j.o.Dir)
+	}
+	if err != nil {
 		return j.fail("sync of directory "+j.o.Dir, err)
 	}
-	return removeIfThere(j.o.FS, path.Join(j.o.Dir, indexName(s.number)))
+	return nil
 }
 
 // archive writes the compressed segment, durably.

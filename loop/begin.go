@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"hindcast.dev/event"
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/machine/state"
@@ -87,6 +88,9 @@ func (l *Loop) begin() bool {
 	}
 	for len(b.frames) > 0 {
 		f := &b.frames[0]
+		if l.err = l.cfg.Faults.Hit(faultpoint.LoopBeginning); l.err != nil {
+			return false
+		}
 		if err := l.j.Append(f); err != nil {
 			err = fmt.Errorf("the journal has no room yet for the %s %q of this start: %w", f.Kind, f.Name, err)
 			if !errors.Is(err, journal.ErrBacklog) && !errors.Is(err, journal.ErrFull) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hindcast.dev/event"
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/record"
@@ -74,6 +75,8 @@ type Config struct {
 	// event stopped the node and a new version can handle it. 0 is none.
 	Again   uint64
 	Stepper stepper.Options
+	// Faults are the points of a simulated run; nil in production.
+	Faults *faultpoint.Set
 }
 
 func (c *Config) withDefaults() Config {
@@ -164,6 +167,9 @@ func (l *Loop) Offer(f *record.Frame) error {
 	if err := l.waitsFor.Load(); err != nil {
 		return *err
 	}
+	if l.j.Waiting() > 0 && l.cfg.Faults.Buggify(faultpoint.LoopBacklog) {
+		return journal.ErrBacklog
+	}
 	return l.j.Append(f)
 }
 
@@ -210,12 +216,19 @@ func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
 	}
 	l.reading = r
 	l.watchClock(r)
+	if l.cfg.Faults.Buggify(faultpoint.LoopEarlyCheckpoint) {
+		l.WantCheckpoint()
+	}
 	if l.begin() {
 		l.appendNotes()
 		l.offerDueTimers(r)
 		l.offerReopen()
 	}
-	for n := 0; n < l.cfg.Batch; n++ {
+	batch := l.cfg.Batch
+	if l.cfg.Faults.Buggify(faultpoint.LoopSmallBatch) {
+		batch = 1
+	}
+	for n := 0; n < batch; n++ {
 		more, err := l.pollOne(r)
 		if err != nil {
 			l.err = err
@@ -234,8 +247,7 @@ func (l *Loop) Poll(r hlc.Reading) ([]Output, error) {
 // pollOne takes the next frame, or a due timer if there is none; more is false
 // if nothing can be done now.
 func (l *Loop) pollOne(r hlc.Reading) (more bool, err error) {
-	full := len(l.held) >= l.cfg.MaxHeld || l.heldBytes >= l.cfg.MaxHeldBytes
-	if full || l.cfg.Durability == journal.Each && l.durable < l.seq && l.seq > 0 {
+	if l.isFull() || l.cfg.Durability == journal.Each && l.durable < l.seq && l.seq > 0 {
 		return false, nil
 	}
 	f, ok, err := l.j.Next()
@@ -247,6 +259,13 @@ func (l *Loop) pollOne(r hlc.Reading) (more bool, err error) {
 	}
 	l.leftover(&f)
 	return true, l.take(r, &f)
+}
+
+// isFull reports whether so many outputs wait for the disk that no event is to be
+// stepped until it has come nearer.
+func (l *Loop) isFull() bool {
+	return len(l.held) >= l.cfg.MaxHeld || l.heldBytes >= l.cfg.MaxHeldBytes ||
+		len(l.held) > 0 && l.cfg.Faults.Buggify(faultpoint.LoopHeld)
 }
 
 // take stamps a frame and, if it is an event, steps it.
@@ -274,6 +293,9 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 		return err
 	}
 	l.seq, l.last = s.Seq, s
+	if err := l.cfg.Faults.Hit(faultpoint.LoopStamped); err != nil {
+		return err
+	}
 	l.watchPeer(&ev, drift)
 	switch {
 	case skip:
@@ -288,6 +310,9 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	}
 	out, err := l.st.Step(ev, l.boot)
 	if err != nil {
+		return err
+	}
+	if err := l.cfg.Faults.Hit(faultpoint.LoopStepped); err != nil {
 		return err
 	}
 	l.stats.Events++
@@ -376,6 +401,9 @@ func (l *Loop) maybeCheckpoint() {
 	if l.st.Reopens() && !l.st.Reopened() {
 		return // offerReopen sees to it
 	}
+	if l.err = l.cfg.Faults.Hit(faultpoint.LoopCheckpoint); l.err != nil {
+		return
+	}
 	body, err := l.st.Checkpoint()
 	if err != nil {
 		l.err = fmt.Errorf("checkpoint at event %d: %w", l.seq, err)
@@ -408,8 +436,9 @@ func (l *Loop) askForDisk(r hlc.Reading) {
 		l.out = append(l.out, Output{Kind: OutputSync, Seq: l.seq})
 	}
 	now := l.clock.Last()
+	early := l.cfg.Faults.Buggify(faultpoint.LoopEarlyCeiling)
 	busy := l.seq > 0 && l.clock.Physical(r) <= now.Add(l.cfg.MaxDrift/ceilingShare)
-	if next := l.ceilingFor(r, now); busy && now.Add(next.Sub(now)/2) > l.ceiling {
+	if next := l.ceilingFor(r, now); busy && (early || now.Add(next.Sub(now)/2) > l.ceiling) {
 		l.raiseCeiling(r, now)
 	}
 }

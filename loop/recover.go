@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/journal/record"
@@ -50,6 +51,9 @@ func Open(cfg Config, r hlc.Reading) (*Loop, error) {
 		return nil, err
 	}
 	if err := l.replay(last.Seq); err != nil {
+		return nil, err
+	}
+	if err := c.Faults.Hit(faultpoint.LoopRecovered); err != nil {
 		return nil, err
 	}
 	l.seq, l.durable, l.asked, l.last = last.Seq, last.Seq, last.Seq, last

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hindcast.dev/event"
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 )
@@ -69,6 +70,9 @@ func (l *Loop) dueHere(id event.MessageID) (due time.Duration, ok bool) {
 
 // offerDueTimers appends the timers that are due, a batch at most.
 func (l *Loop) offerDueTimers(r hlc.Reading) {
+	if l.cfg.Faults.Buggify(faultpoint.LoopLateTimers) {
+		return
+	}
 	for range l.cfg.Batch {
 		at, id, ok := l.st.NextDue()
 		if !ok || !l.isDue(r, at, id) {

@@ -39,6 +39,13 @@ func ReadFile(fsys FS, name string, sizeMax int64) ([]byte, error) {
 // so two writers of one name exclude each other; what a crash left of name.tmp
 // the next WriteFile overwrites.
 func WriteFile(fsys FS, name string, data []byte) error {
+	return WriteFileSteps(fsys, name, data, func(OpKind) error { return nil })
+}
+
+// WriteFileSteps is WriteFile for who wants a word between its steps: before is
+// called before the file gets its name (OpRename), and before that is made durable
+// (OpSyncDir). Its error is returned as if the step had failed.
+func WriteFileSteps(fsys FS, name string, data []byte, before func(next OpKind) error) error {
 	temp := name + tempSuffix
 	if err := writeSynced(fsys, temp, data); err != nil {
 		if err2 := fsys.Remove(temp); err2 != nil && !errors.Is(err2, fs.ErrNotExist) {
@@ -46,7 +53,13 @@ func WriteFile(fsys FS, name string, data []byte) error {
 		}
 		return err
 	}
+	if err := before(OpRename); err != nil {
+		return err
+	}
 	if err := fsys.Rename(temp, name); err != nil {
+		return err
+	}
+	if err := before(OpSyncDir); err != nil {
 		return err
 	}
 	return fsys.SyncDir(path.Dir(name))

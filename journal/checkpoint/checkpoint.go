@@ -28,6 +28,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/vfs"
@@ -100,6 +101,11 @@ func parseName(name string) (uint64, bool) {
 // Write stores a checkpoint durably and atomically, and makes dir if need be. One
 // of the same Seq is replaced.
 func Write(fsys vfs.FS, dir string, h Header, body []byte) error {
+	return WriteWith(fsys, dir, h, body, nil)
+}
+
+// WriteWith is Write with the points of a simulated run.
+func WriteWith(fsys vfs.FS, dir string, h Header, body []byte, faults *faultpoint.Set) error {
 	b, err := encode(&h, body)
 	if err != nil {
 		return err
@@ -107,7 +113,12 @@ func Write(fsys vfs.FS, dir string, h Header, body []byte) error {
 	if err := vfs.MkdirSync(fsys, dir); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if err := vfs.WriteFile(fsys, path.Join(dir, Name(h.Seq)), b); err != nil {
+	if err := vfs.WriteFileSteps(fsys, path.Join(dir, Name(h.Seq)), b, func(next vfs.OpKind) error {
+		if next == vfs.OpRename {
+			return faults.Hit(faultpoint.CheckpointWritten)
+		}
+		return faults.Hit(faultpoint.CheckpointNamed)
+	}); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
