@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -88,11 +89,24 @@ func powerRun(t *testing.T, d journal.Durability, step int, seed uint64) (p powe
 	if step < 0 {
 		return p
 	}
+	p.restart(r, mem.Crash(picks(seed)), fmt.Sprintf("step %d, seed %d", step, seed))
+	return p
+}
+
+// picks decides what a power loss leaves.
+func picks(seed uint64) func(n int) int {
 	rand := machine.NewRand(seed)
-	r.fs = mem.Crash(func(n int) int { return rand.IntN(n) })
+	return func(n int) int { return rand.IntN(n) }
+}
+
+// restart starts the node on what is left of its disk.
+func (p *power) restart(r *rig, fs *vfs.Mem, what string) {
+	t := r.t
+	t.Helper()
+	r.fs, r.faults = fs, nil
 	r.tick(time.Second)
 	if err := r.open(); err != nil {
-		t.Fatalf("step %d, seed %d: start after power loss: %v", step, seed, err)
+		t.Fatalf("%s: start after it: %v", what, err)
 	}
 	p.recovery = r.j.Recovery()
 	r.run()
@@ -100,9 +114,8 @@ func powerRun(t *testing.T, d journal.Durability, step int, seed uint64) (p powe
 	r.offer(Add{1})
 	r.run()
 	if n := r.counterOf().N; n != p.found+1 {
-		t.Fatalf("step %d, seed %d: N = %d after one more Add, want %d", step, seed, n, p.found+1)
+		t.Fatalf("%s: N = %d after one more Add, want %d", what, n, p.found+1)
 	}
-	return p
 }
 
 // powerLoad offers requests until the power goes, and returns how many of them
@@ -115,11 +128,17 @@ func powerLoad(r *rig) (acked int64) {
 		r.request++
 		id := event.MessageID{Node: "n1.client", Boot: r.l.Boot(), Seq: r.request}
 		f := frame(r.t, event.Request, id, 0, Add{1})
-		if err := r.l.Offer(&f); err != nil {
+		err := r.l.Offer(&f)
+		for tries := 0; errors.Is(err, journal.ErrBacklog) && tries < 100; tries++ {
+			if err = r.poll(); err == nil {
+				err = r.l.Offer(&f)
+			}
+		}
+		if err != nil {
 			return acked
 		}
 		r.tick(5 * time.Millisecond)
-		err := r.poll()
+		err = r.poll()
 		for _, o := range r.take() {
 			if o.Kind == loop.OutputReply {
 				acked++

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hindcast.dev/event"
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/checkpoint"
@@ -101,6 +102,7 @@ type rig struct {
 	got        []loop.Output
 	cfg        func(*loop.Config)
 	journal    func(*journal.Options)
+	faults     *faultpoint.Set
 }
 
 var epoch = hlc.FromTime(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
@@ -114,7 +116,7 @@ func newRig(t testing.TB, fs vfs.FS, cfg func(*loop.Config)) *rig {
 func (r *rig) open() error {
 	r.t.Helper()
 	nonce := uint32(r.request)
-	o := journal.Options{FS: r.fs, Dir: "n1/journal", Node: "n1", SegmentBytes: 64 << 10,
+	o := journal.Options{FS: r.fs, Dir: "n1/journal", Node: "n1", SegmentBytes: 64 << 10, Faults: r.faults,
 		Durability: journal.Group, Nonce: func() uint32 { nonce++; return nonce*7919 + 1 }}
 	if r.journal != nil {
 		r.journal(&o)
@@ -124,7 +126,7 @@ func (r *rig) open() error {
 		return err
 	}
 	c := loop.Config{Journal: j, FS: r.fs, Checkpoints: "n1/checkpoints", Registry: registry(1),
-		Node: "n1", Peers: []string{"n2", "n3"}, Build: "test", Arch: "any", Seed: 1, Durability: o.Durability}
+		Node: "n1", Peers: []string{"n2", "n3"}, Build: "test", Arch: "any", Seed: 1, Durability: o.Durability, Faults: r.faults}
 	if r.cfg != nil {
 		r.cfg(&c)
 	}
@@ -196,7 +198,7 @@ func (r *rig) do(o loop.Output) error {
 		r.l.CeilingSynced(o.Time)
 	case loop.OutputCheckpoint:
 		h := checkpoint.Header{Node: "n1", Boot: r.l.Boot(), Seq: o.Seq, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Versions: o.Versions}
-		return checkpoint.Write(r.fs, "n1/checkpoints", h, o.Body)
+		return checkpoint.WriteWith(r.fs, "n1/checkpoints", h, o.Body, r.faults)
 	default:
 		r.got = append(r.got, o)
 	}
