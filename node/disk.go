@@ -9,7 +9,6 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
-	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/loop"
 	"hindcast.dev/vfs"
 )
@@ -28,10 +27,7 @@ type disk struct {
 	wake chan struct{} // one signal: something is wanted
 
 	mu          sync.Mutex
-	sync        bool
-	ceiling     hlc.Timestamp
-	maintain    bool
-	checkpoints []loop.Output
+	wants       loop.Wants
 	stopping    bool
 	out         diskResults
 	counts      diskCounts
@@ -43,6 +39,11 @@ type disk struct {
 	unwritten   uint64 // of the last one that couldn't be
 	unwrittenBy error  // and why
 	pins        int    // while above 0, retention stays where it is
+
+	// Its goroutine's.
+	does       loop.Disk
+	syncBegan  time.Time
+	maintained error // what came of the last Maintain
 }
 
 // diskResults wait for the loop to take them.
@@ -62,7 +63,12 @@ type checkpointWaiter struct {
 	done chan error
 }
 
-func newDisk(n *Node) *disk { return &disk{n: n, wake: make(chan struct{}, 1), maintain: true} }
+func newDisk(n *Node) *disk {
+	d := &disk{n: n, wake: make(chan struct{}, 1)}
+	d.wants.CheckpointsMax = n.o.Limits.Checkpoints
+	d.wants.Maintain()
+	return d
+}
 
 func (d *disk) want(change func()) {
 	d.mu.Lock()
@@ -71,22 +77,11 @@ func (d *disk) want(change func()) {
 	signal(d.wake)
 }
 
-func (d *disk) wantSync()                    { d.want(func() { d.sync = true }) }
-func (d *disk) wantMaintain()                { d.want(func() { d.maintain = true }) }
-func (d *disk) wantCeiling(ts hlc.Timestamp) { d.want(func() { d.ceiling = max(d.ceiling, ts) }) }
-func (d *disk) stop()                        { d.want(func() { d.stopping = true }) }
-
-// wantCheckpoint has a checkpoint written. If the disk is slow the oldest of
-// those that wait gives way.
-func (d *disk) wantCheckpoint(o loop.Output) {
-	d.want(func() {
-		if len(d.checkpoints) >= d.n.o.Limits.Checkpoints {
-			d.checkpoints = append(d.checkpoints[:0], d.checkpoints[1:]...)
-			d.counts.checkpointsSkipped++
-		}
-		d.checkpoints = append(d.checkpoints, o)
-	})
-}
+// wantOutput has what an output asks of the disk done: a sync, a ceiling, a
+// checkpoint.
+func (d *disk) wantOutput(o *loop.Output) { d.want(func() { d.wants.Add(o) }) }
+func (d *disk) wantMaintain()             { d.want(d.wants.Maintain) }
+func (d *disk) stop()                     { d.want(func() { d.stopping = true }) }
 
 // results are what the loop is to know since it last asked.
 func (d *disk) results() (synced uint64, ceiling hlc.Timestamp, err error) {
@@ -106,92 +101,68 @@ func (d *disk) fullReason() string {
 
 // run is the disk's goroutine. It ends when stop was called, or after a failure.
 func (d *disk) run() {
+	d.does = loop.Disk{Journal: d.n.j, FS: d.n.o.FS, Checkpoints: d.n.dirs.checkpoints, Node: d.n.o.Name,
+		Keep: d.n.o.Checkpoints, Pinned: d.pinned, Told: d}
 	var retry <-chan time.Time
 	wait := maintainRetryMin
 	for {
-		job := d.take()
-		if job.empty() {
-			if job.stopping {
+		job, stopping := d.take()
+		if job.Empty() {
+			if stopping {
 				return
 			}
 			select {
 			case <-d.wake:
 			case <-retry:
-				d.want(func() { d.maintain = true })
+				d.wantMaintain()
 			}
 			continue
 		}
-		if err := d.do(job); err != nil {
-			d.failed(err)
+		if err := d.does.Do(job); err != nil {
+			d.failed(diskFailure(err))
 			return
 		}
-		if job.maintain {
-			if d.maintained(d.n.j.Maintain()) {
-				retry, wait = nil, maintainRetryMin
-			} else {
-				retry, wait = time.After(wait), min(2*wait, maintainRetryMax)
-			}
+		if !job.Maintain {
+			continue
+		}
+		if d.maintained == nil {
+			retry, wait = nil, maintainRetryMin
+		} else {
+			retry, wait = time.After(wait), min(2*wait, maintainRetryMax)
 		}
 	}
 }
 
-// A diskJob is what was wanted.
-type diskJob struct {
-	sync, maintain, stopping bool
-	ceiling                  hlc.Timestamp
-	checkpoint               *loop.Output
-}
-
-func (j *diskJob) empty() bool {
-	return !j.sync && !j.maintain && j.ceiling == 0 && j.checkpoint == nil
-}
-
-// take takes what is wanted, of checkpoints the oldest: others wait for a turn
-// of their own, so that a sync doesn't wait for all of them.
-func (d *disk) take() diskJob {
+func (d *disk) take() (j loop.DiskJob, stopping bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	j := diskJob{sync: d.sync, maintain: d.maintain, stopping: d.stopping, ceiling: d.ceiling}
-	d.sync, d.maintain, d.ceiling = false, false, 0
-	if !j.sync && j.ceiling == 0 && len(d.checkpoints) > 0 {
-		c := d.checkpoints[0]
-		j.checkpoint = &c
-		d.checkpoints = d.checkpoints[1:]
-	}
-	return j
+	return d.wants.Take(), d.stopping
 }
 
-// do does what can't fail without ending the node, and writes a checkpoint.
-func (d *disk) do(job diskJob) error {
-	if job.ceiling > 0 {
-		if err := d.n.j.RaiseCeiling(job.ceiling); err != nil {
-			return &SyncError{"raising the clock ceiling", err}
-		}
-		d.result(func(r *diskResults) { r.ceiling = max(r.ceiling, job.ceiling) })
+// diskFailure turns what a Disk returned into the node's error.
+func diskFailure(err error) error {
+	var failed *loop.DiskError
+	if errors.As(err, &failed) {
+		return &SyncError{failed.Doing, failed.Err}
 	}
-	if job.sync {
-		if err := d.syncJournal(); err != nil {
-			return err
-		}
-	}
-	if job.checkpoint != nil {
-		return d.writeCheckpoint(job.checkpoint)
-	}
-	return nil
+	return err
 }
 
-func (d *disk) syncJournal() error {
-	begun := time.Now()
-	seq, err := d.n.j.Sync()
-	if err != nil {
-		return &SyncError{"sync of the journal", err}
-	}
+// Syncing implements loop.DiskEvents.
+func (d *disk) Syncing() { d.syncBegan = time.Now() }
+
+// Synced implements loop.DiskEvents.
+func (d *disk) Synced(seq uint64) {
 	d.result(func(r *diskResults) {
 		r.synced = max(r.synced, seq)
 		d.counts.syncs++
-		d.counts.syncTime += time.Since(begun)
+		d.counts.syncTime += time.Since(d.syncBegan)
 	})
-	return nil
+}
+
+// CeilingSynced implements loop.DiskEvents.
+func (d *disk) CeilingSynced(ts hlc.Timestamp) {
+	d.result(func(r *diskResults) { r.ceiling = max(r.ceiling, ts) })
 }
 
 // result tells the loop.
@@ -215,22 +186,9 @@ func (d *disk) failed(err error) {
 	d.n.fail(err)
 }
 
-// writeCheckpoint writes a checkpoint and lets retention go on. That it can't be
-// written (a full disk) is no failure of the node: the ones before it are there.
-func (d *disk) writeCheckpoint(o *loop.Output) error {
-	n := d.n
-	if n.j.Durable() < o.Seq {
-		// The shadow's: a checkpoint ahead of the journal would be a state that never was.
-		if err := d.syncJournal(); err != nil {
-			return err
-		}
-	}
-	h := checkpoint.Header{Node: n.o.Name, Boot: n.boot, Seq: o.Seq, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Versions: o.Versions}
-	err := checkpoint.Write(n.o.FS, n.dirs.checkpoints, h, o.Body)
-	if err == nil {
-		err = d.retain()
-	}
-	log := n.logs.in(AreaDisk)
+// Checkpointed implements loop.DiskEvents.
+func (d *disk) Checkpointed(o *loop.Output, err error, wantMaintain bool) {
+	log := d.n.logs.in(AreaDisk)
 	d.mu.Lock()
 	if err != nil {
 		d.counts.checkpointsFailed++
@@ -245,12 +203,14 @@ func (d *disk) writeCheckpoint(o *loop.Output) error {
 	for _, w := range waiters {
 		w.done <- err
 	}
+	if wantMaintain {
+		d.wantMaintain()
+	}
 	if err != nil {
 		log.Warn("checkpoint not written; recovery will take longer", "seq", o.Seq, "err", err)
-		return nil
+		return
 	}
 	log.Info("checkpoint written", "seq", o.Seq, "bytes", len(o.Body))
-	return nil
 }
 
 // takeWaiters returns those who wait for a checkpoint at or below seq. The caller
@@ -287,24 +247,10 @@ func (d *disk) waitCheckpoint(seq uint64) <-chan error {
 	return done
 }
 
-// retain removes old checkpoints and lets the journal's retention go up to the
-// oldest one kept.
-func (d *disk) retain() error {
+func (d *disk) pinned() bool {
 	d.mu.Lock()
-	pinned := d.pins > 0
-	d.mu.Unlock()
-	if pinned {
-		return nil
-	}
-	oldest, err := checkpoint.Prune(d.n.o.FS, d.n.dirs.checkpoints, d.n.o.Checkpoints)
-	if err != nil {
-		return err
-	}
-	if oldest > 0 {
-		d.n.j.SetRetainFrom(oldest + 1)
-		d.wantMaintain()
-	}
-	return nil
+	defer d.mu.Unlock()
+	return d.pins > 0
 }
 
 // pin keeps retention from removing anything until unpin; it catches up at the
@@ -321,8 +267,9 @@ func (d *disk) unpin() {
 	d.mu.Unlock()
 }
 
-// maintained looks at what came of a Maintain and reports whether it is done.
-func (d *disk) maintained(err error) bool {
+// Maintained implements loop.DiskEvents.
+func (d *disk) Maintained(err error) {
+	d.maintained = err
 	n := d.n
 	log := n.logs.in(AreaDisk)
 	d.mu.Lock()
@@ -357,13 +304,14 @@ func (d *disk) maintained(err error) bool {
 	}
 	n.room.notify() // who waits for room looks again, also if there is none
 	signal(n.wake)
-	return err == nil
 }
 
 func (d *disk) snapshot() (c diskCounts, full, trouble string, written uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.counts, d.full, d.trouble, d.written
+	c = d.counts
+	c.checkpointsSkipped = d.wants.Skipped
+	return c, d.full, d.trouble, d.written
 }
 
 // dirs are the directories of a node.

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"hindcast.dev/journal"
-	"hindcast.dev/loop"
 	"hindcast.dev/vfs"
 )
 
@@ -168,17 +167,6 @@ func TestRetentionGoesUpToTheOldestCheckpointKept(t *testing.T) {
 	n = start(t, o)
 	if got := peek(t, n, "a"); got == 0 {
 		t.Fatal("nothing is left after retention")
-	}
-}
-
-func TestTheQueueOfCheckpointsIsBounded(t *testing.T) {
-	n := &Node{o: Options{Limits: Limits{Checkpoints: 2}}}
-	d := newDisk(n)
-	for seq := range uint64(5) {
-		d.wantCheckpoint(loop.Output{Seq: seq})
-	}
-	if len(d.checkpoints) != 2 || d.checkpoints[0].Seq != 3 || d.counts.checkpointsSkipped != 3 {
-		t.Fatalf("%d wait, the first at %d, %d skipped", len(d.checkpoints), d.checkpoints[0].Seq, d.counts.checkpointsSkipped)
 	}
 }
 

@@ -194,12 +194,8 @@ func (n *Node) perform(o *loop.Output) {
 		n.call(&o.Effect)
 	case loop.OutputLog:
 		n.logEffect(&o.Effect)
-	case loop.OutputSync:
-		n.disk.wantSync()
-	case loop.OutputCeiling:
-		n.disk.wantCeiling(o.Time)
-	case loop.OutputCheckpoint:
-		n.disk.wantCheckpoint(*o)
+	case loop.OutputSync, loop.OutputCeiling, loop.OutputCheckpoint:
+		n.disk.wantOutput(o)
 	}
 }
 

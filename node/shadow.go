@@ -77,7 +77,7 @@ func (n *Node) shadow(ctx context.Context, o ShadowOptions) error {
 		}
 		read = max(read, s.Seq())
 		if c, ok := s.Confirmed(); ok {
-			n.disk.wantCheckpoint(c)
+			n.disk.wantOutput(&c)
 		}
 		if o.Every > 0 && read >= next {
 			next = read + o.Every

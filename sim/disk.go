@@ -7,7 +7,6 @@ import (
 	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
-	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/loop"
 	"hindcast.dev/machine"
 	"hindcast.dev/vfs"
@@ -17,6 +16,9 @@ import (
 // they are what is judged.
 const checkpointsKept = 2
 
+// maintainRetry is how long a Maintain that failed waits for the next attempt.
+const maintainRetry = 50 * time.Millisecond
+
 // A disk is a node's: it does one thing at a time, and that takes time. What the
 // loop wants meanwhile waits, as with package node's disk goroutine.
 type disk struct {
@@ -24,13 +26,12 @@ type disk struct {
 	mem  *vfs.Mem
 	rand *machine.Rand
 
-	busy        bool
-	sync        bool
-	maintain    bool
-	ceiling     hlc.Timestamp
-	checkpoints []loop.Output
-	slow        time.Duration // by a fault
-	left        *vfs.Mem      // what the process left when it died at a point; nil if it didn't
+	busy  bool
+	job   loop.DiskJob // while busy
+	wants loop.Wants
+	does  loop.Disk
+	slow  time.Duration // by a fault
+	left  *vfs.Mem      // what the process left when it died at a point; nil if it didn't
 }
 
 func newDisk(n *Node) disk {
@@ -42,14 +43,21 @@ func newDisk(n *Node) disk {
 // nonce is a nonce for the journal's next segment.
 func (d *disk) nonce() uint32 { return uint32(d.rand.Uint64()) | 1 }
 
-func (d *disk) wantSync()                    { d.sync = true; d.work() }
-func (d *disk) wantMaintain()                { d.maintain = true; d.work() }
-func (d *disk) wantCeiling(ts hlc.Timestamp) { d.ceiling = max(d.ceiling, ts); d.work() }
-func (d *disk) wantCheckpoint(o loop.Output) { d.checkpoints = append(d.checkpoints, o); d.work() }
+func (d *disk) wantMaintain() { d.wants.Maintain(); d.work() }
+
+func (d *disk) wantOutput(o *loop.Output) { d.wants.Add(o); d.work() }
+
+// opened is told that the node has a journal.
+func (d *disk) opened() {
+	d.does = loop.Disk{Journal: d.n.j, FS: d.n.fs, Checkpoints: checkpointsDir, Node: d.n.name, Keep: checkpointsKept, Told: d}
+}
 
 // work begins what is wanted, if the disk is idle.
 func (d *disk) work() {
 	if d.busy {
+		return
+	}
+	if d.job = d.wants.Take(); d.job.Empty() {
 		return
 	}
 	d.busy = true
@@ -64,8 +72,7 @@ func (d *disk) done(life uint64) {
 	if life != n.life || !n.up {
 		return
 	}
-	d.busy = false
-	err := d.do()
+	err := d.does.Do(d.job)
 	if n.gone() {
 		return
 	}
@@ -74,75 +81,32 @@ func (d *disk) done(life uint64) {
 		n.stopped(err)
 		return
 	}
-	if d.sync || d.ceiling > 0 || d.maintain || len(d.checkpoints) > 0 {
-		d.work()
-	}
+	d.busy = false
+	d.work()
 	n.turnSoon()
 }
 
-// do does what can't fail without ending the node; then a checkpoint, if nothing
-// else was asked for.
-func (d *disk) do() error {
-	n := d.n
-	sync, ceiling, maintain := d.sync, d.ceiling, d.maintain
-	d.sync, d.ceiling, d.maintain = false, 0, false
-	if ceiling > 0 {
-		if err := n.j.RaiseCeiling(ceiling); err != nil {
-			return err
-		}
-		n.l.CeilingSynced(ceiling)
+// Syncing implements loop.DiskEvents.
+func (d *disk) Syncing() {}
+
+// Synced implements loop.DiskEvents.
+func (d *disk) Synced(seq uint64) { d.n.l.Synced(seq) }
+
+// CeilingSynced implements loop.DiskEvents.
+func (d *disk) CeilingSynced(ts hlc.Timestamp) { d.n.l.CeilingSynced(ts) }
+
+// Checkpointed implements loop.DiskEvents.
+func (d *disk) Checkpointed(_ *loop.Output, _ error, wantMaintain bool) {
+	if wantMaintain {
+		d.wants.Maintain()
 	}
-	if sync {
-		if err := d.syncJournal(); err != nil {
-			return err
-		}
-	}
-	if !sync && ceiling == 0 && len(d.checkpoints) > 0 {
-		o := d.checkpoints[0]
-		d.checkpoints = d.checkpoints[1:]
-		if err := d.writeCheckpoint(&o); err != nil {
-			return err
-		}
-	}
-	if maintain {
-		return d.maintained(n.j.Maintain())
-	}
-	return nil
 }
 
-func (d *disk) syncJournal() error {
-	seq, err := d.n.j.Sync()
-	if err == nil {
-		d.n.l.Synced(seq)
-	}
-	return err
-}
-
-// writeCheckpoint: that one can't be written is no failure of the node.
-func (d *disk) writeCheckpoint(o *loop.Output) error {
-	n := d.n
-	if n.j.Durable() < o.Seq {
-		if err := d.syncJournal(); err != nil {
-			return err
-		}
-	}
-	h := checkpoint.Header{Node: n.name, Boot: n.boot, Seq: o.Seq, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Versions: o.Versions}
-	if err := checkpoint.Write(n.fs, checkpointsDir, h, o.Body); err != nil {
-		return nil
-	}
-	_, _ = checkpoint.Prune(n.fs, checkpointsDir, checkpointsKept) // the old ones stay then
-	return nil
-}
-
-// maintained looks at what came of Maintain: only a failed sync is final.
-func (d *disk) maintained(err error) error {
-	if errors.Is(err, journal.ErrSyncFailed) {
-		return err
-	}
+// Maintained implements loop.DiskEvents.
+func (d *disk) Maintained(err error) {
 	if err != nil {
-		d.n.w.After(50*time.Millisecond, d.wantMaintainIf(d.n.life))
+		d.n.w.After(maintainRetry, d.wantMaintainIf(d.n.life))
 	}
-	return nil
 }
 
 func (d *disk) wantMaintainIf(life uint64) func() {
@@ -156,7 +120,8 @@ func (d *disk) wantMaintainIf(life uint64) func() {
 // died is the end of the process: what it had asked of the disk and the disk
 // hasn't done is never done.
 func (d *disk) died() {
-	d.busy, d.sync, d.maintain, d.ceiling, d.checkpoints = false, false, false, 0, nil
+	d.busy, d.job, d.does = false, loop.DiskJob{}, loop.Disk{}
+	d.wants.Forget()
 	if d.left != nil {
 		d.mem, d.left = d.left, nil
 	} else {

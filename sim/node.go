@@ -175,6 +175,7 @@ func (n *Node) open() error {
 		return err // the journal is left as a dead process leaves it
 	}
 	n.j, n.l = j, l
+	n.disk.opened()
 	return nil
 }
 
@@ -272,12 +273,8 @@ func (n *Node) perform(o *loop.Output) {
 		n.reply(&o.Effect, o.Reason)
 	case loop.OutputCall:
 		n.w.adapt(n, &o.Effect)
-	case loop.OutputSync:
-		n.disk.wantSync()
-	case loop.OutputCeiling:
-		n.disk.wantCeiling(o.Time)
-	case loop.OutputCheckpoint:
-		n.disk.wantCheckpoint(*o)
+	case loop.OutputSync, loop.OutputCeiling, loop.OutputCheckpoint:
+		n.disk.wantOutput(o)
 	}
 }
 

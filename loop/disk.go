@@ -1,0 +1,180 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal"
+	"hindcast.dev/journal/checkpoint"
+	"hindcast.dev/vfs"
+)
+
+// Wants are what a loop asked of its disk and the disk hasn't begun. Asking again
+// for what is asked for already changes nothing. The driver guards it.
+type Wants struct {
+	// CheckpointsMax bounds the checkpoints that wait: the oldest gives way. 0 is 1.
+	CheckpointsMax int
+	// Skipped counts those that gave way.
+	Skipped uint64
+
+	sync        bool
+	maintain    bool
+	ceiling     hlc.Timestamp
+	checkpoints []Output
+}
+
+// Add takes an output of kind sync, ceiling or checkpoint.
+func (w *Wants) Add(o *Output) {
+	switch o.Kind {
+	case OutputSync:
+		w.sync = true
+	case OutputCeiling:
+		w.ceiling = max(w.ceiling, o.Time)
+	case OutputCheckpoint:
+		if len(w.checkpoints) >= max(1, w.CheckpointsMax) {
+			w.checkpoints = append(w.checkpoints[:0], w.checkpoints[1:]...)
+			w.Skipped++
+		}
+		w.checkpoints = append(w.checkpoints, *o)
+	default:
+		panic(fmt.Sprintf("an output of kind %s is not for the disk", o.Kind))
+	}
+}
+
+// Maintain asks for Journal.Maintain.
+func (w *Wants) Maintain() { w.maintain = true }
+
+// Forget drops everything.
+func (w *Wants) Forget() { w.sync, w.maintain, w.ceiling, w.checkpoints = false, false, 0, nil }
+
+// A DiskJob is what a disk does in one turn. The zero one is nothing.
+type DiskJob struct {
+	Sync, Maintain bool
+	Ceiling        hlc.Timestamp
+	Checkpoint     *Output
+}
+
+// Empty reports whether there is nothing to do.
+func (j *DiskJob) Empty() bool { return *j == DiskJob{} }
+
+// Take takes what is wanted, of checkpoints the oldest: others wait for a turn of
+// their own, so that a sync doesn't wait for all of them.
+func (w *Wants) Take() DiskJob {
+	j := DiskJob{Sync: w.sync, Maintain: w.maintain, Ceiling: w.ceiling}
+	w.sync, w.maintain, w.ceiling = false, false, 0
+	if !j.Sync && j.Ceiling == 0 && len(w.checkpoints) > 0 {
+		c := w.checkpoints[0]
+		j.Checkpoint = &c
+		w.checkpoints = w.checkpoints[1:]
+	}
+	return j
+}
+
+// A Disk does what a loop asks of its disk. Its driver gives it a goroutine, for
+// it blocks, or a simulator a time at which it is done. All fields but Pinned are
+// required.
+type Disk struct {
+	Journal     *journal.Journal
+	FS          vfs.FS
+	Checkpoints string // their directory
+	Node        string
+	Keep        int // checkpoints to keep
+	// Pinned reports whether retention has to wait; nil is never.
+	Pinned func() bool
+	Told   DiskEvents
+}
+
+// DiskEvents tell a driver what a Disk has done, each as soon as it is.
+type DiskEvents interface {
+	Syncing()                    // a sync of the journal begins
+	Synced(seq uint64)           // for Loop.Synced
+	CeilingSynced(hlc.Timestamp) // for Loop.CeilingSynced
+	// Checkpointed: the checkpoint was written, or, which is no failure of the node, it
+	// couldn't be; then the ones before it are there. wantMaintain: retention may go on.
+	Checkpointed(o *Output, err error, wantMaintain bool)
+	// Maintained: err is nil, or why it is to be tried again.
+	Maintained(err error)
+}
+
+// A DiskError says that the disk didn't do what the node can't go on without. It
+// is final: nothing is known of what it should have made durable.
+type DiskError struct {
+	Doing string
+	Err   error
+}
+
+func (e *DiskError) Error() string { return e.Doing + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *DiskError) Unwrap() error { return e.Err }
+
+// Do does a job. Its error is a *DiskError, and ends the node.
+func (d *Disk) Do(j DiskJob) error {
+	if j.Ceiling > 0 {
+		if err := d.Journal.RaiseCeiling(j.Ceiling); err != nil {
+			return &DiskError{"raising the clock ceiling", err}
+		}
+		d.Told.CeilingSynced(j.Ceiling)
+	}
+	if j.Sync {
+		if err := d.sync(); err != nil {
+			return err
+		}
+	}
+	if j.Checkpoint != nil {
+		if err := d.writeCheckpoint(j.Checkpoint); err != nil {
+			return err
+		}
+	}
+	if j.Maintain {
+		err := d.Journal.Maintain()
+		d.Told.Maintained(err)
+		if errors.Is(err, journal.ErrSyncFailed) {
+			return &DiskError{"maintaining the journal", err}
+		}
+	}
+	return nil
+}
+
+func (d *Disk) sync() error {
+	d.Told.Syncing()
+	seq, err := d.Journal.Sync()
+	if err != nil {
+		return &DiskError{"sync of the journal", err}
+	}
+	d.Told.Synced(seq)
+	return nil
+}
+
+// writeCheckpoint writes a checkpoint and lets retention go on.
+func (d *Disk) writeCheckpoint(o *Output) error {
+	if d.Journal.Durable() < o.Seq {
+		// The shadow's: a checkpoint ahead of the journal would be a state that never was.
+		if err := d.sync(); err != nil {
+			return err
+		}
+	}
+	h := checkpoint.Header{Node: d.Node, Boot: d.Journal.Boot(), Seq: o.Seq, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Versions: o.Versions}
+	err := checkpoint.Write(d.FS, d.Checkpoints, h, o.Body)
+	more := false
+	if err == nil {
+		more, err = d.retain()
+	}
+	d.Told.Checkpointed(o, err, more)
+	return nil
+}
+
+// retain removes old checkpoints and lets the journal's retention go up to the
+// oldest one kept.
+func (d *Disk) retain() (more bool, err error) {
+	if d.Pinned != nil && d.Pinned() {
+		return false, nil
+	}
+	oldest, err := checkpoint.Prune(d.FS, d.Checkpoints, d.Keep)
+	if err == nil && oldest > 0 {
+		d.Journal.SetRetainFrom(oldest + 1)
+		return true, nil
+	}
+	return false, err
+}

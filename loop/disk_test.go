@@ -1,0 +1,97 @@
+package loop_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal/checkpoint"
+	"hindcast.dev/loop"
+	"hindcast.dev/vfs"
+)
+
+// told writes down what a Disk says.
+type told struct{ lines []string }
+
+func (t *told) Syncing()                       { t.say("syncing") }
+func (t *told) Synced(seq uint64)              { t.say("synced %d", seq) }
+func (t *told) CeilingSynced(ts hlc.Timestamp) { t.say("ceiling") }
+func (t *told) Checkpointed(o *loop.Output, err error, more bool) {
+	t.say("checkpoint %d %v %v", o.Seq, err != nil, more)
+}
+func (t *told) Maintained(err error)      { t.say("maintained %v", err != nil) }
+func (t *told) say(f string, args ...any) { t.lines = append(t.lines, fmt.Sprintf(f, args...)) }
+
+func TestWantsGoToTheDiskInTheirOrder(t *testing.T) {
+	w := loop.Wants{CheckpointsMax: 2}
+	if j := w.Take(); !j.Empty() {
+		t.Errorf("nothing was asked, and there is %+v", j)
+	}
+	for _, o := range []loop.Output{{Kind: loop.OutputSync}, {Kind: loop.OutputCheckpoint, Seq: 1}, {Kind: loop.OutputCheckpoint, Seq: 2},
+		{Kind: loop.OutputCheckpoint, Seq: 3}, {Kind: loop.OutputCeiling, Time: 7}, {Kind: loop.OutputCeiling, Time: 5}} {
+		w.Add(&o)
+	}
+	w.Maintain()
+	if j := w.Take(); !j.Sync || !j.Maintain || j.Ceiling != 7 || j.Checkpoint != nil {
+		t.Errorf("first %+v, want sync, maintain, the higher ceiling, and the checkpoints later", j)
+	}
+	for _, seq := range []uint64{2, 3} {
+		if j := w.Take(); j.Sync || j.Checkpoint == nil || j.Checkpoint.Seq != seq {
+			t.Errorf("%+v, want the checkpoint at %d", j, seq)
+		}
+	}
+	if j := w.Take(); !j.Empty() || w.Skipped != 1 {
+		t.Errorf("left %+v, %d skipped, want nothing and the oldest checkpoint", j, w.Skipped)
+	}
+	w.Maintain()
+	w.Forget()
+	if j := w.Take(); !j.Empty() {
+		t.Errorf("forgotten, and there is %+v", j)
+	}
+}
+
+// A checkpoint that runs ahead of the journal would be a state that never was.
+func TestADiskSyncsBeforeACheckpointAheadOfIt(t *testing.T) {
+	r := newRig(t, vfs.NewMem(), nil)
+	r.mustOpen()
+	r.noSync = true
+	r.offer(Add{1})
+	r.run()
+	seen := &told{}
+	d := loop.Disk{Journal: r.j, FS: r.fs, Checkpoints: "n1/checkpoints", Node: "n1", Keep: 1, Told: seen}
+	o := loop.Output{Kind: loop.OutputCheckpoint, Seq: r.l.Seq(), Body: []byte("body")}
+	if err := d.Do(loop.DiskJob{Checkpoint: &o, Maintain: true}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"syncing", fmt.Sprintf("synced %d", o.Seq), fmt.Sprintf("checkpoint %d false true", o.Seq), "maintained false"}
+	if !slices.Equal(seen.lines, want) {
+		t.Errorf("got  %s\nwant %s", strings.Join(seen.lines, ", "), strings.Join(want, ", "))
+	}
+	if seqs, err := checkpoint.List(r.fs, "n1/checkpoints"); err != nil || !slices.Equal(seqs, []uint64{o.Seq}) {
+		t.Errorf("checkpoints %v, %v", seqs, err)
+	}
+}
+
+func TestADiskThatFailsToSyncEndsTheNode(t *testing.T) {
+	fail := false
+	fs := vfs.NewFaulty(vfs.NewMem(), func(op vfs.Op) error {
+		if fail && (op.Kind == vfs.OpSync || op.Kind == vfs.OpMapSync) {
+			return errPower
+		}
+		return nil
+	})
+	r := newRig(t, fs, nil)
+	r.mustOpen()
+	r.noSync = true
+	r.offer(Add{1})
+	r.run()
+	fail = true
+	seen := &told{}
+	d := loop.Disk{Journal: r.j, FS: r.fs, Checkpoints: "n1/checkpoints", Node: "n1", Keep: 1, Told: seen}
+	err := d.Do(loop.DiskJob{Sync: true, Maintain: true})
+	if err == nil || !strings.Contains(err.Error(), "sync of the journal") || len(seen.lines) != 1 {
+		t.Errorf("%v, told %v", err, seen.lines)
+	}
+}
