@@ -19,6 +19,7 @@ import (
 	"hindcast.dev/machine"
 	"hindcast.dev/node"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/sim"
 )
 
 // A Service is what runs on every node of a system: its machines and, if it has
@@ -35,6 +36,9 @@ type Service struct {
 	Adapters map[string]node.Adapter
 	// Settings are defaults of the --set flags.
 	Settings map[string]string
+	// Sim is the system as the simulator runs it: its nodes, clients and properties;
+	// nil if it has none.
+	Sim *sim.Subject
 }
 
 // Exit codes of every command. serve has more, for supervisors: those of
@@ -159,11 +163,15 @@ func Command(s Service) *cobra.Command {
 }
 
 // ReadCommands returns the commands that read recordings: query, debug, replay,
-// pull, journal, and version. Recordings of the services given can be replayed by this program
-// itself.
+// pull, journal, and version; and sim, which makes some. Recordings of the services
+// given can be replayed by this program itself.
 func ReadCommands(services []Service) []*cobra.Command {
-	return []*cobra.Command{queryCommand(services), debugCommand(services), replayCommand(services),
+	commands := []*cobra.Command{queryCommand(services), debugCommand(services), replayCommand(services),
 		pullCommand(), journalCommand(), versionCommand()}
+	if len(simulated(services)) > 0 {
+		commands = append(commands, simCommand(services))
+	}
+	return commands
 }
 
 // Subcommand is the Args of a command that only has others below it: whatever
