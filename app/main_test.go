@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 		"counter": func() { app.Main(service()) },
 		"frail":   func() { app.Main(frailService()) },
 		"depot":   func() { app.Main(depotService()) },
+		// tally is a program that can be simulated.
+		"tally": func() { app.Main(tallyService()) },
 	})
 }
 

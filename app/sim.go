@@ -95,18 +95,22 @@ func (f *simFlags) addRun(c *cobra.Command) {
 	fl.DurationVar(&f.limit, "for", 0, "end after this time (default none)")
 }
 
+const simExample = `  hindcast sim TARGET --seeds 1..100
+  hindcast sim TARGET --seeds 1..10000 --for 10m --keep runs
+  hindcast sim TARGET --seed 17 --set clients=2 --trace
+  hindcast sim TARGET --seeds 1..20 --never 'COUNT(node.up = false) > 1'
+  hindcast sim TARGET --seed 17 --at 12000 --reseed --futures 200
+  hindcast sim shrink runs/seed-17`
+
+// simCommand runs simulated worlds.
 func simCommand(services []Service) *cobra.Command {
 	f := &simFlags{services: services}
+	first := simulated(services)[0].Name
 	c := &cobra.Command{
-		Use:   "sim [TARGET | FAILURE]",
-		Short: "Run a system under simulated faults, seed by seed, and judge it",
-		Long:  simLong(services),
-		Example: `  hindcast sim kv --seeds 1..100
-  hindcast sim kv --seeds 1..10000 --for 10m --keep runs
-  hindcast sim kv --seed 17 --set clients=2 --trace
-  hindcast sim kv --seeds 1..20 --never 'SELECT * FROM kv, node WHEN NOT node.up'
-  hindcast sim kv --seed 17 --at 12000 --reseed --futures 200
-  hindcast sim shrink runs/seed-17`,
+		Use:               "sim [TARGET | FAILURE]",
+		Short:             "Run a system under simulated faults, seed by seed, and judge it",
+		Long:              simLong(services),
+		Example:           strings.ReplaceAll(simExample, "TARGET", first),
 		Args:              usageArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: f.completeTargets,
 		RunE:              func(c *cobra.Command, args []string) error { f.command = c.CommandPath(); return f.run(c, args) },
