@@ -74,6 +74,7 @@ type member struct {
 	fs     *vfs.Mem
 	j      *journal.Journal
 	l      *loop.Loop
+	dec    record.Decoder
 	timer  time.Duration // for which a timerDue is queued; 0 if there is none
 	upkeep bool          // the journal wants Maintain
 }
@@ -163,7 +164,7 @@ func (c *cluster) step() {
 	c.mono = max(c.mono, h.at)
 	switch h.kind {
 	case arrival:
-		f, _, err := record.DecodeWire(h.wire)
+		f, _, err := h.to.dec.DecodeWire(h.wire)
 		if err != nil {
 			c.t.Fatal(err)
 		}
