@@ -324,4 +324,6 @@ func primary(ctx *machine.Context, key string) string {
 	return best
 }
 
-func opTimer(id hlc.Timestamp) string { return "op/" + strconv.FormatUint(uint64(id), 10) }
+func opTimer(id hlc.Timestamp) string {
+	return string(strconv.AppendUint(append(make([]byte, 0, 24), "op/"...), uint64(id), 10))
+}

@@ -1,12 +1,8 @@
 package kv
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"hindcast.dev/machine"
@@ -32,13 +28,18 @@ const (
 
 // An index groups keys by bucket. It is a cache: like all unexported fields it
 // isn't in checkpoints, so what it holds follows from Items alone.
-type index [buckets]struct {
-	sum  uint64   // of the digests, by exclusive or
-	keys []string // in order
+type index struct {
+	buckets [buckets]struct {
+		sum  uint64   // of the digests, by exclusive or
+		keys []string // in order
+	}
+	root   uint64
+	rooted bool // root is that of the sums as they are
 }
 
 func (x *index) change(key string, old, now Item) {
-	b := &x[bucket(key)]
+	x.rooted = false
+	b := &x.buckets[bucket(key)]
 	if i, found := slices.BinarySearch(b.keys, key); !found {
 		b.keys = slices.Insert(b.keys, i, key)
 	} else {
@@ -99,12 +100,27 @@ func (s *KV) tick(ctx *machine.Context) {
 	ctx.SetTimer("tick", tickEvery+jitter, Tick{})
 }
 
-func (s *KV) root() uint64 { return hash(fmt.Sprint(s.sums())) }
+// root is a sum over all sums.
+func (s *KV) root() uint64 {
+	x := s.indexed()
+	if !x.rooted {
+		x.root, x.rooted = rootOf(x), true
+	}
+	return x.root
+}
+
+func rootOf(x *index) uint64 {
+	b := make([]byte, 0, 8*buckets)
+	for i := range x.buckets {
+		b = binary.BigEndian.AppendUint64(b, x.buckets[i].sum)
+	}
+	return hash(string(b))
+}
 
 func (s *KV) sums() []uint64 {
 	out := make([]uint64, buckets)
 	for i := range out {
-		out[i] = s.indexed()[i].sum
+		out[i] = s.indexed().buckets[i].sum
 	}
 	return out
 }
@@ -118,7 +134,7 @@ func (s *KV) compareSums(ctx *machine.Context, from string, m Sums) {
 	first, left := ctx.Rand().IntN(buckets), bucketsRound
 	for i := range buckets {
 		b := (first + i) % buckets
-		if s.indexed()[b].sum == m.Sums[b] {
+		if s.indexed().buckets[b].sum == m.Sums[b] {
 			continue
 		}
 		if left == 0 {
@@ -126,7 +142,7 @@ func (s *KV) compareSums(ctx *machine.Context, from string, m Sums) {
 			return
 		}
 		left--
-		ctx.Send(from, Name, Versions{b, s.versions(s.indexed()[b].keys)})
+		ctx.Send(from, Name, Versions{b, s.versions(s.indexed().buckets[b].keys)})
 	}
 }
 
@@ -139,7 +155,7 @@ func (s *KV) compareVersions(ctx *machine.Context, from string, m Versions) {
 		theirs[e.Key] = e.Item
 	}
 	have := make([]Entry, 0, len(m.Entries))
-	for _, key := range s.indexed()[m.Bucket].keys {
+	for _, key := range s.indexed().buckets[m.Bucket].keys {
 		have = append(have, Entry{key, theirs[key]})
 	}
 	s.send(ctx, from, s.newer(have))
@@ -153,13 +169,24 @@ func (s *KV) send(ctx *machine.Context, to string, entries []Entry) {
 
 // digest leaves the value out: writer and version name it.
 func digest(key string, i Item) uint64 {
-	return hash(key, i.Writer, strconv.FormatUint(uint64(i.Version), 10))
+	var version [8]byte
+	binary.BigEndian.PutUint64(version[:], uint64(i.Version))
+	return hash(key, i.Writer, string(version[:]))
 }
 
 func bucket(key string) int { return int(hash(key) % buckets) }
 
-// hash is the same on every node and for ever.
+// hash is the same on every node and for ever: FNV-1a, and then a mixing of its
+// bits, for it is compared as a number.
 func hash(parts ...string) uint64 {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\xff"))) // a byte that no text has
-	return binary.BigEndian.Uint64(sum[:])
+	h := uint64(14695981039346656037)
+	for _, part := range parts {
+		for i := range len(part) {
+			h = (h ^ uint64(part[i])) * 1099511628211
+		}
+		h = (h ^ 0xff) * 1099511628211 // a byte that no text has
+	}
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
 }
