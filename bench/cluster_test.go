@@ -124,12 +124,14 @@ func (c *cluster) reading() hlc.Reading {
 
 func (c *cluster) push(h happening) {
 	c.seq++
-	h.n = c.seq
-	p := &happening{}
+	var p *happening
 	if n := len(c.spare); n > 0 {
 		p, c.spare = c.spare[n-1], c.spare[:n-1]
+	} else {
+		p = new(happening)
 	}
 	*p = h
+	p.n = c.seq
 	c.queue.push(p)
 }
 

@@ -89,6 +89,8 @@ func (d *drawer) kinds() []FaultKind {
 func (d *drawer) possible(k FaultKind) bool {
 	w := d.w
 	switch {
+	case len(w.nodes) == 0:
+		return false
 	case len(w.nodes) < 2 && slices.Contains(omissions, k), k == FaultBridge && len(w.nodes) < 3:
 		return false
 	case w.net.mode == Synchronous && slices.Contains(omissions, k):

@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"hindcast.dev/check"
+	"hindcast.dev/event"
+	"hindcast.dev/examples/kv"
+	"hindcast.dev/sim"
+)
+
+// kvSubject is kv on three nodes with so many client operations a simulated
+// second, and nothing that judges them.
+func kvSubject(perSecond int) *sim.Subject {
+	return &sim.Subject{Name: "kv", Machines: kv.Registry(), Setup: func(w *sim.World) {
+		w.Cluster(3)
+		const clients = 20
+		n := 0
+		w.Clients(sim.Workload{Clients: clients, Think: clients * time.Second / time.Duration(perSecond), Timeout: time.Second,
+			Next: func(c *sim.Client) sim.Op {
+				n++
+				key := "key/" + strconv.Itoa(c.Rand.IntN(1000))
+				if n%2 == 0 {
+					return sim.Op{F: "read", Key: key, Machine: kv.Name, Body: kv.Get{Key: key}}
+				}
+				return sim.Op{F: "write", Key: key, Input: event.Int(int64(n)), Machine: kv.Name, Body: kv.Put{Key: key, Value: "a value of some bytes"}}
+			},
+			Found: func(_ *sim.Client, _ *sim.Op, a sim.Answer) sim.Finding {
+				if _, failed := a.Body.(kv.Failure); failed || a.Refused != "" {
+					return sim.Finding{Outcome: check.Fail}
+				}
+				return sim.Finding{Outcome: check.Ok}
+			}})
+	}}
+}
+
+// quiet are options without faults: a network and disks of middling speed.
+func quiet(seed uint64, more map[string]string) sim.Options {
+	set := map[string]string{"network": "synchronous", "network.base": "500µs", "network.jitter": "200µs", "durability": "group",
+		"disk.base": "100µs", "disk.jitter": "100µs", "checkpointEvery": "5000"}
+	for k, v := range more {
+		set[k] = v
+	}
+	return sim.Options{Seed: seed, Quick: true, Faults: []sim.Fault{}, Set: set}
+}
+
+// A work is what runs came to.
+type work struct {
+	events, steps uint64
+	operations    int
+	simulated     time.Duration
+}
+
+func (k *work) run(t testing.TB, s *sim.Subject, o sim.Options) {
+	r, err := sim.Run(s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failure != nil {
+		t.Fatal(r.Failure)
+	}
+	k.events += r.Events
+	k.steps += r.Steps
+	k.operations += len(r.Operations)
+	k.simulated += r.Simulated
+}
+
+func (k *work) report(b *testing.B) {
+	wall := b.Elapsed().Seconds()
+	b.ReportMetric(float64(k.events)/wall, "events/s")
+	b.ReportMetric(float64(k.steps)/wall, "loop-events/s")
+	b.ReportMetric(k.simulated.Seconds()/wall, "x-real-time")
+	b.ReportMetric(float64(k.events)/float64(max(k.operations, 1)), "events/operation")
+}
+
+// kv in the simulator: 2000 client operations a run, 1000 a simulated second.
+func BenchmarkSimKV(b *testing.B) {
+	var k work
+	b.ReportAllocs()
+	for i := range b.N {
+		k.run(b, kvSubject(1000), quiet(uint64(i), map[string]string{"operations": "2000"}))
+	}
+	k.report(b)
+}
+
+// kv with the faults of its seed.
+func BenchmarkSimKVUnderFaults(b *testing.B) {
+	var k work
+	b.ReportAllocs()
+	for i := range b.N {
+		r, err := sim.Run(kvSubject(1000), sim.Options{Seed: uint64(i), Quick: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		k.events, k.steps, k.simulated = k.events+r.Events, k.steps+r.Steps, k.simulated+r.Simulated
+		k.operations += len(r.Operations)
+	}
+	k.report(b)
+}
+
+// The same runs on one worker and on two: what a second core brings.
+func BenchmarkSimKVWorkers(b *testing.B) {
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			works := make([]work, workers)
+			var wait sync.WaitGroup
+			for w := range works {
+				wait.Go(func() {
+					for i := w; i < b.N; i += workers {
+						works[w].run(b, kvSubject(1000), quiet(uint64(i), map[string]string{"operations": "2000"}))
+					}
+				})
+			}
+			wait.Wait()
+			var all work
+			for _, w := range works {
+				all.events, all.steps, all.operations = all.events+w.events, all.steps+w.steps, all.operations+w.operations
+				all.simulated += w.simulated
+			}
+			all.report(b)
+		})
+	}
+}
