@@ -110,11 +110,11 @@ func (s *KV) root() uint64 {
 }
 
 func rootOf(x *index) uint64 {
-	b := make([]byte, 0, 8*buckets)
+	h := uint64(0)
 	for i := range x.buckets {
-		b = binary.BigEndian.AppendUint64(b, x.buckets[i].sum)
+		h = mixed((h ^ x.buckets[i].sum) * 1099511628211)
 	}
-	return hash(string(b))
+	return h
 }
 
 func (s *KV) sums() []uint64 {
@@ -186,6 +186,11 @@ func hash(parts ...string) uint64 {
 		}
 		h = (h ^ 0xff) * 1099511628211 // a byte that no text has
 	}
+	return mixed(h)
+}
+
+// mixed has every bit of h depend on every other: the end of MurmurHash3.
+func mixed(h uint64) uint64 {
 	h = (h ^ h>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	return h ^ h>>33
