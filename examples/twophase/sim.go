@@ -1,0 +1,57 @@
+package twophase
+
+import (
+	"fmt"
+	"time"
+
+	"hindcast.dev/check"
+	"hindcast.dev/event"
+	"hindcast.dev/sim"
+)
+
+// Sim is two-phase commit as the simulator runs it.
+func Sim() *sim.Subject {
+	return &sim.Subject{Name: Name, Doc: "two-phase commit", Machines: Registry(), Setup: simulate}
+}
+
+// SimImpatient is the same with the mistake switched on.
+func SimImpatient() *sim.Subject {
+	return &sim.Subject{Name: "twophase-impatient", Doc: "two-phase commit with participants that don't wait: wrong on purpose", Machines: Registry(),
+		Setup: func(w *sim.World) {
+			w.Setting(Impatient, "yes")
+			simulate(w)
+		}}
+}
+
+func simulate(w *sim.World) {
+	w.Cluster(3)
+	keys := w.Int("keys", 1, 50)
+	w.Clients(sim.Workload{
+		Clients: w.Int("clients", 1, 6),
+		Think:   w.Duration("think", time.Millisecond, 20*time.Millisecond),
+		Timeout: 3 * time.Second,
+		Next: func(c *sim.Client) sim.Op {
+			m := Write{fmt.Sprint("k", c.Rand.IntN(keys)), fmt.Sprint(c.Rand.Uint64())}
+			return sim.Op{F: "write", Key: m.Key, Input: event.String(m.Value), Machine: Name, Body: m}
+		},
+		Found: func(_ *sim.Client, _ *sim.Op, a sim.Answer) sim.Finding {
+			done, ok := a.Body.(Done)
+			switch {
+			case !ok:
+				return sim.Finding{Outcome: check.Fail}
+			case done.State == Aborted:
+				return sim.Finding{Outcome: check.Ok, Output: event.String("aborted")}
+			}
+			return sim.Finding{Outcome: check.Ok, Output: event.String("committed")}
+		},
+	})
+	w.Never("a transaction is committed here and aborted there",
+		"EXISTS t IN KEYS(twophase.transactions) : (twophase.transactions[t].state = 'committed' AND twophase.transactions[t].state = 'aborted')")
+	w.Sometimes("a participant asks for the decision", "LEN(twophase.locks) > 0 AND LEN(twophase.ballots) = 0")
+	w.Converges("nobody is in doubt", func(n *sim.Node) string {
+		if s, ok := n.Machine(Name).(*Store); ok && s.Locks.Len() == 0 {
+			return "nothing is locked"
+		}
+		return n.Name() + " has locks"
+	})
+}
