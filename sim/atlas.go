@@ -16,6 +16,7 @@ type atlas struct {
 	victims    []*Node
 	replacing  func(n *Node) // nil: a lost node stays down
 	harmed     []bool        // by node: its disk was damaged, or lost
+	ever       []bool        // by node: so was one of its disks
 	boots      uint64        // of replaced disks so far
 }
 
@@ -36,7 +37,7 @@ func (w *World) Replace(prepare func(n *Node)) {
 
 // choose draws the victims.
 func (a *atlas) choose(w *World) {
-	a.harmed = make([]bool, len(w.nodes))
+	a.harmed, a.ever = make([]bool, len(w.nodes)), make([]bool, len(w.nodes))
 	count := a.redundancy
 	if !a.said {
 		count = (len(w.nodes) - 1) / 2
@@ -51,6 +52,10 @@ func (a *atlas) choose(w *World) {
 // is reports whether a node is a victim.
 func (a *atlas) is(n *Node) bool { return slices.Contains(a.victims, n) }
 
+// Harmed reports whether a fault has damaged or taken what the node had stored, in
+// this run so far: what it told before, it need not know any more.
+func (n *Node) Harmed() bool { return n.w.nemesis.atlas.ever[n.index] }
+
 // damage harms a victim's disk; false: there was nothing to harm.
 func (a *atlas) damage(w *World, n *Node, f *Fault) bool {
 	if !a.is(n) {
@@ -61,7 +66,7 @@ func (a *atlas) damage(w *World, n *Node, f *Fault) bool {
 		return false // it is lost already
 	}
 	if f.Kind == FaultDiskLoss {
-		a.harmed[n.index] = true
+		a.harmed[n.index], a.ever[n.index] = true, true
 		n.die()
 		n.disk.lost("its disk is lost")
 		return true
@@ -75,7 +80,7 @@ func (a *atlas) damage(w *World, n *Node, f *Fault) bool {
 		w.misuse("%s: %v", f, err)
 		return false
 	}
-	a.harmed[n.index] = true
+	a.harmed[n.index], a.ever[n.index] = true, true
 	if f.Kind == FaultBitRot || f.Kind == FaultReadError { // seen by a process that reads
 		n.dieNow(nil)
 		n.startIn(10 * time.Millisecond)

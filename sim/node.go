@@ -162,8 +162,13 @@ func (n *Node) startIn(d time.Duration) {
 
 func (n *Node) open() error {
 	w := n.w
-	j, err := journal.Open(journal.Options{FS: n.fs, Dir: journalDir, Node: n.name, SegmentBytes: w.phases.segmentBytes,
-		Durability: w.phases.durability, Nonce: n.disk.nonce, WantMaintain: n.disk.wantMaintain})
+	o := journal.Options{FS: n.fs, Dir: journalDir, Node: n.name, SegmentBytes: w.phases.segmentBytes, FirstBoot: n.replaced,
+		Durability: w.phases.durability, Nonce: n.disk.nonce, WantMaintain: n.disk.wantMaintain}
+	j, err := journal.Open(o)
+	if errors.Is(err, journal.ErrNotNew) { // it died in the middle of its first start
+		o.FirstBoot = 0
+		j, err = journal.Open(o)
+	}
 	if err != nil {
 		return err
 	}

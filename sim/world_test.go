@@ -147,3 +147,23 @@ func TestBareProcessesTalk(t *testing.T) {
 		t.Errorf("%d answers", got)
 	}
 }
+
+func TestHarmedIsWhoseStorageSuffered(t *testing.T) {
+	var world *sim.World
+	s := subject(func(w *sim.World) {
+		w.Redundancy(3)
+		w.Replace(nil)
+		w.CoreSize(2)
+		world = w
+	})
+	faults := []sim.Fault{{Kind: sim.FaultDiskLoss, At: 400 * time.Millisecond, For: 100 * time.Millisecond, Nodes: []string{"n2"}},
+		{Kind: sim.FaultPower, At: 400 * time.Millisecond, For: 100 * time.Millisecond, Nodes: []string{"n3"}}}
+	if r := run(t, s, sim.Options{Seed: 3, Faults: faults, Quick: true}); r.Failure != nil {
+		t.Fatal(describe(r))
+	}
+	for _, n := range world.Nodes() {
+		if n.Harmed() != (n.Name() == "n2") || !n.Up() {
+			t.Errorf("%s: harmed %t, up %t", n.Name(), n.Harmed(), n.Up())
+		}
+	}
+}

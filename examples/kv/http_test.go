@@ -57,7 +57,7 @@ func (d *desk) call(t *testing.T, method, target, body string) (int, map[string]
 }
 
 func TestHTTPWritesReadsAndLists(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	d := &desk{w: w, at: w.nodes[0]}
 	for _, key := range []string{"a/1", "a//2", "a/ü", "b", "a/empty"} {
 		value := strings.TrimPrefix(key, "a/empty")
@@ -104,7 +104,7 @@ func TestHTTPWritesReadsAndLists(t *testing.T) {
 }
 
 func TestHTTPSaysWhatWasWrong(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	d := &desk{w: w, at: w.nodes[0]}
 	long := strings.Repeat("x", MaxValue+1)
 	for _, c := range []struct {
@@ -141,10 +141,10 @@ func TestHTTPSaysWhatWasWrong(t *testing.T) {
 }
 
 func TestHTTPWithoutThePrimary(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	d := &desk{w: w, at: w.nodes[0]}
 	p := w.nodes[1]
-	target := "/kv/" + w.keyOf(p)
+	target := "/kv/" + w.keyAt(p)
 	d.call(t, "PUT", target, "old")
 	w.crash(p)
 	if status, out, _ := d.call(t, "PUT", target+"?consistency=strict", "x"); status != 503 || out["code"] != "uncertain" || out["remedy"] == "" {
@@ -167,7 +167,7 @@ func TestHTTPWithoutThePrimary(t *testing.T) {
 }
 
 func TestHTTPAtTheBoundSaysWhenToTryAgain(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	for _, d := range []*desk{{w: w, at: w.nodes[0], next: Failure{Busy, "too many"}}, {w: w, at: w.nodes[0], err: fmt.Errorf("x: %w", node.ErrBusy)}} {
 		if status, out, header := d.call(t, "GET", "/kv/k", ""); status != 429 || header.Get("Retry-After") == "" || out["error"] == "" {
 			t.Errorf("%d %v %v", status, out, header)
@@ -176,10 +176,10 @@ func TestHTTPAtTheBoundSaysWhenToTryAgain(t *testing.T) {
 }
 
 func TestHTTPReadsGoOnWhenTheDiskIsFull(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	d := &desk{w: w, at: w.nodes[0]}
-	target := "/kv/" + w.keyOf(w.nodes[1])
-	own := "/kv/" + w.keyOf(w.nodes[0])
+	target := "/kv/" + w.keyAt(w.nodes[1])
+	own := "/kv/" + w.keyAt(w.nodes[0])
 	d.call(t, "PUT", target, "v")
 	d.call(t, "PUT", own, "v")
 	w.run(3 * tickEvery)
@@ -205,7 +205,7 @@ func TestHTTPReadsGoOnWhenTheDiskIsFull(t *testing.T) {
 }
 
 func TestHTTPPassesOnWhatANodeSays(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	for want, err := range map[int]error{503: node.ErrStopping, 500: errors.New("odd"), 504: context.DeadlineExceeded} {
 		d := &desk{w: w, at: w.nodes[0], err: err}
 		if status, out, _ := d.call(t, "PUT", "/kv/k", "x"); status != want || out["error"] != err.Error() {

@@ -11,17 +11,6 @@ import (
 	"hindcast.dev/machine/state"
 )
 
-// quiet is a world without faults; problems are reported at the end.
-func quiet(t *testing.T) *world {
-	w := newWorld(t, 1, New)
-	t.Cleanup(func() {
-		for _, p := range w.check.problems {
-			t.Error(p)
-		}
-	})
-	return w
-}
-
 // ask has a client ask and waits for the answer.
 func (w *world) ask(at *vnode, body any) *operation {
 	op := w.do(at, body)
@@ -42,7 +31,7 @@ func (w *world) answer(at *vnode, body any) Answer {
 }
 
 func TestG1AFreshWriteIsReadEverywhere(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	for i, at := range w.nodes {
 		key := fmt.Sprint("k", i)
 		if a := w.answer(at, Put{Key: key, Value: "1"}); a.Consistency != Fresh {
@@ -65,7 +54,7 @@ func TestG1AFreshWriteIsReadEverywhere(t *testing.T) {
 }
 
 func TestG2AScanListsWhatIsHereAndFresh(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1, n2 := w.nodes[0], w.nodes[1]
 	for i := range 7 {
 		w.ask(n2, Put{Key: fmt.Sprint("a/", i), Value: "old"})
@@ -99,10 +88,10 @@ func TestG2AScanListsWhatIsHereAndFresh(t *testing.T) {
 }
 
 func TestG3AWriteCostsOneHop(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	for _, at := range w.nodes {
 		for _, p := range w.nodes {
-			key := w.keyOf(p)
+			key := w.keyAt(p)
 			// The third node is away: nobody may wait for it.
 			for _, o := range w.nodes {
 				if o != at && o != p {
@@ -124,10 +113,10 @@ func TestG3AWriteCostsOneHop(t *testing.T) {
 }
 
 func TestEachWriteReachesAllOthersByItself(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	for i, at := range w.nodes {
 		for j, p := range w.nodes {
-			key := w.keyOf(p) + fmt.Sprint(i, j)
+			key := w.keyAt(p) + fmt.Sprint(i, j)
 			for _, c := range []Consistency{Fresh, Eventual} {
 				w.ask(at, Put{Key: key, Value: string(c), Consistency: c})
 				w.run(2 * w.slow())
@@ -145,9 +134,9 @@ func TestEachWriteReachesAllOthersByItself(t *testing.T) {
 }
 
 func TestG4WithoutThePrimaryOthersGoOnAndSaySo(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1, away := w.nodes[0], w.nodes[2]
-	key := w.keyOf(away)
+	key := w.keyAt(away)
 	w.ask(n1, Put{Key: key, Value: "old"})
 	w.run(20 * time.Second)
 	w.crash(away)
@@ -181,7 +170,7 @@ func TestG4WithoutThePrimaryOthersGoOnAndSaySo(t *testing.T) {
 		}
 	}
 	// Those that the others are primary of are as fresh as ever.
-	if a := w.answer(n1, Put{Key: w.keyOf(w.nodes[1]), Consistency: Strict}); a.Consistency != Fresh {
+	if a := w.answer(n1, Put{Key: w.keyAt(w.nodes[1]), Consistency: Strict}); a.Consistency != Fresh {
 		t.Errorf("written %+v", a)
 	}
 
@@ -193,9 +182,9 @@ func TestG4WithoutThePrimaryOthersGoOnAndSaySo(t *testing.T) {
 }
 
 func TestG4AStrictWriteThatWasAskedForIsUncertain(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1, p := w.nodes[0], w.nodes[1]
-	key := w.keyOf(p)
+	key := w.keyAt(p)
 	w.cut[link{p.name, n1.name}] = true
 	f, ok := w.ask(n1, Put{Key: key, Value: "x", Consistency: Strict}).reply.(Failure)
 	if !ok || f.Code != Uncertain {
@@ -208,9 +197,9 @@ func TestG4AStrictWriteThatWasAskedForIsUncertain(t *testing.T) {
 
 // A Write that the network held back must not undo what was written since.
 func TestAWriteThatComesLateIsNotDone(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1, p := w.nodes[0], w.nodes[1]
-	key := w.keyOf(p)
+	key := w.keyAt(p)
 	w.hold = true
 	w.split(p)
 	if a := w.answer(n1, Put{Key: key, Value: "early"}); a.Consistency != Degraded {
@@ -225,11 +214,11 @@ func TestAWriteThatComesLateIsNotDone(t *testing.T) {
 	if a := w.answer(n1, Get{Key: key}); a.Item.Value != "late" {
 		t.Errorf("read %+v", a)
 	}
-	w.check.converged(w)
+	w.converged()
 }
 
 func TestG5CopiesBecomeEqualAfterASplit(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	for _, n := range w.nodes {
 		w.split(n)
 	}
@@ -243,16 +232,16 @@ func TestG5CopiesBecomeEqualAfterASplit(t *testing.T) {
 	w.run(2 * time.Second)
 	w.heal()
 	w.run(5 * time.Second)
-	w.check.converged(w)
+	w.converged()
 	if n := w.nodes[0].kv().Items.Len(); n != 31 {
 		t.Errorf("%d records", n)
 	}
 }
 
 func TestG6ConsistencyIsGivenUpPerOperation(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1, p := w.nodes[0], w.nodes[1]
-	key := w.keyOf(p)
+	key := w.keyAt(p)
 	op := w.ask(n1, Put{Key: key, Value: "1", Consistency: Eventual})
 	if a := op.reply.(Answer); op.returned != op.invoked || a.Consistency != Eventual || a.Item.Writer != n1.name {
 		t.Errorf("written after %s: %+v", op.returned-op.invoked, a)
@@ -272,7 +261,7 @@ func TestG6ConsistencyIsGivenUpPerOperation(t *testing.T) {
 
 func TestG7CatchingUpCopiesWhatDiffers(t *testing.T) {
 	const all, missed = 3000, 40
-	w := quiet(t)
+	w := newWorld(t)
 	w.slow = func() time.Duration { return 0 }
 	n3 := w.nodes[2]
 	for i := range all {
@@ -287,7 +276,7 @@ func TestG7CatchingUpCopiesWhatDiffers(t *testing.T) {
 	w.sent = nil
 	w.boot(n3)
 	w.run(3 * time.Second)
-	w.check.converged(w)
+	w.converged()
 
 	values, versions := 0, 0
 	for _, e := range w.sent {
@@ -315,7 +304,7 @@ func TestG7CatchingUpCopiesWhatDiffers(t *testing.T) {
 
 func TestG7ANodeThatLostEverythingGetsItBack(t *testing.T) {
 	const all = 3000
-	w := quiet(t)
+	w := newWorld(t)
 	w.slow = func() time.Duration { return 0 }
 	for _, n := range w.nodes {
 		w.split(n)
@@ -325,7 +314,7 @@ func TestG7ANodeThatLostEverythingGetsItBack(t *testing.T) {
 	}
 	w.heal()
 	w.run(10 * time.Second)
-	w.check.converged(w)
+	w.converged()
 	if n := w.nodes[2].kv().Items.Len(); n != all {
 		t.Errorf("%d records of %d", n, all)
 	}
@@ -333,7 +322,7 @@ func TestG7ANodeThatLostEverythingGetsItBack(t *testing.T) {
 
 // What can't be copied now doesn't keep the rest from being compared.
 func TestG7EachBucketHasItsTurn(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1 := w.nodes[0]
 	w.lose = func(e event.Effect) bool { return e.Name == "Replicate" }
 	for i := range 1000 {
@@ -353,11 +342,11 @@ func TestG7EachBucketHasItsTurn(t *testing.T) {
 	}
 	w.lose = nil
 	w.run(10 * time.Second)
-	w.check.converged(w)
+	w.converged()
 }
 
 func TestG7ALargeBucketIsCopiedInBatches(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1 := w.nodes[0]
 	w.lose = func(e event.Effect) bool { return e.Name == "Replicate" }
 	for i, n := 0, 0; n < 5*MaxBatch/2; i++ {
@@ -368,7 +357,7 @@ func TestG7ALargeBucketIsCopiedInBatches(t *testing.T) {
 	}
 	w.lose = nil
 	w.run(5 * time.Second)
-	w.check.converged(w)
+	w.converged()
 	most := 0
 	for _, e := range w.sent {
 		if m, _ := w.codec.Decode(e.Name, e.Version, e.Payload); e.Name == "Replicate" {
@@ -381,9 +370,9 @@ func TestG7ALargeBucketIsCopiedInBatches(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1, p := w.nodes[0], w.nodes[1]
-	key := w.keyOf(p)
+	key := w.keyAt(p)
 	reason := func(body any) Failure {
 		f, _ := w.ask(n1, body).reply.(Failure)
 		return f
@@ -408,7 +397,7 @@ func TestBounds(t *testing.T) {
 	if f := reason(Get{Key: key}); f.Code != Busy {
 		t.Errorf("beyond the bound: %+v", f)
 	}
-	if a := w.answer(n1, Get{Key: w.keyOf(n1)}); a.Consistency != Fresh {
+	if a := w.answer(n1, Get{Key: w.keyAt(n1)}); a.Consistency != Fresh {
 		t.Errorf("what needn't wait: %+v", a)
 	}
 	w.run(time.Second)
@@ -433,9 +422,9 @@ func TestBounds(t *testing.T) {
 }
 
 func TestQueriesSeeRecordsAsVariables(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1 := w.nodes[0]
-	key := w.keyOf(n1)
+	key := w.keyAt(n1)
 	a := w.answer(n1, Put{Key: key, Value: "v"})
 	seen := map[string]event.Value{}
 	n1.st.Variables(func(name string, v event.Value) { seen[name] = v })
@@ -452,7 +441,7 @@ func TestQueriesSeeRecordsAsVariables(t *testing.T) {
 
 // A batch of the largest records must fit into any queue or frame on its way.
 func TestTheLargestMessageIsBounded(t *testing.T) {
-	w := quiet(t)
+	w := newWorld(t)
 	n1 := w.nodes[0]
 	for i := range MaxBatch + 1 {
 		key := fmt.Sprintf("%0*d", MaxKey, i)

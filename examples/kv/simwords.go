@@ -107,5 +107,5 @@ func (d *deed) writes() bool { return d.F == "write" || d.F == "delete" }
 // answered reports whether a record or a listing came back.
 func (d *deed) answered() bool { return d.Outcome == check.Ok }
 
-// settled is the version that an answered write got.
+// settled is the one version in an answer to a write or read.
 func (d *deed) settled() Item { return d.records[0].Item }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"math/rand/v2"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -16,12 +16,11 @@ import (
 	"hindcast.dev/stepper"
 )
 
-// A world is three nodes and the network between them, all in virtual time and
-// all of one seed: steppers with machines, clocks that disagree, links that are
-// slow, lose and are cut, nodes that crash and come back from their journal.
+// A world is three steppers and the network between them in virtual time, for
+// tests of single promises: each delay, loss and crash is where the test puts it.
+// Whatever else may happen is for the simulator, in sim_test.go.
 type world struct {
 	t        testing.TB
-	rng      *rand.Rand
 	now      time.Duration // since epoch
 	nodes    []*vnode
 	codec    *state.Codec
@@ -31,14 +30,11 @@ type world struct {
 	ops      map[event.MessageID]*operation // that wait for a reply
 
 	cut  map[link]bool
-	hold bool // a cut link keeps what is sent for later, instead of losing it
-	loss float64
+	hold bool                    // a cut link keeps what is sent for later, instead of losing it
 	lose func(event.Effect) bool // if set: which messages are lost besides
 	slow func() time.Duration    // delay of one message
 
-	check oracle
-	sent  []event.Effect // messages between nodes
-	trace bool
+	sent []event.Effect // messages between nodes
 }
 
 var epoch = hlc.FromTime(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
@@ -52,20 +48,16 @@ type delivery struct {
 	ev event.Event
 }
 
-// A vnode is a node: what its journal and checkpoints hold, and, while it is up,
-// its stepper and clock.
+// A vnode is a node: what its journal holds, and, while it is up, its stepper and
+// clock.
 type vnode struct {
 	name    string
 	options stepper.Options
-	skew    time.Duration
 	up      bool
-	dying   bool // it crashes when the next event is journaled: its effects are lost
 	boot    uint64
 	st      *stepper.Stepper
 	clock   *hlc.Clock
 	journal []stamped
-	saved   []byte                   // the last checkpoint
-	savedAt int                      // the journal's length then
 	arrives map[string]time.Duration // from each peer: the last arrival, so that links are FIFO
 }
 
@@ -82,32 +74,29 @@ type operation struct {
 	body     any
 	invoked  time.Duration
 	returned time.Duration
-	reply    any             // nil while it waits
-	before   int             // messages sent until it began
-	sent     []event.Effect  // messages sent from then until it was answered
-	floors   map[string]Item // per key: the newest fresh write that had returned
-	local    []string        // of a scan: the keys that the node had
+	reply    any            // nil while it waits
+	before   int            // messages sent until it began
+	sent     []event.Effect // messages sent from then until it was answered
 }
 
-func newWorld(t testing.TB, seed uint64, newMachine func() machine.Machine) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	codec, err := state.NewCodec(New().(machine.Typed).Payloads())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1)), codec: codec, cut: map[link]bool{},
-		ops: map[event.MessageID]*operation{}, check: newOracle()}
+	w := &world{t: t, codec: codec, cut: map[link]bool{}, ops: map[event.MessageID]*operation{}}
 	w.slow = func() time.Duration { return time.Millisecond }
 	names := []string{"n1", "n2", "n3"}
 	for _, name := range names {
 		n := &vnode{name: name, arrives: map[string]time.Duration{}}
-		n.options = stepper.Options{Node: name, Registry: machine.Registry{Name: {1: newMachine}}}
+		n.options = stepper.Options{Node: name, Registry: Registry()}
 		w.nodes = append(w.nodes, n)
 	}
 	for i, n := range w.nodes {
 		w.boot(n)
 		peers := slices.Delete(slices.Clone(names), i, i+1)
-		payload, err := state.Marshal(event.StartInfo{Node: n.name, Peers: peers, Seed: seed + uint64(i), Version: 1})
+		payload, err := state.Marshal(event.StartInfo{Node: n.name, Peers: peers, Seed: uint64(i), Version: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,35 +110,21 @@ func (w *world) node(name string) *vnode {
 	return w.nodes[i]
 }
 
-func (n *vnode) kv() *KV {
-	switch m := n.st.Machine(Name).(type) {
-	case *KV:
-		return m
-	case *liar:
-		return &m.KV
-	}
-	return nil
+func (n *vnode) kv() *KV { return n.st.Machine(Name).(*KV) }
+
+// reading is what all nodes' clocks show.
+func (w *world) reading() hlc.Reading {
+	return hlc.Reading{Wall: epoch.Add(w.now), Mono: w.now}
 }
 
-// reading is what a node's clocks show.
-func (w *world) reading(n *vnode) hlc.Reading {
-	return hlc.Reading{Wall: epoch.Add(w.now + n.skew), Mono: w.now}
-}
-
-// boot brings a node up: checkpoint, then the journal since, whose digests must
-// come out as they were.
+// boot brings a node up from its journal.
 func (w *world) boot(n *vnode) {
 	var err error
-	if n.saved == nil {
-		n.st, err = stepper.New(n.options)
-	} else {
-		n.st, err = stepper.Restore(n.options, n.saved)
-	}
-	if err != nil {
+	if n.st, err = stepper.New(n.options); err != nil {
 		w.t.Fatalf("%s doesn't start: %v", n.name, err)
 	}
 	last := hlc.Timestamp(0)
-	for _, e := range n.journal[n.savedAt:] {
+	for _, e := range n.journal {
 		e.ev.Payload = bytes.Clone(e.ev.Payload)
 		if _, err := n.st.Step(e.ev, e.boot); err != nil {
 			w.t.Fatalf("%s event %d again: %v", n.name, e.ev.Seq, err)
@@ -163,7 +138,7 @@ func (w *world) boot(n *vnode) {
 	}
 	n.clock = hlc.NewClock(0, last)
 	n.boot++
-	n.up, n.dying = true, false
+	n.up = true
 }
 
 // crash takes a node down; whoever waits for it gets no answer.
@@ -177,17 +152,9 @@ func (w *world) crash(n *vnode) {
 	w.queue = slices.DeleteFunc(w.queue, func(d delivery) bool { return d.to == n })
 }
 
-func (w *world) checkpoint(n *vnode) {
-	body, err := n.st.Checkpoint()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	n.saved, n.savedAt = body, len(n.journal)
-}
-
 // handle stamps an event, journals it, steps it and performs what comes of it.
 func (w *world) handle(n *vnode, ev event.Event) {
-	r := w.reading(n)
+	r := w.reading()
 	if ev.Sent != 0 {
 		ts, _, err := n.clock.Receive(r, ev.Sent)
 		if err != nil {
@@ -206,13 +173,6 @@ func (w *world) handle(n *vnode, ev event.Event) {
 		w.t.Fatalf("%s refuses %s %s: %s", n.name, ev.Kind, ev.Name, out.Refused)
 	}
 	n.journal = append(n.journal, stamped{ev, n.boot, n.st.Chain()})
-	if w.trace {
-		w.t.Logf("%12s %s %d %s %s %s %d effects", w.now, n.name, ev.Seq, ev.Kind, ev.Name, ev.ID, len(out.Effects))
-	}
-	if n.dying {
-		w.crash(n)
-		return
-	}
 	for _, e := range out.Effects {
 		switch e.Kind {
 		case event.EffectSend:
@@ -227,7 +187,7 @@ func (w *world) send(from *vnode, e event.Effect) {
 	w.sent = append(w.sent, e)
 	to := w.node(e.Node)
 	l := link{from.name, to.name}
-	if !to.up || w.cut[l] && !w.hold || w.rng.Float64() < w.loss || w.lose != nil && w.lose(e) {
+	if !to.up || w.cut[l] && !w.hold || w.lose != nil && w.lose(e) {
 		return
 	}
 	at := max(w.now+w.slow(), to.arrives[from.name])
@@ -253,7 +213,6 @@ func (w *world) do(at *vnode, body any) *operation {
 		w.t.Fatal(err)
 	}
 	w.ops[op.id] = op
-	w.check.invoked(w, op)
 	w.handle(at, event.Event{Kind: event.Request, Machine: Name, Name: name, Version: version, Payload: payload, ID: op.id})
 	return op
 }
@@ -262,7 +221,7 @@ func (w *world) replied(n *vnode, e event.Effect) {
 	op := w.ops[e.ID]
 	if op == nil {
 		if e.ID.Boot == n.boot {
-			w.check.fail("%s answers %s, which nobody waits for", n.name, e.ID)
+			w.t.Errorf("%s answers %s, which nobody waits for", n.name, e.ID)
 		}
 		return // its client went with the boot before
 	}
@@ -272,7 +231,6 @@ func (w *world) replied(n *vnode, e event.Effect) {
 		w.t.Fatal(err)
 	}
 	op.reply, op.returned, op.sent = body, w.now, w.sent[op.before:]
-	w.check.returned(w, op)
 }
 
 // run goes on for d.
@@ -303,7 +261,7 @@ func (w *world) step(end time.Duration) bool {
 		if !ok {
 			continue
 		}
-		if t := max(due.Sub(epoch)-n.skew, w.now); t < at {
+		if t := max(due.Sub(epoch), w.now); t < at {
 			at, what = t, func() { n.st.Offered(ev.ID); w.handle(n, ev) }
 		}
 	}
@@ -324,8 +282,19 @@ func (w *world) split(n *vnode) {
 
 func (w *world) heal() { clear(w.cut) }
 
-// keyOf returns a key whose primary is n.
-func (w *world) keyOf(n *vnode) string {
+// converged fails the test unless all nodes hold the same.
+func (w *world) converged() {
+	w.t.Helper()
+	first := maps.Collect(w.nodes[0].kv().Items.All())
+	for _, n := range w.nodes[1:] {
+		if items := maps.Collect(n.kv().Items.All()); !maps.Equal(items, first) {
+			w.t.Errorf("%s has %d records and %s has %d, or others", n.name, len(items), w.nodes[0].name, len(first))
+		}
+	}
+}
+
+// keyAt returns a key whose primary is n.
+func (w *world) keyAt(n *vnode) string {
 	for i := 0; ; i++ {
 		if key := fmt.Sprintf("key/%s/%d", n.name, i); w.primary(key) == n {
 			return key

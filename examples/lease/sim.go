@@ -25,6 +25,9 @@ func SimUnfenced() *sim.Subject {
 
 func simulate(w *sim.World) {
 	w.Cluster(3)
+	w.CoreSize(3) // the keeper must be there
+	w.Without("the register and the number of the newest lease have no copy",
+		sim.FaultDiskLoss, sim.FaultReadError, sim.FaultBitRot, sim.FaultLostWrite, sim.FaultMisplaced)
 	w.Clients(sim.Workload{
 		Clients: w.Int("clients", 2, 8),
 		Think:   w.Duration("think", time.Millisecond, 50*time.Millisecond),

@@ -25,6 +25,9 @@ func SimImpatient() *sim.Subject {
 
 func simulate(w *sim.World) {
 	w.Cluster(3)
+	w.CoreSize(3) // it blocks while a node is away: that is its price
+	w.Without("a vote or decision that is forgotten can be made again, otherwise",
+		sim.FaultDiskLoss, sim.FaultReadError, sim.FaultBitRot, sim.FaultLostWrite, sim.FaultMisplaced)
 	keys := w.Int("keys", 1, 50)
 	w.Clients(sim.Workload{
 		Clients: w.Int("clients", 1, 6),
