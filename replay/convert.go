@@ -32,9 +32,15 @@ func (p *player) convert(e *journal.Entry, f *stepper.Followed, skipped string) 
 	ev, st := &f.Event, p.f.Stepper()
 	h := history.Event{
 		Position: history.Position{Time: ev.Time, Seq: ev.Seq}, Physical: e.Stamp.Physical,
-		Kind: ev.Kind.String(), Name: ev.Name, Machine: ev.Machine, ID: ev.ID.String(),
+		Kind: ev.Kind.String(), Name: ev.Name, Machine: ev.Machine,
+	}
+	lean := p.blind || p.o.Lean
+	if !lean {
+		h.ID = ev.ID.String()
 	}
 	switch {
+	case lean:
+		p.lean(ev, e.Stamp.Disposition)
 	case e.Stamp.Disposition != record.Handled:
 		drop(&h, ev, e.Stamp.Disposition, skipped)
 	case ev.Kind == event.Note:
@@ -55,6 +61,19 @@ func (p *player) convert(e *journal.Entry, f *stepper.Followed, skipped string) 
 	h.Changes = slices.Concat(p.node.changes, p.changes)
 	p.node.changes = p.node.changes[:0]
 	p.pending, p.held, p.last = h, true, h.Position
+}
+
+// lean changes the node's own variables as an event does, and keeps nothing else
+// of it.
+func (p *player) lean(ev *event.Event, d record.Disposition) {
+	var h history.Event
+	switch {
+	case d != record.Handled:
+	case ev.Kind == event.Note:
+		p.note(&h, ev)
+	default:
+		p.node.versions(p, ev)
+	}
 }
 
 // drop makes an entry that reached no machine a note of that.

@@ -54,6 +54,12 @@ type Options struct {
 	Begin func(walked []string)
 	// Memory keeps the History in memory, instead of writing it into the recording.
 	Memory bool
+	// Lean leaves out of the History what events carried, their ids and their
+	// effects: it is enough for conditions over variables, but for those of log net.
+	Lean bool
+	// Last, if not nil, is given the stepper behind the last event of a node whose
+	// journal could be replayed up to its end.
+	Last func(node string, st *stepper.Stepper)
 	// Workers bounds the nodes replayed at once; 0 is the number of processors.
 	Workers int
 	// Progress is told from time to time how far each node is, by one goroutine at a
@@ -137,11 +143,17 @@ func (r *Result) Divergence() *stepper.DivergenceError {
 // last event and its next boot node.up is false: the change stands at that last
 // event, whether the node was stopped or died.
 //
+// With a nil w no History is made: the digests are compared, and that is all.
+//
 // The error is that of ctx or of w, or says that the machines' code isn't the
 // right one: *stepper.VersionError, *stepper.RollbackError or
 // *stepper.UpgradeError.
 func Node(ctx context.Context, j Journal, w history.NodeWriter, o Options) (Result, error) {
 	p := &player{ctx: ctx, o: o, j: j, w: w, vars: map[string]history.VarID{}, res: Result{Node: j.Node}}
+	if w == nil {
+		p.w, p.blind = nowhere{}, true
+		w = p.w
+	}
 	err := p.run()
 	if err2 := w.Close(); err == nil && err2 != nil {
 		err = fmt.Errorf("replay of node %s: %w", j.Node, err2)
@@ -149,9 +161,23 @@ func Node(ctx context.Context, j Journal, w history.NodeWriter, o Options) (Resu
 	return p.res, err
 }
 
-// stepperOptions are those for one node.
-func (o *Options) stepperOptions(node string, changes stepper.Changes) stepper.Options {
-	so := stepper.Options{Node: node, Registry: o.Registry, OnChange: changes, Stack: debug.Stack}
+// nowhere is a NodeWriter for who wants no History.
+type nowhere struct{}
+
+func (nowhere) Var(string) history.VarID                           { return 0 }
+func (nowhere) Base(uint64, hlc.Timestamp, []history.Change) error { return nil }
+func (nowhere) Append(*history.Event) error                        { return nil }
+func (nowhere) Unknown(history.Span, string) error                 { return nil }
+func (nowhere) Bulky(history.VarID, hlc.Timestamp) error           { return nil }
+func (nowhere) Close() error                                       { return nil }
+
+// stepperOptions are those for one node. A player that writes nothing wants no
+// changes.
+func (o *Options) stepperOptions(node string, p *player) stepper.Options {
+	so := stepper.Options{Node: node, Registry: o.Registry, Stack: debug.Stack}
+	if !p.blind {
+		so.OnChange = p
+	}
 	if len(o.Walk) > 0 {
 		so.Walk = func(variable string) bool { return slices.Contains(o.Walk, variable) }
 	}

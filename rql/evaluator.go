@@ -3,7 +3,9 @@ package rql
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/rql/plan"
 	"hindcast.dev/rql/syntax"
@@ -33,6 +35,51 @@ func CompileCondition(meta *history.Meta, text string) (*Condition, error) {
 
 // Variables are those of the History that the condition names, sorted.
 func (c *Condition) Variables() []history.VarID { return named(c.plan, len(c.meta.Vars)) }
+
+// Values are what the variables of the condition hold in these states, by node, in
+// the order in which the condition names them. Of one with an index that isn't a
+// literal it is what stands before that. Those of log net aren't among them.
+func (c *Condition) Values(states []*history.State) []Cell {
+	var out []Cell
+	for _, r := range c.plan.Refs {
+		steps := r.Path.Steps
+		if r.Fixed >= 0 && r.Fixed < len(steps) {
+			steps = steps[:max(r.Fixed, 1)]
+		}
+		cell := Cell{Name: pathText(r.Path.Log, steps), PerNode: true}
+		if hasCell(out, cell.Name) || slices.ContainsFunc(r.Vars, func(v plan.Candidate) bool { return v.Var >= len(c.meta.Vars) }) {
+			continue
+		}
+		for n, s := range states {
+			if v := valueIn(s, r, len(steps)); s != nil && !v.IsAbsent() {
+				cell.Nodes = append(cell.Nodes, Field{c.meta.Nodes[n].Name, v})
+			}
+		}
+		out = append(out, cell)
+	}
+	return out
+}
+
+// valueIn is what the first so many steps of a path lead to in a node's state.
+func valueIn(s *history.State, r *plan.Ref, steps int) event.Value {
+	for _, c := range r.Vars {
+		if s == nil {
+			break
+		}
+		v := s.Get(history.VarID(c.Var))
+		if v.IsAbsent() {
+			continue
+		}
+		for i := c.Rest; i < steps; i++ {
+			v = v.Index(r.Steps[i].Key)
+		}
+		return v
+	}
+	return event.Absent
+}
+
+// Placeholder is what placeholder $n stands for: a variable, with its log.
+func (c *Condition) Placeholder(n int) string { return c.plan.Holders[n-1].Text }
 
 // FromBegin reports whether an Evaluator must be fed from the beginning of the
 // History: log net depends on every event so far.

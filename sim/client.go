@@ -30,11 +30,20 @@ type load struct {
 // A laneEvent is an event of a client's lane in the History.
 type laneEvent struct {
 	client    int
-	operation int // index into operations
+	seq       uint64 // in the lane, from 1
+	operation int    // index into operations
+	number    int    // of the operation, among the client's, from 1
 	kind      string
+	node      *Node // that was asked; nil at first
 	time      hlc.Timestamp
 	physical  hlc.Timestamp
+	event     uint64 // of the world
+	at        int64
 }
+
+// laneInvoke is the kind of the event that begins an operation; those that end it
+// are called like its outcome.
+const laneInvoke = "invoke"
 
 // A Client does one operation after the other. Its clock is right, and an HLC.
 type Client struct {
@@ -48,8 +57,9 @@ type Client struct {
 	load  *load
 	lane  string
 	clock *hlc.Clock
-	count int
-	ok    bool // since the core healed
+	count int    // operations begun
+	seq   uint64 // of the lane's last event
+	ok    bool   // since the core healed
 }
 
 // Nodes are the nodes that clients ask now: all, or while progress is demanded
@@ -61,6 +71,7 @@ type call struct {
 	c         *Client
 	op        Op
 	operation int // index into load.operations
+	number    int // among the client's, from 1
 	node      *Node
 	id        event.MessageID // under which the node took it in
 	began     hlc.Timestamp   // the client's time, given along
@@ -135,11 +146,11 @@ func (c *Client) invoke(uint64) {
 	if op.Timeout == 0 {
 		op.Timeout = l.work.Timeout
 	}
-	x := &call{c: c, op: op, operation: len(l.operations)}
 	c.count++
+	x := &call{c: c, op: op, operation: len(l.operations), number: c.count}
 	l.operations = append(l.operations, check.Operation{Process: c.Index, F: op.F, Key: op.Key, Input: op.Input,
-		Call: l.w.now, Return: check.Open, Ref: fmt.Sprintf("%s:%d", c.lane, c.count)})
-	x.began = l.mark(x, "invoke", 0)
+		Call: l.w.now, Return: check.Open, Ref: fmt.Sprintf("%s:%d", c.lane, c.seq+1)})
+	x.began = l.mark(x, laneInvoke, 0)
 	x.ask(op.Node)
 	l.reached()
 }
@@ -151,7 +162,9 @@ func (l *load) mark(x *call, kind string, sent hlc.Timestamp) hlc.Timestamp {
 	if err != nil {
 		ts, pt = c.clock.Local(c.reading())
 	}
-	l.lanes = append(l.lanes, laneEvent{client: c.Index, operation: x.operation, kind: kind, time: ts, physical: pt})
+	c.seq++
+	l.lanes = append(l.lanes, laneEvent{client: c.Index, seq: c.seq, operation: x.operation, number: x.number, kind: kind, node: x.node,
+		time: ts, physical: pt, event: l.w.events, at: l.w.now})
 	return ts
 }
 

@@ -1,16 +1,18 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"hindcast.dev/check"
+	"hindcast.dev/replay"
 )
 
 // judges are what is demanded of a run, from outside the system.
 type judges struct {
 	invariants []invariant
-	conditions []condition
+	properties []Property
 	histories  []historyJudge
 	equals     []equality
 }
@@ -19,21 +21,6 @@ type invariant struct {
 	name  string
 	holds func(n *Node) error
 }
-
-// A condition is a property in RQL, decided after the run over its History.
-type condition struct {
-	name, text string
-	mode       conditionMode
-}
-
-type conditionMode string
-
-const (
-	modeAlways     conditionMode = "always"
-	modeNever      conditionMode = "never"
-	modeEventually conditionMode = "eventually"
-	modeSometimes  conditionMode = "sometimes"
-)
 
 type historyJudge struct {
 	name  string
@@ -49,23 +36,6 @@ type equality struct {
 // why not. It may look at the whole world.
 func (w *World) Invariant(name string, holds func(n *Node) error) {
 	w.judges.invariants = append(w.judges.invariants, invariant{name, holds})
-}
-
-// Always states that an RQL condition holds at every consistent cut of the run.
-func (w *World) Always(name, rql string) { w.judges.add(modeAlways, name, rql) }
-
-// Never states that an RQL condition holds at no consistent cut.
-func (w *World) Never(name, rql string) { w.judges.add(modeNever, name, rql) }
-
-// Eventually states that an RQL condition holds at some cut after all was mended.
-func (w *World) Eventually(name, rql string) { w.judges.add(modeEventually, name, rql) }
-
-// Sometimes states that an RQL condition holds at some cut of some run: that the
-// runs get there at all. One run doesn't fail by it; all together do.
-func (w *World) Sometimes(name, rql string) { w.judges.add(modeSometimes, name, rql) }
-
-func (j *judges) add(mode conditionMode, name, rql string) {
-	j.conditions = append(j.conditions, condition{name, rql, mode})
 }
 
 // Judge states what is demanded of the clients' operations.
@@ -152,16 +122,85 @@ func (w *World) stuck() string {
 	return b.String()
 }
 
-// judge decides what can only be decided over the whole run.
+// judge decides what can only be decided over the whole run: whether it repeats,
+// then properties, then operations, then whether it counts. The first thing that
+// is wrong is the Failure.
 func (w *World) judge(r *Result) {
 	if r.Failure != nil || w.options.Quick {
 		return
 	}
-	for _, h := range w.judges.histories {
-		res := h.judge(r.Operations)
-		r.Checks = append(r.Checks, res)
-		if res.Verdict == check.Violated {
-			r.Failure = &Failure{Kind: Safety, Property: h.name, Text: res.Violations[0].Text, Event: w.events, At: w.Now()}
+	if err := w.judgeHistory(r); err != nil {
+		w.misuse("%w", err)
+		return
+	}
+	for i := range w.judges.histories {
+		if r.Failure != nil || r.Stopped {
+			return
+		}
+		w.judgeOperations(r, &w.judges.histories[i])
+	}
+	if ok, why := r.Counted(); !ok && w.options.Floors && r.Undecided == "" {
+		w.failed(r, &Failure{Kind: Coverage, Property: "the run exercises enough to count", Text: why, Event: w.events, At: w.Now()})
+	}
+}
+
+// judgeHistory replays the journals and decides the properties over what comes of
+// them.
+func (w *World) judgeHistory(r *Result) error {
+	if len(w.judges.properties) > 0 {
+		return w.judgeProperties(r)
+	}
+	problems, err := w.replayInto(context.Background(), nil, replay.Options{Last: w.same(r)})
+	if err == nil {
+		w.judgeReplay(r, problems)
+	}
+	return err
+}
+
+func (w *World) judgeOperations(r *Result, h *historyJudge) {
+	res := h.judge(r.Operations)
+	r.Checks = append(r.Checks, res)
+	switch res.Verdict {
+	case check.Undecided:
+		r.undecided(h.name, res.Bound)
+	case check.Violated:
+		f := &Failure{Kind: Safety, Property: h.name, Event: w.events, At: w.Now()}
+		f.Text = "operations that no order explains, but which was not said"
+		if len(res.Violations) > 0 {
+			v := &res.Violations[0]
+			f.Text = v.Text
+			w.pointAt(f, v.Operations)
+		}
+		w.failed(r, f)
+	}
+}
+
+// undecided says that a judge came to no verdict, and why.
+func (r *Result) undecided(name, why string) {
+	if r.Undecided != "" {
+		r.Undecided += "; "
+	}
+	r.Undecided += name + ": " + why
+}
+
+// pointAt lets a failure show the operation that came to its end last: the event
+// on its client's lane with which it did.
+func (w *World) pointAt(f *Failure, ops []check.Operation) {
+	best := -1
+	for i := range ops {
+		if ops[i].Return != check.Open && (best < 0 || ops[i].Return >= ops[best].Return) {
+			best = i
+		}
+	}
+	if best < 0 {
+		if best = len(ops) - 1; best < 0 {
+			return
+		}
+	}
+	for i := len(w.load.lanes) - 1; i >= 0; i-- {
+		x := &w.load.lanes[i]
+		if w.load.operations[x.operation].Ref == ops[best].Ref {
+			w.locate(f, w.load.clients[x.client].lane, x.seq)
 			return
 		}
 	}

@@ -67,6 +67,8 @@ type Node struct {
 	dieAfter int               // so many outputs more; below 0: never
 	dieBy    *machine.Rand     // the power goes too, if set
 	stays    string            // why it doesn't start by itself any more, "" if it does
+
+	moments []moment // in order of time
 }
 
 // A waiting message finds no room in the journal, or its node is paused.
@@ -173,7 +175,7 @@ func (n *Node) open() error {
 		return err
 	}
 	l, err := loop.Open(loop.Config{Journal: j, FS: n.fs, Checkpoints: checkpointsDir, Registry: w.subject.Machines,
-		Versions: n.versions, Node: n.name, Peers: n.peers, Settings: w.phases.settings, Build: "simulated", Arch: "simulated",
+		Versions: n.versions, Node: n.name, Peers: n.peers, Settings: w.phases.settings, Build: simulatedBuild, Arch: simulatedBuild,
 		Seed: w.Rand("node " + n.name).Uint64(), Durability: w.phases.durability, CheckpointEvery: w.phases.checkpointEvery,
 		Stepper: stepper.Options{Stack: w.phases.stack}}, n.clock.reading(w.now))
 	if err != nil {
@@ -349,6 +351,7 @@ func (n *Node) request(c *call) {
 		c.answer(n, Answer{Refused: n.name + " is down", Node: n.name})
 		return
 	}
+	n.w.cover.request(n, c)
 	n.take(waiting{call: c, until: n.w.now + int64(deliverWait)})
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 )
 
@@ -39,6 +40,7 @@ type phases struct {
 	steps        uint64
 	equal        int // looks in a row that found all converged
 	core         []*Node
+	mended       hlc.Timestamp // no Timestamp before all was mended is above; 0 before
 
 	segmentBytes    int
 	durability      journal.Durability
@@ -56,19 +58,9 @@ func (w *World) Setting(key, value string) { w.phases.settings[key] = value }
 // error is a mistake in the subject or the options; what the run found is in the
 // Result.
 func Run(s *Subject, o Options) (*Result, error) {
-	w := newWorld(s, o)
-	codecs, err := newCodecs(s.Machines)
+	w, err := prepare(s, o)
 	if err != nil {
 		return nil, err
-	}
-	w.codecs = codecs
-	w.draw()
-	s.Setup(w)
-	for _, p := range o.Properties {
-		w.judges.add(conditionMode(p.Mode), p.Name(), p.RQL)
-	}
-	if w.misused != nil {
-		return nil, w.misused
 	}
 	w.begin()
 	if w.misused != nil {
@@ -83,6 +75,22 @@ func Run(s *Subject, o Options) (*Result, error) {
 		w.judge(r)
 	}
 	return r, w.misused
+}
+
+// prepare makes the world of a run, up to the moment when it begins.
+func prepare(s *Subject, o Options) (*World, error) {
+	w := newWorld(s, o)
+	codecs, err := newCodecs(s.Machines)
+	if err != nil {
+		return nil, err
+	}
+	w.codecs = codecs
+	w.draw()
+	s.Setup(w)
+	for _, p := range o.Properties {
+		w.Demand(p)
+	}
+	return w, w.misused
 }
 
 func newWorld(s *Subject, o Options) *World {
@@ -157,6 +165,7 @@ func (w *World) quiet() {
 		w.load.stopped = true
 	}
 	w.nemesis.healAll(w)
+	w.phases.mended = w.latest()
 	w.After(convergeMax, func() {
 		if !w.phases.over {
 			w.fail(&Failure{Kind: Liveness, Property: "everything comes to rest and converges", Text: w.judges.apart(w)})
@@ -180,6 +189,7 @@ func (w *World) lookConverged() {
 // steps is told that a node's loop has taken events in.
 func (w *World) steps(n *Node, count uint64) {
 	w.phases.steps += count
+	n.moments = append(n.moments, moment{n.l.Seq(), w.events, w.now})
 	w.cover.state(w, n)
 	w.judges.look(w, n)
 }
@@ -191,7 +201,11 @@ func (w *World) result(stopped bool) *Result {
 	r := &Result{Subject: w.subject.Name, Seed: w.options.Seed, Hash: w.hash, Drawn: w.drawn, Faults: w.faults, Failure: w.failure,
 		Stopped: stopped, Events: w.events, Steps: w.phases.steps, Simulated: w.Now(), Operations: w.operations(),
 		Happened: w.nemesis.happened, Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, world: w}
+	r.options, r.mended = w.options, w.phases.mended
 	r.Coverage = w.cover.report(w)
+	if ok, _ := r.Counted(); ok {
+		r.Coverage.Counted = 1
+	}
 	r.Unused = w.unused()
 	return r
 }

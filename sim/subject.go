@@ -5,6 +5,8 @@ import (
 
 	"hindcast.dev/check"
 	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
 	"hindcast.dev/machine"
 )
 
@@ -46,16 +48,9 @@ type Options struct {
 	// Quick leaves out what is judged after the run: replay, RQL properties and
 	// operation checkers. Invariants in Go are still looked at.
 	Quick bool `json:"-"`
+	// Floors makes a run that exercised too little to count (Result.Counted) fail.
+	Floors bool `json:"-"`
 }
-
-// A Property is a condition in RQL that is demanded of a run.
-type Property struct {
-	Mode string `json:"mode"` // "always", "never", "eventually" or "sometimes"
-	RQL  string `json:"rql"`
-}
-
-// Name is what failures call it.
-func (p Property) Name() string { return p.Mode + " " + p.RQL }
 
 // A Reseed is a branch in a run: up to event At all is as it was, then another
 // seed decides.
@@ -114,6 +109,11 @@ type Result struct {
 	Faults  []Fault  // the schedule
 	Failure *Failure
 	Stopped bool // by Options.Stop: nothing was decided
+	// Undecided says which judge ran into its bound, "" if all have decided. A run
+	// without a Failure that is undecided is no pass.
+	Undecided string
+	// Warnings say in sentences what the judges couldn't look at.
+	Warnings []string
 
 	Events     uint64        // of the world
 	Steps      uint64        // events that machines handled, and notes, on all nodes
@@ -126,7 +126,10 @@ type Result struct {
 	Checks       []check.Result
 	Fingerprints []uint64
 
-	world *World
+	world   *World
+	options Options
+	full    *history.Mem // made when it is first asked for
+	mended  hlc.Timestamp
 }
 
 // A Drawn is an option of a run.

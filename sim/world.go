@@ -212,13 +212,18 @@ func (w *World) trace(h *happening) {
 // run lets things happen until the phases are over, something failed, or nothing
 // is left to happen.
 func (w *World) run() (stopped bool) {
-	for w.failure == nil && w.misused == nil && !w.phases.over && w.queue.len() > 0 {
+	for w.goesOn() {
 		w.step()
 		if w.events%4096 == 0 && w.options.Stop != nil && w.options.Stop() {
 			return true
 		}
 	}
 	return false
+}
+
+// goesOn reports whether the run isn't over.
+func (w *World) goesOn() bool {
+	return w.failure == nil && w.misused == nil && !w.phases.over && w.queue.len() > 0
 }
 
 // operations are what clients did, in the order of invocation.
