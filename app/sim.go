@@ -280,7 +280,7 @@ func (f *simFlags) override(o *sim.Options) error {
 	o.Set = set
 	for i, d := range demandModes {
 		for _, rql := range f.demands[i] {
-			o.Properties = append(slices.Clone(o.Properties), sim.Property{Mode: d.mode, RQL: rql})
+			o.Properties = append(slices.Clone(o.Properties), sim.Property{Mode: sim.Mode(d.mode), RQL: rql})
 		}
 	}
 	if f.seed != "" {
@@ -352,7 +352,7 @@ func (f *simFlags) again(s *sim.Subject, o *sim.Options) string {
 		words = append(words, "--set", shellWord(name+"="+o.Set[name]))
 	}
 	for _, p := range o.Properties {
-		words = append(words, "--"+p.Mode, shellWord(p.RQL))
+		words = append(words, "--"+string(p.Mode), shellWord(p.RQL))
 	}
 	return strings.Join(words, " ")
 }

@@ -151,7 +151,7 @@ func (r *Result) Divergence() *stepper.DivergenceError {
 func Node(ctx context.Context, j Journal, w history.NodeWriter, o Options) (Result, error) {
 	p := &player{ctx: ctx, o: o, j: j, w: w, vars: map[string]history.VarID{}, res: Result{Node: j.Node}}
 	if w == nil {
-		p.w, p.blind = nowhere{}, true
+		p.w, p.blind = discard{}, true
 		w = p.w
 	}
 	err := p.run()
@@ -161,15 +161,15 @@ func Node(ctx context.Context, j Journal, w history.NodeWriter, o Options) (Resu
 	return p.res, err
 }
 
-// nowhere is a NodeWriter for who wants no History.
-type nowhere struct{}
+// discard is a NodeWriter for who wants no History.
+type discard struct{}
 
-func (nowhere) Var(string) history.VarID                           { return 0 }
-func (nowhere) Base(uint64, hlc.Timestamp, []history.Change) error { return nil }
-func (nowhere) Append(*history.Event) error                        { return nil }
-func (nowhere) Unknown(history.Span, string) error                 { return nil }
-func (nowhere) Bulky(history.VarID, hlc.Timestamp) error           { return nil }
-func (nowhere) Close() error                                       { return nil }
+func (discard) Var(string) history.VarID                           { return 0 }
+func (discard) Base(uint64, hlc.Timestamp, []history.Change) error { return nil }
+func (discard) Append(*history.Event) error                        { return nil }
+func (discard) Unknown(history.Span, string) error                 { return nil }
+func (discard) Bulky(history.VarID, hlc.Timestamp) error           { return nil }
+func (discard) Close() error                                       { return nil }
 
 // stepperOptions are those for one node. A player that writes nothing wants no
 // changes.
