@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -200,6 +201,10 @@ func (j *Journal) makeSegment(temp, name string, h *segment.Header) (*mapped, er
 	m, err := f.Map(int(h.Size))
 	if err2 := f.Close(); err != nil || err2 != nil {
 		return nil, errors.Join(err, err2)
+	}
+	if !bytes.Equal(m.Bytes()[:segment.DataOffset], page) { // else all that goes there would be lost
+		err := &FileError{Problem: ErrCorrupt, File: temp, Remedy: "suspect the disk", Detail: "what was written and synced isn't there"}
+		return nil, errors.Join(err, m.Close())
 	}
 	if err := j.nameSegment(temp, name); err != nil {
 		return nil, errors.Join(err, m.Close())

@@ -2,7 +2,6 @@ package vfs
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -132,9 +131,6 @@ type Extent struct {
 	Sectors int64 // those on the medium that were ever written, from 0 on; what follows is zero
 	Mapped  bool
 }
-
-// ErrMedium is wrapped by the error of a read that finds a sector unreadable (EIO).
-var ErrMedium = errors.New("input/output error")
 
 // A mediumError is a read error.
 type mediumError struct{ sector int }

@@ -109,11 +109,15 @@ func openOS(name string, flag int) (File, error) {
 	return &osFile{f: f, name: name}, nil
 }
 
-func (f *osFile) Name() string                            { return f.name }
-func (f *osFile) Close() error                            { return f.f.Close() }
-func (f *osFile) Truncate(size int64) error               { return spaceError(f.f.Truncate(size)) }
-func (f *osFile) Sync() error                             { return spaceError(f.f.Sync()) }
-func (f *osFile) ReadAt(b []byte, off int64) (int, error) { return f.f.ReadAt(b, off) }
+func (f *osFile) Name() string              { return f.name }
+func (f *osFile) Close() error              { return f.f.Close() }
+func (f *osFile) Truncate(size int64) error { return spaceError(f.f.Truncate(size)) }
+func (f *osFile) Sync() error               { return spaceError(f.f.Sync()) }
+
+func (f *osFile) ReadAt(b []byte, off int64) (int, error) {
+	n, err := f.f.ReadAt(b, off)
+	return n, mediumErr(err)
+}
 
 func (f *osFile) WriteAt(b []byte, off int64) (int, error) {
 	n, err := f.f.WriteAt(b, off)
@@ -196,6 +200,14 @@ type noSpaceError struct{ err error }
 
 func (e noSpaceError) Error() string   { return e.err.Error() + " (free some, then try again)" }
 func (e noSpaceError) Unwrap() []error { return []error{ErrNoSpace, e.err} }
+
+// mediumErr makes the system's error one that wraps ErrMedium.
+func mediumErr(err error) error {
+	if err != nil && errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("%w: %w", ErrMedium, err)
+	}
+	return err
+}
 
 func spaceError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {

@@ -33,6 +33,10 @@ var ErrLocked = errors.New("locked by another process")
 // (ENOSPC, EDQUOT), whatever the implementation.
 var ErrNoSpace = errors.New("no space left on device")
 
+// ErrMedium is wrapped by the error of a read that finds a sector unreadable (EIO),
+// whatever the implementation.
+var ErrMedium = errors.New("the medium can't be read")
+
 // An FS is a tree of files. Names are slash-separated paths. It is safe for
 // concurrent use. Its errors wrap fs.ErrNotExist, fs.ErrExist and fs.ErrClosed
 // where these apply.

@@ -48,7 +48,8 @@ const (
 	SizeMax = 4 << 30
 )
 
-// What can be wrong with a checkpoint; a *FileError wraps one of them.
+// What can be wrong with a checkpoint; a *FileError wraps one of them, or
+// vfs.ErrMedium.
 var (
 	ErrCorrupt       = errors.New("corruption")
 	ErrVersion       = errors.New("unknown format version")
@@ -61,7 +62,7 @@ var ErrNone = errors.New("no checkpoint")
 
 // A FileError says what is wrong with a file, and where.
 type FileError struct {
-	Problem error // ErrCorrupt, ErrVersion, ErrUnexpectedEnd or ErrForeign
+	Problem error // ErrCorrupt, ErrVersion, ErrUnexpectedEnd, ErrForeign or vfs.ErrMedium
 	File    string
 	Offset  int64
 	Detail  string
@@ -163,6 +164,9 @@ func appendName(b []byte, name string) ([]byte, error) {
 // Read reads the checkpoint in a file and checks all of it.
 func Read(fsys vfs.FS, name string) (Header, []byte, error) {
 	b, err := vfs.ReadFile(fsys, name, SizeMax)
+	if errors.Is(err, vfs.ErrMedium) {
+		return Header{}, nil, &FileError{Problem: vfs.ErrMedium, File: name, Detail: err.Error()}
+	}
 	if err != nil {
 		return Header{}, nil, fmt.Errorf("checkpoint: %w", err)
 	}
