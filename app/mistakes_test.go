@@ -79,3 +79,15 @@ func TestServesHelpListsTheExitCodes(t *testing.T) {
 		wantText(t, "serve --help", out, fmt.Sprintf("%2d  %s: ", e.Code, e.Name))
 	}
 }
+
+func TestServeReplacesADiskOnlyOnce(t *testing.T) {
+	verifyNoLeak(t)
+	dir := filepath.Join(t.TempDir(), "n1")
+	if code := serve(t, service(), "--dir", dir, "--replace-disk", "--http", ":0").end(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	code, _, stderr := run(t, service(), "", "serve", "--dir", dir, "--replace-disk")
+	if code != app.ExitUsage || !strings.Contains(stderr, "--replace-disk") || !strings.Contains(stderr, "not a new one") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}

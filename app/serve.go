@@ -67,6 +67,7 @@ Exit codes:
 	fl.BoolVar(&f.AllowFaults, "allow-faults", false, "make the fault switches of the admin API work: for tests")
 	fl.DurationVar(&f.ClockOffset, "clock-offset", 0, "added to the clock; needs --allow-faults")
 	fl.Uint64Var(&f.UpgradeBefore, "upgrade-before", 0, "have this event, which stopped the node, handled anew by the latest version")
+	fl.BoolVar(&f.ReplaceDisk, "replace-disk", false, "this node has lost its disk: begin in an empty directory above all its earlier boots, for the first start only")
 	fl.DurationVar(&f.bundle, "bundle", 5*time.Minute, "how much SIGUSR1 sets aside")
 	fl.StringVar(&f.logLevel, "log", "info", "log level: debug, info, warn or error")
 	complete(c, "durability", "process", "group", "each")
@@ -209,6 +210,8 @@ func flagOf(option string) string {
 		return "clock-offset"
 	case "UpgradeBefore":
 		return "upgrade-before"
+	case "ReplaceDisk":
+		return "replace-disk"
 	}
 	return ""
 }

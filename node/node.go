@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"hindcast.dev/journal"
+	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/loop"
 	"hindcast.dev/stepper"
 	"hindcast.dev/transport"
@@ -165,10 +166,17 @@ func (n *Node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(journal.Options{FS: n.o.FS, Dir: n.dirs.journal, Node: n.o.Name,
+	first, err := n.firstBoot()
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(journal.Options{FS: n.o.FS, Dir: n.dirs.journal, Node: n.o.Name, FirstBoot: first,
 		SegmentBytes: n.o.SegmentBytes, Backlog: n.o.Limits.BacklogBytes, Durability: n.o.Durability,
 		RetainBytes: n.o.RetainBytes, RetainAge: n.o.RetainAge, Archive: n.o.Archive, HostBoot: hostBoot(n.o.HostBoot),
 		Notify: func() { signal(n.wake) }, WantMaintain: n.disk.wantMaintain, Log: n.logs.in(AreaDisk)})
+	if errors.Is(err, journal.ErrNotNew) {
+		return n.notReplaced(n.dirs.journal, "a journal", err)
+	}
 	if err != nil {
 		return n.dirError(err)
 	}
@@ -181,6 +189,28 @@ func (n *Node) open(ctx context.Context) error {
 		return errors.Join(n.crashed(err), j.Close())
 	}
 	return nil
+}
+
+// firstBoot is the boot number with which a replaced disk begins, 0 if it isn't
+// one. The clock is the one thing that knows of time before: a node boots less than
+// once a second, so the seconds are ahead of its boots for good.
+func (n *Node) firstBoot() (uint64, error) {
+	if !n.o.ReplaceDisk {
+		return 0, nil
+	}
+	seqs, err := checkpoint.List(n.o.FS, n.dirs.checkpoints)
+	if err != nil {
+		return 0, err
+	}
+	if len(seqs) > 0 {
+		return 0, n.notReplaced(n.dirs.checkpoints, fmt.Sprintf("%d checkpoints", len(seqs)), nil)
+	}
+	return uint64(time.Now().Unix()), nil
+}
+
+func (n *Node) notReplaced(dir, what string, err error) error {
+	return &OptionError{Option: "ReplaceDisk", Err: err,
+		Reason: fmt.Sprintf("%s holds %s: the disk is not a new one. Leave it out to go on with what is there, or give an empty directory", dir, what)}
 }
 
 // clockWaitMax is how long a start waits for the clock to come near enough to

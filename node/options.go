@@ -76,6 +76,13 @@ type Options struct {
 	// to a version that can. 0 is none.
 	UpgradeBefore uint64
 
+	// ReplaceDisk starts a node that has run before and has lost its disk: on an empty
+	// Dir, with the boot numbers going on from the seconds since 1970, which is above
+	// any that it had. Without it the node would begin at boot 1 again, and its peers
+	// would take its messages for those of its first boot, which they know. A Dir that
+	// holds a journal or a checkpoint is refused. It is for the first start only.
+	ReplaceDisk bool
+
 	Log      *slog.Logger // nil is slog.Default
 	FS       vfs.FS       // nil is vfs.OS
 	HostBoot string       // the machine's present boot; "" is found out on Linux
