@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/checkpoint"
@@ -72,8 +73,8 @@ func (w *Wants) Take() DiskJob {
 }
 
 // A Disk does what a loop asks of its disk. Its driver gives it a goroutine, for
-// it blocks, or a simulator a time at which it is done. All fields but Pinned are
-// required.
+// it blocks, or a simulator a time at which it is done. All fields but Pinned and
+// Faults are required.
 type Disk struct {
 	Journal     *journal.Journal
 	FS          vfs.FS
@@ -83,6 +84,8 @@ type Disk struct {
 	// Pinned reports whether retention has to wait; nil is never.
 	Pinned func() bool
 	Told   DiskEvents
+	// Faults are the points of a simulated run; nil in production.
+	Faults *faultpoint.Set
 }
 
 // DiskEvents tell a driver what a Disk has done, each as soon as it is.
@@ -156,7 +159,7 @@ func (d *Disk) writeCheckpoint(o *Output) error {
 		}
 	}
 	h := checkpoint.Header{Node: d.Node, Boot: d.Journal.Boot(), Seq: o.Seq, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Versions: o.Versions}
-	err := checkpoint.Write(d.FS, d.Checkpoints, h, o.Body)
+	err := checkpoint.WriteWith(d.FS, d.Checkpoints, h, o.Body, d.Faults)
 	more := false
 	if err == nil {
 		more, err = d.retain()

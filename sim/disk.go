@@ -49,7 +49,7 @@ func (d *disk) wantOutput(o *loop.Output) { d.wants.Add(o); d.work() }
 
 // opened is told that the node has a journal.
 func (d *disk) opened() {
-	d.does = loop.Disk{Journal: d.n.j, FS: d.n.fs, Checkpoints: checkpointsDir, Node: d.n.name, Keep: checkpointsKept, Told: d}
+	d.does = loop.Disk{Journal: d.n.j, FS: d.n.fs, Checkpoints: checkpointsDir, Node: d.n.name, Keep: checkpointsKept, Told: d, Faults: d.n.points}
 }
 
 // work begins what is wanted, if the disk is idle.
