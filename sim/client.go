@@ -20,8 +20,8 @@ type load struct {
 	clients    []*Client
 	target     int // operations before the core is healed
 	begun      int
-	left       []bool // by number: operations that are left out
-	stopped    bool   // no more operations are begun
+	plan       *Plan // nil: clients work until so many operations have begun
+	stopped    bool  // no more operations are begun
 	asked      []*Node
 	operations []check.Operation
 	lanes      []laneEvent
@@ -59,7 +59,12 @@ type Client struct {
 	clock *hlc.Clock
 	count int    // operations begun
 	seq   uint64 // of the lane's last event
+	busy  bool   // with an operation
 	ok    bool   // since the core healed
+
+	plan        []Planned // what is still to be done, if there is a plan
+	purpose     uint64    // of Rand
+	asks, hears []weather // on the way to and from each node
 }
 
 // Nodes are the nodes that clients ask now: all, or while progress is demanded
@@ -102,24 +107,28 @@ func (w *World) Clients(work Workload) {
 		work.Timeout = time.Second
 	}
 	l := &load{w: w, work: work, asked: w.nodes, target: w.Int("operations", 2000, 2200)}
-	for _, n := range w.options.Without {
-		if n >= len(l.left) {
-			l.left = append(l.left, make([]bool, n+1-len(l.left))...)
-		}
-		l.left[n] = true
-	}
 	for i := range work.Clients {
 		c := &Client{load: l, Index: i, lane: fmt.Sprintf("client/%d", i), clock: hlc.NewClock(0, 0),
-			Rand: w.Rand(fmt.Sprintf("client %d", i))}
+			Rand: w.Rand(fmt.Sprintf("client %d", i)), purpose: hashName(fmt.Sprintf("client %d", i))}
+		c.asks, c.hears = make([]weather, len(w.nodes)), make([]weather, len(w.nodes))
 		l.clients = append(l.clients, c)
-		c.next(warmUp)
 	}
 	w.load = l
+	if w.options.Plan != nil {
+		l.planned(w.options.Plan)
+	}
+	for _, c := range l.clients {
+		c.next(warmUp)
+	}
 }
 
 // next begins the next operation after a while.
 func (c *Client) next(after time.Duration) {
 	w := c.load.w
+	if c.load.plan != nil {
+		c.nextPlanned()
+		return
+	}
 	think := time.Duration(-math.Log(1-c.Rand.Float64()) * float64(c.load.work.Think))
 	w.queue.put(w.now+int64(after+think), happening{kind: happensInvoke, arg: c})
 }
@@ -135,19 +144,14 @@ func (c *Client) invoke(uint64) {
 	if l.stopped {
 		return
 	}
-	number := l.begun
 	l.begun++
+	c.begins()
 	op := l.work.Next(c)
-	if number < len(l.left) && l.left[number] {
-		c.next(0)
-		l.reached()
-		return
-	}
 	if op.Timeout == 0 {
 		op.Timeout = l.work.Timeout
 	}
-	c.count++
 	x := &call{c: c, op: op, operation: len(l.operations), number: c.count}
+	c.busy = true
 	l.operations = append(l.operations, check.Operation{Process: c.Index, F: op.F, Key: op.Key, Input: op.Input,
 		Call: l.w.now, Return: check.Open, Ref: fmt.Sprintf("%s:%d", c.lane, c.seq+1)})
 	x.began = l.mark(x, laneInvoke, 0)
@@ -178,6 +182,7 @@ func (x *call) ask(name string) {
 		x.node = l.asked[x.c.Rand.IntN(len(l.asked))]
 	}
 	w.queue.put(w.now+int64(x.op.Timeout), happening{kind: happensTimeout, arg: x, tag: x.attempt})
+	x.c.asks[x.node.index].set(w.net.rand, w, placeAsk|uint64(x.c.Index)<<8|uint64(x.node.index))
 	if w.chance(w.net.loss) {
 		return
 	}
@@ -209,6 +214,7 @@ func (x *call) frame(n *Node) record.Frame {
 func (x *call) answer(n *Node, a Answer) {
 	w := n.w
 	w.mix(uint64(x.operation), uint64(len(a.Refused)))
+	x.c.hears[n.index].set(w.net.rand, w, placeReply|uint64(x.c.Index)<<8|uint64(n.index))
 	w.queue.put(w.now+int64(w.net.delay()), happening{kind: happensReply, arg: &reply{x, a, x.sent, x.attempt}})
 }
 
@@ -246,6 +252,7 @@ func (x *call) timeout(attempt uint64) {
 func (x *call) end(o check.Outcome, output event.Value, sent hlc.Timestamp) {
 	x.over = true
 	c, l := x.c, x.c.load
+	c.busy = false
 	op := &l.operations[x.operation]
 	op.Outcome, op.Output = o, output
 	if o != check.Info {
@@ -265,7 +272,7 @@ func (x *call) end(o check.Outcome, output event.Value, sent hlc.Timestamp) {
 
 // reached looks whether enough operations were begun.
 func (l *load) reached() {
-	if l.begun >= l.target {
+	if l.begun >= l.target && l.plan == nil {
 		l.w.heal()
 	}
 }

@@ -24,7 +24,10 @@ const maintainRetry = 50 * time.Millisecond
 type disk struct {
 	n    *Node
 	mem  *vfs.Mem
-	rand *machine.Rand
+	rand *machine.Rand // of nonces
+
+	weather weather
+	chance  machine.Rand // of how long something takes
 
 	busy  bool
 	job   loop.DiskJob // while busy
@@ -62,7 +65,8 @@ func (d *disk) work() {
 	}
 	d.busy = true
 	w := d.n.w
-	took := w.phases.diskBase + time.Duration(d.rand.Uint64N(uint64(w.phases.diskJitter)+1)) + d.slow
+	d.weather.set(&d.chance, w, placeDisk|uint64(d.n.index))
+	took := w.phases.diskBase + time.Duration(d.chance.Uint64N(uint64(w.phases.diskJitter)+1)) + d.slow
 	w.queue.put(w.now+int64(took), happening{kind: happensDisk, node: d.n, tag: d.n.life})
 }
 

@@ -90,11 +90,16 @@ func compareNames(a, b string) int {
 // newStream returns the generator of one purpose: purposes don't disturb each
 // other, so that a schedule with one fault less is otherwise the same.
 func newStream(seed uint64, purpose string) *machine.Rand {
+	return machine.NewRand(seed*0x9e3779b97f4a7c15 ^ hashName(purpose))
+}
+
+// hashName is FNV-1a.
+func hashName(purpose string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(purpose) {
 		h = (h ^ uint64(purpose[i])) * 1099511628211
 	}
-	return machine.NewRand(seed*0x9e3779b97f4a7c15 ^ h)
+	return h
 }
 
 // unused are the names in Options.Set that this run didn't draw: misspelt, or

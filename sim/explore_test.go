@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/machine"
 	"hindcast.dev/sim"
@@ -125,12 +126,7 @@ func TestSeedWhoseSecondRunIsAnotherFails(t *testing.T) {
 	s.Setup = func(w *sim.World) {
 		setup(w)
 		n++ // what a run must not depend on
-		w.Rand("network").IntN(1 + n)
-		for range n {
-			w.Rand("node").Uint64()
-			w.Rand("network").Uint64()
-			w.Rand("client 0").Uint64()
-		}
+		w.After(time.Duration(n)*time.Millisecond, func() {})
 	}
 	tally, _ := mustRun(t, &sim.Search{Subject: s, Options: sim.Options{Set: map[string]string{"operations": "20"}}, First: 1, Last: 1, Verify: true, Floors: sim.Floors{Events: 1e6}})
 	if v := tally.Verdict(); v == nil || v.Kind != sim.Nondeterminism {

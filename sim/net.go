@@ -41,14 +41,15 @@ type network struct {
 
 // A link is one direction between two nodes.
 type link struct {
-	cut    int           // faults that cut it
-	slow   time.Duration // by faults
-	loss   float64
-	twice  float64
-	garble float64
-	clogs  int // faults that hold its messages
-	held   []*message
-	last   int64 // the last arrival, for FIFO
+	weather weather
+	cut     int           // faults that cut it
+	slow    time.Duration // by faults
+	loss    float64
+	twice   float64
+	garble  float64
+	clogs   int // faults that hold its messages
+	held    []*message
+	last    int64 // the last arrival, for FIFO
 }
 
 // A message is a frame between two nodes.
@@ -120,10 +121,12 @@ func (w *World) link(from, to *Node) *link { return &w.net.links[from.index*len(
 // send lets a frame go from one node to another.
 func (w *World) send(from *Node, to *Node, f *record.Frame) {
 	l := w.link(from, to)
-	switch {
-	case l.cut > 0:
+	if l.cut > 0 {
 		from.dropped(to, f, "partition")
 		return
+	}
+	l.weather.set(w.net.rand, w, placeLink|uint64(from.index)<<8|uint64(to.index))
+	switch {
 	case w.chance(w.net.loss + l.loss):
 		from.dropped(to, f, "loss")
 		return
@@ -175,6 +178,7 @@ func (w *World) unclog(l *link) {
 	held := l.held
 	l.held = nil
 	for _, m := range held {
+		l.weather.set(w.net.rand, w, placeLink|uint64(m.from.index)<<8|uint64(m.to.index))
 		w.convey(l, m)
 	}
 }

@@ -39,6 +39,7 @@ type phases struct {
 	fingerprints []uint64
 	steps        uint64
 	equal        int // looks in a row that found all converged
+	healed       time.Duration
 	core         []*Node
 	mended       hlc.Timestamp // no Timestamp before all was mended is above; 0 before
 
@@ -119,6 +120,9 @@ func (w *World) begin() {
 	}
 	w.nemesis.schedule(w)
 	w.After(faultsMax, w.heal)
+	if p := w.options.Plan; p != nil {
+		w.After(p.Heal, w.heal)
+	}
 }
 
 // heal ends the faults of a core of the nodes, and demands progress of it.
@@ -126,7 +130,7 @@ func (w *World) heal() {
 	if w.phase != phaseFaults {
 		return
 	}
-	w.phase = phaseHeal
+	w.phase, w.phases.healed = phaseHeal, w.Now()
 	w.phases.core = w.nemesis.healCore(w)
 	w.net.calm()
 	if w.load != nil {
@@ -150,7 +154,7 @@ func (w *World) progressed() {
 	}
 	if w.load != nil {
 		for _, c := range w.load.clients {
-			if !c.ok {
+			if !c.satisfied() {
 				return
 			}
 		}
@@ -199,7 +203,7 @@ func (w *World) adapt(n *Node, e *event.Effect) {}
 
 func (w *World) result(stopped bool) *Result {
 	r := &Result{Subject: w.subject.Name, Seed: w.options.Seed, Hash: w.hash, Drawn: w.drawn, Faults: w.faults, Failure: w.failure,
-		Stopped: stopped, Events: w.events, Steps: w.phases.steps, Simulated: w.Now(), Operations: w.operations(),
+		Stopped: stopped, Events: w.events, Steps: w.phases.steps, Simulated: w.Now(), Healed: w.phases.healed, Operations: w.operations(),
 		Happened: w.nemesis.happened, Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, world: w}
 	r.options, r.mended = w.options, w.phases.mended
 	r.Coverage = w.cover.report(w)

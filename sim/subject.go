@@ -33,8 +33,8 @@ type Options struct {
 	Properties []Property `json:"properties,omitempty"`
 	// Faults, if not nil, is the schedule of faults, instead of the one drawn.
 	Faults []Fault `json:"faults"`
-	// Without are client operations, by their number, that are left out.
-	Without []int `json:"without,omitempty"`
+	// Plan, if not nil, says what clients do and when the faults end.
+	Plan *Plan `json:"plan,omitempty"`
 	// Reseed draws everything that is decided from a moment on from another seed.
 	Reseed *Reseed `json:"reseed,omitempty"`
 	// Trace is told every event of the world before it happens, in words. nil costs
@@ -118,6 +118,7 @@ type Result struct {
 	Events     uint64        // of the world
 	Steps      uint64        // events that machines handled, and notes, on all nodes
 	Simulated  time.Duration // virtual time
+	Healed     time.Duration // when the faults ended; 0 if the run ended before
 	Operations []check.Operation
 	Happened   map[FaultKind]int // faults that took effect, by kind
 	Coverage   CoverageReport
