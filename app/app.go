@@ -162,11 +162,11 @@ func Command(s Service) *cobra.Command {
 	return root
 }
 
-// ReadCommands returns the commands that read recordings: query, debug, replay,
-// pull, journal, and version; and sim, which makes some. Recordings of the services
-// given can be replayed by this program itself.
+// ReadCommands returns the commands that read recordings: query, debug, check,
+// replay, pull, journal, and version; and sim, which makes some. Recordings of the
+// services given can be replayed by this program itself.
 func ReadCommands(services []Service) []*cobra.Command {
-	commands := []*cobra.Command{queryCommand(services), debugCommand(services), replayCommand(services),
+	commands := []*cobra.Command{queryCommand(services), debugCommand(services), checkCommand(services), replayCommand(services),
 		pullCommand(), journalCommand(), versionCommand()}
 	if len(simulated(services)) > 0 {
 		commands = append(commands, simCommand(services))

@@ -144,10 +144,18 @@ func (c *Levelled) String() string {
 			parts = append(parts, "fails: "+r.Check+because(r))
 		}
 	}
+	var bounds []string
+	undecided := map[string][]string{}
 	for i := range c.Results {
 		if r := &c.Results[i]; r.Verdict == Undecided {
-			parts = append(parts, fmt.Sprintf("undecided: %s (%s)", r.Check, r.Bound))
+			if undecided[r.Bound] == nil {
+				bounds = append(bounds, r.Bound)
+			}
+			undecided[r.Bound] = append(undecided[r.Bound], r.Check)
 		}
+	}
+	for _, b := range bounds {
+		parts = append(parts, fmt.Sprintf("undecided: %s (%s)", strings.Join(undecided[b], ", "), b))
 	}
 	return strings.Join(parts, "; ")
 }

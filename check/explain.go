@@ -23,12 +23,16 @@ func explainOrder(obj *object, m *Model, j judgement, o *Options) Violation {
 	j = exactly(kept, m, j)
 	v.Operations = kept
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sno order of %s explains the answers (model %s)\n", inKey(obj.key), theseOperations(len(kept)), m.Name)
+	held := ""
+	if j.anyInit {
+		held = ", whatever was there before"
+	}
+	fmt.Fprintf(&b, "%sno order of %s explains the answers%s (model %s)\n", inKey(obj.key), theseOperations(len(kept)), held, m.Name)
 	b.WriteString(o.table(kept))
 	b.WriteString(timeline(kept))
 	b.WriteString(reason(obj, kept, j))
 	v.Text = b.String()
-	v.html = func(w io.Writer) error { return orderHTML(w, kept, m) }
+	v.html = func(w io.Writer) error { return orderHTML(w, kept, m, j.anyInit) }
 	return v
 }
 
@@ -203,11 +207,14 @@ func exactly(kept []Operation, m *Model, j judgement) judgement {
 		return j
 	}
 	reg.exact = true
+	if j.anyInit {
+		s = anyRegister{reg}
+	}
 	r := search(s, entries, newBudget(&Options{Steps: shrinkStepsMax}))
 	if r.verdict != Violated {
 		return j
 	}
-	return judgement{verdict: Violated, at: entries[r.failed].ret, failed: entries[r.failed].op, states: r.states, spec: s}
+	return judgement{verdict: Violated, at: entries[r.failed].ret, failed: entries[r.failed].op, states: r.states, spec: s, anyInit: j.anyInit}
 }
 
 // reason is the sentence that says why there is no order.
@@ -219,6 +226,15 @@ func reason(obj *object, kept []Operation, j judgement) string {
 		return "Whatever the order, some answer is not what the model gives."
 	}
 	op := &kept[j.failed]
+	if verb(op.F) == "read" && !op.Output.IsAbsent() {
+		can := "the object then " + statesText(j)
+		return fmt.Sprintf("Whatever the order, when %s returned %s, and not %s.", op.whose(), can, valueText(op.Output))
+	}
+	return fmt.Sprintf("Whatever the order, when %s returned the object %s before it: the answer doesn't fit.", op.whose(), statesText(j))
+}
+
+// statesText lists the states that were possible.
+func statesText(j judgement) string {
 	var can []string
 	for _, s := range j.states {
 		if t := j.spec.text(s); !slices.Contains(can, t) {
@@ -226,12 +242,10 @@ func reason(obj *object, kept []Operation, j judgement) string {
 		}
 	}
 	const canMax = 4
-	more := ""
 	if len(can) > canMax {
-		can, more = can[:canMax], ", and so on"
+		return strings.Join(can[:canMax], ", or ") + ", and so on"
 	}
-	return fmt.Sprintf("Whatever the order of what was called before %s returned, the object then %s%s: the answer fits none of it.",
-		op.whose(), strings.Join(can, ", or "), more)
+	return strings.Join(can, ", or ")
 }
 
 // reasonOfZones explains a contradiction between reads and writes of values that

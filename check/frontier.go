@@ -123,7 +123,13 @@ func search(s spec, entries []entry, b *budget) frontierResult {
 	for i := range f.slots {
 		f.slots[i] = -1
 	}
-	f.configs.add(config{configKey: configKey{state: s.init()}})
+	inits := []int32{s.init()}
+	if any, ok := s.(interface{ inits() []int32 }); ok {
+		inits = any.inits()
+	}
+	for _, state := range inits {
+		f.configs.add(config{configKey: configKey{state: state}})
+	}
 	for _, m := range moments(entries) {
 		switch {
 		case !m.ret && !f.call(m.entry):

@@ -140,6 +140,7 @@ type judgement struct {
 	failed   int     // Violated by a search: the operation whose return is not, an index
 	states   []int32 // Violated by a search: the states that were possible then
 	spec     spec
+	anyInit  bool // it was not known what was there at first
 }
 
 // judge decides whether the operations on one key are linearizable: without a
@@ -169,4 +170,29 @@ func judge(ops []Operation, m *Model, b *budget) judgement {
 		b.spent, b.stopped = b.spent+deep.spent, deep.stopped
 	}
 	return j
+}
+
+// judgeFromAny is judge for a register that may hold anything in the beginning.
+func judgeFromAny(ops []Operation, m *Model, b *budget) judgement {
+	s, entries := m.compile(ops)
+	reg := s.(*registerSpec)
+	r := search(anyRegister{reg}, entries, b)
+	j := judgement{verdict: r.verdict, bound: r.bound, states: r.states, spec: s, anyInit: true}
+	if r.verdict == Violated {
+		j.at, j.failed = entries[r.failed].ret, entries[r.failed].op
+	}
+	return j
+}
+
+// An anyRegister is a register of which nobody knows what it holds at first.
+type anyRegister struct{ *registerSpec }
+
+// inits are the states that it may be in.
+func (s anyRegister) inits() []int32 {
+	all := []int32{unseen, null}
+	for id := range s.seen {
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -19,6 +19,8 @@ type Model struct {
 	// sound reports whether kept, a part of the operations on one key, can be judged
 	// without the rest: if all are linearizable, so are those kept. nil: never.
 	sound func(all, kept []Operation) bool
+	// since reports whether judgeFromAny can judge operations. nil: never.
+	since func(ops []Operation) bool
 }
 
 // A spec is a Model at work on the operations of one key. States are small
@@ -47,15 +49,15 @@ func Models() []*Model {
 		{Name: "append-list", Doc: "a list per key, empty at first: append (an element), read (all of it)",
 			verbs: []string{"read", "append"}, compile: compileList, sound: soundList},
 		{Name: "cas-register", Doc: "a register per key, null at first: read, write, cas ([old, new])",
-			verbs: []string{"read", "write", "cas"}, compile: compileRegister, sound: soundRegister},
+			verbs: []string{"read", "write", "cas"}, compile: compileRegister, sound: soundRegister, since: sinceRegister},
 		{Name: "kv", Doc: "a value per key, null at first: read (get), write (put), delete, cas, append (to a string)",
-			verbs: []string{"read", "write", "delete", "cas", "append"}, compile: compileRegister, sound: soundRegister},
+			verbs: []string{"read", "write", "delete", "cas", "append"}, compile: compileRegister, sound: soundRegister, since: sinceRegister},
 		{Name: "lock", Doc: "a lock per key, free at first: acquire (output false: it was held), release by its holder",
 			verbs: []string{"acquire", "release"}, compile: compileLock, sound: soundLock},
 		{Name: "queue", Doc: "a first-in-first-out queue per key, empty at first: enqueue, dequeue (null: it was empty)",
 			verbs: []string{"enqueue", "dequeue"}, compile: compileQueue, sound: soundQueue},
 		{Name: "register", Doc: "a register per key, null at first: read, write",
-			verbs: []string{"read", "write"}, compile: compileRegister, sound: soundRegister},
+			verbs: []string{"read", "write"}, compile: compileRegister, sound: soundRegister, since: sinceRegister},
 	}
 }
 

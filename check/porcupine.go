@@ -66,15 +66,42 @@ func porcupineOperations(entries []entry, ops []Operation) []porcupine.Operation
 	return out
 }
 
-// orderHTML writes porcupine's page for operations on one key.
-func orderHTML(w io.Writer, ops []Operation, m *Model) error {
+// orderHTML writes porcupine's page for operations on one key. With anyInit what
+// is there at first isn't known until it is read.
+func orderHTML(w io.Writer, ops []Operation, m *Model, anyInit bool) error {
 	s, entries := m.compile(ops)
 	pm := porcupineModel(s)
+	if reg, ok := s.(*registerSpec); ok && anyInit {
+		pm = anyModel(anyRegister{reg})
+	}
 	pm.DescribeOperation = func(input, _ any) string { return ops[input.(int)].who() + ": " + ops[input.(int)].what() }
-	pm.DescribeState = func(state any) string { return s.text(state.(int32)) }
+	if pm.DescribeState == nil {
+		pm.DescribeState = func(state any) string { return s.text(state.(int32)) }
+	}
 	_, info := porcupine.CheckOperationsVerbose(pm, porcupineOperations(entries, ops), 0)
 	if err := porcupine.Visualize(pm, info, w); err != nil {
 		return fmt.Errorf("write the picture: %w", err)
 	}
 	return nil
+}
+
+// anyModel is a register that may hold anything at first, as a set of states.
+func anyModel(s anyRegister) porcupine.Model {
+	m := porcupine.NondeterministicModel{
+		Init: func() []any {
+			var all []any
+			for _, state := range s.inits() {
+				all = append(all, state)
+			}
+			return all
+		},
+		Step: func(state, input, _ any) []any {
+			if next, ok := s.step(state.(int32), input.(int)); ok {
+				return []any{next}
+			}
+			return nil
+		},
+		DescribeState: func(state any) string { return s.text(state.(int32)) },
+	}
+	return m.ToModel()
 }

@@ -275,3 +275,9 @@ func (o *observed) needs(op *Operation) bool {
 }
 
 func isChange(op *Operation) bool { return verb(op.F) != "read" && !casFailed(op) }
+
+// sinceRegister: where strings are appended, what was there before shows in what
+// is read later.
+func sinceRegister(ops []Operation) bool {
+	return !slices.ContainsFunc(ops, func(op Operation) bool { return verb(op.F) == "append" })
+}

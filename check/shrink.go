@@ -15,32 +15,94 @@ type shrinker struct {
 	model   *Model
 	options *Options
 	tries   int
+	anyInit bool // what was before all isn't known: the object may be in any state
 }
 
 // shrink returns few of the operations on one key that are not linearizable by
 // themselves, and what a search says of them. It leaves out only what may be left
 // out: the rest of a good history must be good as well.
 func (s *shrinker) shrink(j judgement) ([]Operation, judgement) {
-	kept := s.all
 	if j.conflict != nil {
 		part := pick(s.all, j.conflict)
 		if again, bad := s.violated(part); bad {
 			return part, again
 		}
-	} else if j.at != Open {
-		if cut := until(s.all, j.at); len(cut) <= len(kept) {
-			if again, bad := s.violated(cut); bad {
-				kept, j, s.all = cut, again, cut
-			}
-		}
+		return s.all, j
 	}
+	kept, j := s.cutEnd(s.all, j)
 	if s.model.sound == nil {
 		return kept, j
 	}
+	kept, j = s.cutBeginning(kept, j)
 	for _, unit := range []func([]Operation) [][]int{unitsByValue, unitsByProcess, unitsOfOne} {
 		kept, j = s.drop(kept, j, unit)
 	}
+	kept, j = s.cutEnd(kept, j)
 	return s.dropPairs(kept, j)
+}
+
+// cutEnd leaves out what was called after the first return that nothing explains.
+func (s *shrinker) cutEnd(kept []Operation, j judgement) ([]Operation, judgement) {
+	if j.at == Open {
+		return kept, j
+	}
+	whole := s.all
+	s.all = until(s.all, j.at)
+	cut := until(kept, j.at)
+	if again, bad := s.violated(cut); bad {
+		return cut, again
+	}
+	s.all = whole
+	return kept, j
+}
+
+// cutBeginning leaves out what had returned before a moment, the latest possible:
+// whatever the object held then, the rest has no order.
+func (s *shrinker) cutBeginning(kept []Operation, j judgement) ([]Operation, judgement) {
+	m := *s.model
+	if m.since == nil || !m.since(kept) {
+		return kept, j
+	}
+	whole := s.all
+	try := func(i int) ([]Operation, judgement, bool) {
+		cut := since(kept, kept[i].Call)
+		s.all = cut
+		again, bad := s.violated(cut)
+		return cut, again, bad
+	}
+	s.anyInit = true
+	best, lo, hi := -1, 1, len(kept)-1
+	for lo <= hi {
+		mid := (lo + hi) / 2
+		if _, _, bad := try(mid); bad {
+			best, lo = mid, mid+1
+		} else {
+			hi = mid - 1
+		}
+	}
+	if best >= 0 {
+		if cut, again, bad := try(best); bad {
+			return cut, again
+		}
+	}
+	s.all, s.anyInit = whole, false
+	return kept, j
+}
+
+// since is what had not returned before a moment; what had been called before it
+// may have happened before, and so not any more.
+func since(ops []Operation, at int64) []Operation {
+	var cut []Operation
+	for _, op := range ops {
+		switch {
+		case op.Outcome == Ok && op.Return < at:
+			continue
+		case op.Call < at && op.Outcome == Ok:
+			op.Outcome, op.Return = Info, Open
+		}
+		cut = append(cut, op)
+	}
+	return cut
 }
 
 // drop leaves out units of operations, many at a time and then fewer.
@@ -144,6 +206,10 @@ func (s *shrinker) violated(part []Operation) (judgement, bool) {
 		return judgement{}, false
 	}
 	o := Options{Steps: shrinkStepsMax, Stop: s.options.Stop}
+	if s.anyInit {
+		j := judgeFromAny(part, s.model, newBudget(&o))
+		return j, j.verdict == Violated
+	}
 	j := judge(part, s.model, newBudget(&o))
 	return j, j.verdict == Violated
 }
