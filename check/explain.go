@@ -49,9 +49,9 @@ const shownMax = 40
 // table lists operations: who, what, when, where it stands.
 func (o *Options) table(ops []Operation) string {
 	var b strings.Builder
-	who, what, when := 0, 0, 0
+	who, what, when, keyed := 0, 0, 0, severalKeys(ops)
 	for i := range ops {
-		who, what, when = max(who, width(ops[i].who())), max(what, width(ops[i].what())), max(when, width(o.span(&ops[i])))
+		who, what, when = max(who, width(ops[i].who())), max(what, width(ops[i].told(keyed))), max(when, width(o.span(&ops[i])))
 	}
 	for i := range ops {
 		if i == shownMax {
@@ -59,10 +59,22 @@ func (o *Options) table(ops []Operation) string {
 			break
 		}
 		op := &ops[i]
-		line := "  " + pad(op.who(), who) + "  " + pad(op.what(), what) + "  " + pad(o.span(op), when) + "  " + op.Ref
+		line := "  " + pad(op.who(), who) + "  " + pad(op.told(keyed), what) + "  " + pad(o.span(op), when) + "  " + op.Ref
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return b.String()
+}
+
+func severalKeys(ops []Operation) bool {
+	return slices.ContainsFunc(ops, func(op Operation) bool { return op.Key != ops[0].Key })
+}
+
+// told is what, with the key if that isn't clear.
+func (op *Operation) told(keyed bool) string {
+	if !keyed {
+		return op.what()
+	}
+	return op.F + " " + op.Key + strings.TrimPrefix(op.what(), op.F)
 }
 
 // span is when an operation happened.
@@ -140,7 +152,7 @@ func timeline(ops []Operation) string {
 		entries[i] = newEntry(ops, i)
 		entries[i].op = i
 	}
-	column := timelinePlaces(ops, entries)
+	column, keyed := timelinePlaces(ops, entries), severalKeys(ops)
 	who := 0
 	for i := range ops {
 		who = max(who, width(ops[i].who()))
@@ -151,7 +163,7 @@ func timeline(ops []Operation) string {
 		if to > timelineColumns {
 			return ""
 		}
-		label := " " + shorten(ops[i].what(), to-from-4) + " "
+		label := " " + shorten(ops[i].told(keyed), to-from-4) + " "
 		bar := "├─" + label + strings.Repeat("─", max(0, to-from-2-width(label)))
 		if ops[i].Outcome == Info || ops[i].Return == Open {
 			bar += "⋯"
@@ -172,7 +184,7 @@ func timelinePlaces(ops []Operation, entries []entry) [][2]int {
 			all = append(all, moment{Open, true, i})
 		}
 	}
-	places := make([][2]int, len(ops))
+	places, keyed := make([][2]int, len(ops)), severalKeys(ops)
 	col := 0
 	for i, m := range all {
 		if i > 0 {
@@ -182,7 +194,7 @@ func timelinePlaces(ops []Operation, entries []entry) [][2]int {
 			places[m.entry][0] = col
 			continue
 		}
-		room := min(width(ops[m.entry].what()), barLabelMax) + 5
+		room := min(width(ops[m.entry].told(keyed)), barLabelMax) + 5
 		col = max(col, places[m.entry][0]+room)
 		places[m.entry][1] = col
 	}

@@ -203,15 +203,26 @@ func (l *sessionLog) explain(property, title string, accesses []int, why string,
 		return v
 	}
 	v.Cycle = l.cycleOf(cycle)
-	v.Text = text + v.Cycle.Text() + "\n" + "Each of these must come before the next, and the last before the first: no order has them all."
-	for _, e := range cycle {
-		if e.kind != "process" && e.kind != "wr" {
-			v.Text = strings.TrimSuffix(v.Text, ".") + "; " + e.why + "."
-			break
-		}
-	}
+	v.Text = text + v.Cycle.Text() + "\n" + reasonOfCycle(cycle)
 	return v
 }
+
+// reasonOfCycle is the sentence that says why there is no order.
+func reasonOfCycle(cycle []graphEdge) string {
+	var whys []string
+	for _, e := range cycle {
+		if e.kind != "process" || e.why != "" {
+			whys = append(whys, e.why)
+		}
+	}
+	if len(whys) > reasonsMax {
+		return "Each of these must come before the next, and the last before the first: no order has them all."
+	}
+	return capital(strings.Join(whys, "; ")) + ": no order has it all."
+}
+
+// reasonsMax bounds how many clauses one sentence has.
+const reasonsMax = 4
 
 // cycleOf is a cycle for pictures.
 func (l *sessionLog) cycleOf(edges []graphEdge) *Cycle {

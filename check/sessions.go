@@ -318,9 +318,9 @@ func (v *sessionView) judge() (Violation, bool) {
 				continue
 			}
 			if r.from == beginningValue {
-				return v.violation(append(d.via, a), fmt.Sprintf("%s; but then it found nothing there.", d.why), nil), true
+				return v.violation(append(d.via, a), fmt.Sprintf("%s, but then it found nothing there.", d.why), nil), true
 			}
-			v.graph.add(d.write, r.from, "ww", fmt.Sprintf("%s; and read %s after it", d.why, l.valueOf(a)), append(d.via, a))
+			v.graph.add(d.write, r.from, "ww", fmt.Sprintf("%s, and read %s after it", d.why, l.valueOf(a)), append(d.via, a))
 		}
 		last[r.key] = a
 	}
