@@ -1,0 +1,36 @@
+package raftkv
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"hindcast.dev/sim"
+)
+
+func TestSeeds(t *testing.T) {
+	from, n := 0, 5
+	if s := os.Getenv("SEEDS"); s != "" {
+		n, _ = strconv.Atoi(s)
+	}
+	if s := os.Getenv("FROM"); s != "" {
+		from, _ = strconv.Atoi(s)
+	}
+	for seed := range n {
+		seed += from
+		r, err := sim.Run(Subject(), sim.Options{Seed: uint64(seed)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if testing.Verbose() {
+			out := map[string]int{}
+			for _, op := range r.Operations {
+				out[op.F+" "+op.Outcome.String()]++
+			}
+			t.Logf("seed %d: %d events %d steps %s %v", seed, r.Events, r.Steps, r.Simulated, out)
+		}
+		if r.Failure != nil {
+			t.Errorf("seed %d: %v", seed, r.Failure)
+		}
+	}
+}
