@@ -140,11 +140,12 @@ type load struct {
 	others   float64           // of the writes: those that aren't puts
 	last     map[string]string // by client and key: what it saw last
 	writes   map[int]uint64    // by client
+	unsure   map[int]uint64    // by client: the write of which an attempt has an unknown fate
 }
 
 func newLoad(w *sim.World, changes bool) *load {
 	return &load{keys: w.Int("keys", 1, 4), changes: changes, sessions: w.Chance("sessions", 0.5),
-		reads: w.Float("reads", 0.3, 0.9), others: w.Float("others", 0, 0.5), last: map[string]string{}, writes: map[int]uint64{}}
+		reads: w.Float("reads", 0.3, 0.9), others: w.Float("others", 0, 0.5), last: map[string]string{}, writes: map[int]uint64{}, unsure: map[int]uint64{}}
 }
 
 func (l *load) next(c *sim.Client) sim.Op {
@@ -186,12 +187,18 @@ func (l *load) found(c *sim.Client, op *sim.Op, a sim.Answer) sim.Finding {
 		return sim.Finding{Outcome: check.Ok, Output: l.output(c, op, m)}
 	case Failure:
 		switch {
-		case m.Code == Unknown && l.sessions && op.F != "members":
-			return sim.Finding{Again: true, After: 10 * time.Millisecond}
-		case m.Code == Unknown:
+		case m.Code == Unknown && op.F == "members":
 			return sim.Finding{Outcome: check.Info}
+		case m.Code == Unknown:
+			l.unsure[c.Index] = l.writes[c.Index]
+			if l.sessions {
+				return sim.Finding{Again: true, After: 10 * time.Millisecond}
+			}
 		case m.Code == NotLeader && m.Leader != "" && c.Rand.IntN(4) > 0:
 			return sim.Finding{Again: true, After: time.Millisecond, Node: m.Leader}
+		}
+		if op.F != "read" && l.unsure[c.Index] == l.writes[c.Index] {
+			return sim.Finding{Outcome: check.Info}
 		}
 	}
 	return sim.Finding{Outcome: check.Fail}

@@ -34,3 +34,28 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 }
+
+func TestOne(t *testing.T) {
+	seed, _ := strconv.Atoi(os.Getenv("FROM"))
+	var lines []sim.Line
+	r, err := sim.Run(Subject(), sim.Options{Seed: uint64(seed), Quick: os.Getenv("QUICK") != "", Trace: func(l sim.Line) { lines = append(lines, l) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range r.Drawn {
+		t.Log(d.Name, d.Value)
+	}
+	for _, f := range r.Faults {
+		t.Log(f.String())
+	}
+	t.Log(r.Failure)
+	for _, n := range r.Nodes() {
+		if m := raftOf(n); m != nil {
+			t.Logf("%s: %+v lead %s conf %v\n  progress:", n.Name(), m.standing(), m.Lead, m.Conf)
+			for k, p := range m.Progress.All() {
+				t.Log(k, p)
+			}
+		}
+	}
+	_ = lines
+}
