@@ -72,39 +72,73 @@ func appendOnly() func(string, *Raft) error {
 	}
 }
 
+// A held entry is one that some log has, or had.
+type held struct {
+	before uint64 // the term of the one before it
+	data   []byte
+	kind   string
+	node   string // that had it first
+	shared bool   // others have it too
+}
+
 // logMatching keeps every entry that any log ever had, by index and term: it, and
-// the term before it, are the same in all logs. By induction so is all before.
+// the term before it, are the same in all logs. By induction so is all before. A
+// loss of power may take from a node entries that it hasn't told anybody of yet;
+// it may then have others in their place.
 func logMatching() func(string, *Raft) error {
-	type entry struct {
-		before uint64
-		data   []byte
-		kind   string
-		node   string
+	known := map[Position]held{}
+	type place struct {
+		machine *Raft
+		end     Position
 	}
-	known := map[Position]entry{}
-	last := map[string]Position{} // of each node, up to which all are known
+	last := map[string]place{} // of each node: up to there all are known
 	return func(node string, r *Raft) error {
-		lastTerm, _ := r.term(r.Last)
-		end := Position{r.Last, lastTerm}
-		if last[node] == end {
+		term, _ := r.term(r.Last)
+		now := place{r, Position{r.Last, term}}
+		if last[node] == now {
 			return nil
 		}
+		if last[node].machine != r {
+			forgetUntold(known, node, r)
+		}
+		last[node] = now
 		for i := r.Last; i > r.Compacted.Index; i-- {
 			e, _ := r.Log.Get(i)
 			before, _ := r.term(i - 1)
-			k, ok := known[Position{i, e.Term}]
+			at := Position{i, e.Term}
+			k, ok := known[at]
 			if !ok {
-				known[Position{i, e.Term}] = entry{before, e.Data, e.Kind, node}
+				known[at] = held{before: before, data: e.Data, kind: e.Kind, node: node}
 				continue
 			}
 			if k.before != before || k.kind != e.Kind || !bytes.Equal(k.data, e.Data) {
 				return fmt.Errorf("entry %d of term %d is %q after term %d on %s and %q after term %d on %s", i, e.Term, e.Data, before, node, k.data, k.before, k.node)
 			}
-			break // what is before it was looked at when it became known
+			if k.node == node || k.shared {
+				break // what is before it was looked at when it became known
+			}
+			k.shared = true
+			known[at] = k
 		}
-		last[node] = end
 		return nil
 	}
+}
+
+// forgetUntold forgets entries that only this node had, before a restart.
+func forgetUntold(known map[Position]held, node string, r *Raft) {
+	for at, k := range known {
+		if k.node != node || k.shared {
+			continue
+		}
+		if t, ok := r.term(at.Index); at.Index > r.Last || ok && t != at.Term || ok && at.Index > r.Compacted.Index && !same(r, at.Index, k) {
+			delete(known, at)
+		}
+	}
+}
+
+func same(r *Raft, index uint64, k held) bool {
+	e, _ := r.Log.Get(index)
+	return bytes.Equal(e.Data, k.data)
 }
 
 // committed are the entries that some node knew to be committed.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"hindcast.dev/check"
 	"hindcast.dev/sim"
 )
 
@@ -49,13 +50,12 @@ func TestOne(t *testing.T) {
 		t.Log(f.String())
 	}
 	t.Log(r.Failure)
-	for _, n := range r.Nodes() {
-		if m := raftOf(n); m != nil {
-			t.Logf("%s: %+v lead %s conf %v\n  progress:", n.Name(), m.standing(), m.Lead, m.Conf)
-			for k, p := range m.Progress.All() {
-				t.Log(k, p)
-			}
+	for _, op := range r.Operations {
+		if op.Return == check.Open && op.Call > int64(r.Simulated)-int64(100e9) {
+			t.Log(op)
 		}
 	}
-	_ = lines
+	for _, l := range lines[max(0, len(lines)-60):] {
+		t.Log(l.At, l.Node, l.Text)
+	}
 }
