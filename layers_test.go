@@ -59,6 +59,8 @@ goleak      go.uber.org/goleak
 go-internal github.com/rogpeppe/go-internal
 x/tools     golang.org/x/tools
 porcupine   github.com/anishathalye/porcupine
+raft        go.etcd.io/raft/v3
+protobuf    google.golang.org/protobuf
 otelproto   go.opentelemetry.io/proto/otlp
 otel        go.opentelemetry.io/otel
 grpc        google.golang.org/grpc
@@ -93,6 +95,7 @@ debug           liner x/term
 collect         nats
 debug/tui       bubbletea x/term
 app             cobra liner x/term
+examples/raftkv raft protobuf
 cmd/hindcast    cobra x/term
 `
 

@@ -8,12 +8,13 @@ import (
 
 	"hindcast.dev/app"
 	"hindcast.dev/examples/kv"
+	"hindcast.dev/examples/raftkv"
 )
 
 func main() { os.Exit(app.Run(command(), os.Args[1:], os.Stderr)) }
 
 func command() *cobra.Command {
-	services := []app.Service{kv.Service()}
+	services := []app.Service{kv.Service(), raftkv.Service()}
 	root := &cobra.Command{
 		Use:   "hindcast",
 		Short: "A flight recorder and time-travelling debugger for distributed systems",
@@ -28,6 +29,8 @@ Try it:  hindcast demo`,
 	root.AddCommand(app.ReadCommands(services)...)
 	store := app.Command(kv.Service())
 	store.Short = "The replicated store that demo runs: serve a node of it"
-	root.AddCommand(store)
+	raft := app.Command(raftkv.Service())
+	raft.Short = "A linearizable store on etcd-io/raft: serve a node of it"
+	root.AddCommand(store, raft)
 	return root
 }

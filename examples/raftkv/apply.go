@@ -38,23 +38,18 @@ func (c *command) encode() []byte {
 	return strconv.AppendUint(b, c.sequenceNumber, 10)
 }
 
-// decode is encode backwards; what isn't a command is a panic, for it came out of
-// the log.
-func decode(data []byte) (c command) {
-	s := string(data)
-	cut := func(sep string) string {
-		before, after, ok := strings.Cut(s, sep)
-		if !ok {
-			panic(fmt.Sprintf("raftkv: %q is no command", data))
+// decode is encode backwards; ok is false for what isn't a command.
+func decode(data []byte) (c command, ok bool) {
+	s, ok := string(data), true
+	cut := func(sep string) (before string) {
+		if ok {
+			before, s, ok = strings.Cut(s, sep)
 		}
-		s = after
 		return before
 	}
 	number := func(text string) uint64 {
 		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			panic(fmt.Sprintf("raftkv: %q is no command: %v", data, err))
-		}
+		ok = ok && err == nil && strconv.FormatUint(n, 10) == text
 		return n
 	}
 	c.node = cut("/")
@@ -62,13 +57,13 @@ func decode(data []byte) (c command) {
 	c.op = cut(" ")
 	for _, p := range []*string{&c.key, &c.value, &c.old, &c.session} {
 		n := number(cut(":"))
-		if n >= uint64(len(s)) {
-			panic(fmt.Sprintf("raftkv: %q is no command", data))
+		if ok = ok && n < uint64(len(s)) && s[n] == ' '; !ok {
+			return command{}, false
 		}
 		*p, s = s[:n], s[n+1:]
 	}
 	c.sequenceNumber = number(s)
-	return c
+	return c, ok
 }
 
 // commit applies a committed entry.
@@ -79,7 +74,10 @@ func (r *Raft) commit(ctx *machine.Context, e pbEntry) {
 	case conf:
 		r.commitChange(ctx, data)
 	case len(data) > 0:
-		c := decode(data)
+		c, ok := decode(data)
+		if !ok {
+			panic(fmt.Sprintf("raftkv: entry %d is no command: %q", r.Applied, data))
+		}
 		a, code := r.once(&c)
 		if c.node == r.Self {
 			r.answer(ctx, c.number, a, code)

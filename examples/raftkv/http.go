@@ -142,7 +142,7 @@ func (f face) answer(w http.ResponseWriter, r *http.Request, body any, err error
 				status = http.StatusConflict
 			}
 		}
-		writeJSON(w, status, record{m.Found, m.Value, m.Index})
+		writeJSON(w, status, record(m))
 	case Status:
 		writeJSON(w, http.StatusOK, m)
 	case Failure:

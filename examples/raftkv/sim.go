@@ -39,7 +39,7 @@ func setup(w *sim.World) {
 		"snapshotEvery": strconv.Itoa(w.Int("snapshotEvery", 10, 1000)),
 		"keep":          strconv.Itoa(w.Int("keep", 0, 20)),
 		"maxBytes":      "16384",
-		"timeout":       w.Duration("timeout", 500*time.Millisecond, 10*time.Second).String(),
+		"timeout":       w.Duration("timeout", 200*time.Millisecond, 5*time.Second).String(),
 		"retry":         "500ms",
 	} {
 		w.Setting(name, value)
@@ -48,7 +48,7 @@ func setup(w *sim.World) {
 	w.Without("Raft counts votes and acknowledgements: what was synced must stay", sim.FaultLostWrite, sim.FaultMisplaced, sim.FaultDiskLoss)
 	l := newLoad(w, changes)
 	w.Clients(sim.Workload{Clients: w.Int("clients", 2, 20), Think: w.Duration("think", 500*time.Microsecond, 50*time.Millisecond),
-		Timeout: w.Duration("patience", 500*time.Millisecond, 10*time.Second), Next: l.next, Found: l.found})
+		Timeout: w.Duration("patience", 300*time.Millisecond, 3*time.Second), Next: l.next, Found: l.found})
 	w.State(func(n *sim.Node) string {
 		if r := raftOf(n); r != nil {
 			return r.State

@@ -1,61 +1,109 @@
 package raftkv
 
 import (
-	"os"
-	"strconv"
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
-	"hindcast.dev/check"
 	"hindcast.dev/sim"
 )
 
-func TestSeeds(t *testing.T) {
-	from, n := 0, 5
-	if s := os.Getenv("SEEDS"); s != "" {
-		n, _ = strconv.Atoi(s)
+var seeds = flag.Int("seeds", 6, "how many seeds the simulator's test runs")
+
+func mustRun(t *testing.T, o sim.Options) *sim.Result {
+	t.Helper()
+	r, err := sim.Run(Subject(), o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s := os.Getenv("FROM"); s != "" {
-		from, _ = strconv.Atoi(s)
+	return r
+}
+
+func TestNoSeedBreaksAPromise(t *testing.T) {
+	n := *seeds
+	if testing.Short() {
+		n = min(n, 2)
 	}
 	for seed := range n {
-		seed += from
-		r, err := sim.Run(Subject(), sim.Options{Seed: uint64(seed)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if testing.Verbose() {
-			out := map[string]int{}
-			for _, op := range r.Operations {
-				out[op.F+" "+op.Outcome.String()]++
-			}
-			t.Logf("seed %d: %d events %d steps %s %v", seed, r.Events, r.Steps, r.Simulated, out)
-		}
+		r := mustRun(t, sim.Options{Seed: uint64(seed)})
 		if r.Failure != nil {
 			t.Errorf("seed %d: %v", seed, r.Failure)
+		}
+		if len(r.Operations) < 1000 {
+			t.Errorf("seed %d: %d operations", seed, len(r.Operations))
 		}
 	}
 }
 
-func TestOne(t *testing.T) {
-	seed, _ := strconv.Atoi(os.Getenv("FROM"))
-	var lines []sim.Line
-	r, err := sim.Run(Subject(), sim.Options{Seed: uint64(seed), Quick: os.Getenv("QUICK") != "", Trace: func(l sim.Line) { lines = append(lines, l) }})
+// Both runs draw from the library's global source, which is the operating
+// system's: were a drawn timeout looked at anywhere, they would differ. There are
+// elections in the run, and nodes that are made anew at checkpoints.
+func TestTheSameSeedGivesTheSameRunWhateverTheLibraryDraws(t *testing.T) {
+	o := sim.Options{Seed: 2, Quick: true, Set: map[string]string{"checkpointEvery": "200", "electionTick": "3"}}
+	first := mustRun(t, o)
+	second := mustRun(t, o)
+	if first.Hash != second.Hash || first.Events != second.Events {
+		t.Errorf("%d events with hash %x, and %d with %x", first.Events, first.Hash, second.Events, second.Hash)
+	}
+	if first.Steps < 1000 {
+		t.Errorf("only %d steps", first.Steps)
+	}
+}
+
+// TestTheLibraryLooksAtItsRandomTimeoutWhereFollowersTick reads the library's
+// source: what election.go says of it is so in the version that is linked.
+func TestTheLibraryLooksAtItsRandomTimeoutWhereFollowersTick(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "go.etcd.io/raft/v3").Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("go list: %v", err)
 	}
-	for _, d := range r.Drawn {
-		t.Log(d.Name, d.Value)
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
 	}
-	for _, f := range r.Faults {
-		t.Log(f.String())
-	}
-	t.Log(r.Failure)
-	for _, op := range r.Operations {
-		if op.Return == check.Open && op.Call > int64(r.Simulated)-int64(100e9) {
-			t.Log(op)
+	uses := map[string][]string{} // name → functions that have it
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok && id != fn.Name && !slices.Contains(uses[id.Name], fn.Name.Name) {
+					uses[id.Name] = append(uses[id.Name], fn.Name.Name)
+				}
+				return true
+			})
 		}
 	}
-	for _, l := range lines[max(0, len(lines)-60):] {
-		t.Log(l.At, l.Node, l.Text)
+	for _, want := range []struct {
+		name string
+		in   []string
+	}{
+		{"globalRand", []string{"resetRandomizedElectionTimeout"}},
+		{"randomizedElectionTimeout", []string{"pastElectionTimeout", "resetRandomizedElectionTimeout"}},
+		{"pastElectionTimeout", []string{"tickElection"}},
+	} {
+		got := uses[want.name]
+		slices.Sort(got)
+		if !slices.Equal(got, want.in) {
+			t.Errorf("%s is in %v, want it in %v only", want.name, got, want.in)
+		}
+	}
+	if !slices.Contains(uses["tickElection"], "becomeFollower") || slices.Contains(uses["tickElection"], "becomeLeader") {
+		t.Errorf("tickElection is set in %v", uses["tickElection"])
 	}
 }
