@@ -41,7 +41,7 @@ const importLaw = `
 6   debug collect monitor
 7   debug/web debug/tui
 8   app
-9   examples/*
+9   examples/* examples/raftkv
 10  cmd/hindcast
 `
 
