@@ -64,7 +64,7 @@ func Transactions(ops []Operation, o Options) Result {
 	f := &txnFindings{h: h, o: o, found: map[anomalyForm]*anomalyFound{}}
 	h.orderVersions()
 	f.readAnomalies()
-	complete := !o.stopped() && f.cycleAnomalies(buildGraph(h))
+	complete := !o.stopped() && f.cycleAnomalies(buildGraph(h, unreadDirect))
 	f.report(&r, asked)
 	switch {
 	case r.Verdict == Violated:

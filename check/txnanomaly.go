@@ -63,6 +63,12 @@ func (f *txnFindings) readAnomalies() {
 			f.ownSteps(int32(t))
 		}
 	}
+	h.forget()
+	for t := range h.txns {
+		if h.txns[t].committed {
+			f.ownOrder(int32(t))
+		}
+	}
 	f.lostUpdates()
 }
 
@@ -168,6 +174,31 @@ func (f *txnFindings) futureElement(t int32, m *microOp, later []microOp) int {
 		}
 	}
 	return -1
+}
+
+// ownOrder compares the order of a transaction's appends with that in the list.
+// One that nobody read stands behind all that were.
+func (f *txnFindings) ownOrder(t int32) {
+	h := f.h
+	for i := range h.txns[t].ops {
+		m := &h.txns[t].ops[i]
+		k := &h.keys[m.key]
+		if !m.isAppend || k.twice != "" || h.appends[m.id].pos == readBeside {
+			continue
+		}
+		if k.met != t {
+			k.met, k.late = t, m
+			continue
+		}
+		pos, late := h.appends[m.id].pos, h.appends[k.late.id].pos
+		switch {
+		case pos != unread && (late == unread || pos < late):
+			before := k.late
+			f.add(anomalyForm{class: reorderedAppends}, func() Violation { return f.explainReordered(t, before, m) })
+		case late != unread:
+			k.late = m
+		}
+	}
 }
 
 // lostUpdates finds transactions that read the same version of a list, and then

@@ -49,16 +49,18 @@ type txnGraph struct {
 }
 
 // unreadDirect is up to how many unread writers get an edge from each reader.
+// The graph means the same whatever it is.
 const unreadDirect = 6
 
 // A graphBuilder collects a txnGraph's edges.
 type graphBuilder struct {
 	*txnGraph
+	direct int     // unreadDirect
 	prefix []int32 // by key: the first vertex of its chains; 0 where there are none
 }
 
-func buildGraph(h *txnHistory) *txnGraph {
-	b := &graphBuilder{&txnGraph{h: h, n: int32(len(h.txns))}, make([]int32, len(h.keys))}
+func buildGraph(h *txnHistory, direct int) *txnGraph {
+	b := &graphBuilder{&txnGraph{h: h, n: int32(len(h.txns))}, direct, make([]int32, len(h.keys))}
 	for i := range h.keys {
 		if h.keys[i].twice == "" {
 			b.writes(int32(i))
@@ -104,7 +106,7 @@ func (b *graphBuilder) writes(key int32) {
 			b.add(txnEdge{from: last, to: t, key: key, pos: unread, kind: edgeWW})
 		}
 	}
-	if len(k.unread) > unreadDirect {
+	if len(k.unread) > b.direct {
 		b.chains(key)
 	}
 }

@@ -93,6 +93,7 @@ type anomalyClass struct {
 const (
 	garbageRead = iota
 	duplicateElements
+	reorderedAppends
 	g0
 	incompatibleOrder
 	g1a
@@ -110,6 +111,7 @@ const (
 var anomalyClasses = [classes]anomalyClass{
 	garbageRead:       {"garbage read", "a read gave an element that nobody appended", readUncommitted},
 	duplicateElements: {"duplicate elements", "an element that was appended once stands in a list twice", readUncommitted},
+	reorderedAppends:  {"reordered appends", "a transaction's own appends stand in a list in another order, or one of them is missing", readUncommitted},
 	g0:                {"G0", "write cycle: the appends of transactions are interleaved", readUncommitted},
 	incompatibleOrder: {"incompatible order", "two versions of a list, neither of which grew out of the other", readCommitted},
 	g1a:               {"G1a", "aborted read: a committed transaction read what a failed one appended", readCommitted},

@@ -67,6 +67,7 @@ type txnKey struct {
 	last []event.Value // the last version it read
 	read bool          // it read one
 	own  []event.Value // its appends since
+	late *microOp      // its first append that nobody read, or the last that somebody did
 }
 
 // element is a key of the map from elements to appends.

@@ -114,6 +114,22 @@ func (f *txnFindings) explainFuture(t int32, m *microOp, pos int) Violation {
 		fmt.Sprintf("T1 read %s = %s with %s, which it appended only afterwards.", f.keyText(m.key), listText(m.list), elementText(m.list[pos])))
 }
 
+// explainReordered: two own appends in the wrong order.
+func (f *txnFindings) explainReordered(t int32, one, two *microOp) Violation {
+	k := &f.h.keys[one.key]
+	parts := []int32{t}
+	if k.reader != t {
+		parts = append(parts, k.reader)
+	}
+	how := "before"
+	if f.h.appends[one.id].pos == unread {
+		how = "and no"
+	}
+	return f.violation(parts, []int32{one.key}, fmt.Sprintf("T1 appended %s to %s and then %s; but T%d read %s = %s, with %s %s %s.",
+		elementText(one.value), f.keyText(one.key), elementText(two.value), len(parts), f.keyText(one.key), listText(k.longest),
+		elementText(two.value), how, elementText(one.value)))
+}
+
 // explainInternal: a read that doesn't follow from the transaction's own steps.
 func (f *txnFindings) explainInternal(t int32, m *microOp, last []event.Value, had bool, own []event.Value) Violation {
 	want := "a version that ends in " + listText(own)
