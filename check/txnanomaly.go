@@ -50,6 +50,8 @@ func (f *txnFindings) readAnomalies() {
 		inOrder := h.inOrder(m)
 		if !inOrder {
 			f.add(anomalyForm{class: incompatibleOrder}, func() Violation { return f.explainOrder(t, m) })
+		}
+		if !inOrder || m.ext > 0 && m.ext < len(m.list) && h.isOwn(t, m, m.ext-1) {
 			f.listAnomalies(m.key, t, m.list)
 		}
 		if !inOrder || int(k.aborted) < len(m.list) {
@@ -105,7 +107,7 @@ func (f *txnFindings) abortedRead(t int32, m *microOp) {
 // intermediateRead is G1b: the version ends in the middle of another
 // transaction's appends.
 func (f *txnFindings) intermediateRead(t int32, m *microOp) {
-	n := f.h.external(t, m)
+	n := m.ext
 	if n == 0 {
 		return
 	}
@@ -136,7 +138,7 @@ func (f *txnFindings) ownSteps(t int32) {
 		if !m.known {
 			continue
 		}
-		if own := f.futureElement(t, m, ops[i+1:]); own >= 0 {
+		if own := f.futureElement(m, ops[i+1:]); own >= 0 {
 			f.add(anomalyForm{class: futureRead}, func() Violation { return f.explainFuture(t, m, own) })
 		} else if !k.explains(m.list) {
 			last, had, own := k.last, k.read, slices.Clone(k.own)
@@ -158,17 +160,20 @@ func (k *txnKey) explains(list []event.Value) bool {
 
 // futureElement returns the position of an element that the transaction appends
 // only later, -1 if there is none.
-func (f *txnFindings) futureElement(t int32, m *microOp, later []microOp) int {
+func (f *txnFindings) futureElement(m *microOp, later []microOp) int {
 	for i := range later {
 		l := &later[i]
 		if !l.isAppend || l.key != m.key {
 			continue
 		}
-		if a := &f.h.appends[l.id]; a.pos == unread || a.txn != t {
-			continue
+		from, to := m.ext, len(m.list)
+		if pos := int(f.h.appends[l.id].pos); pos >= 0 && pos < m.ext && event.Equal(m.list[pos], l.value) {
+			return pos
+		} else if !f.h.inOrder(m) {
+			from = 0
 		}
-		for pos, v := range m.list {
-			if event.Equal(v, l.value) {
+		for pos := from; pos < to; pos++ {
+			if event.Equal(m.list[pos], l.value) {
 				return pos
 			}
 		}
@@ -201,7 +206,7 @@ func (f *txnFindings) ownOrder(t int32) {
 	}
 }
 
-// lostUpdates finds transactions that read the same version of a list, and then
+// lostUpdates finds transactions that read the same version of a list, and
 // appended to it.
 func (f *txnFindings) lostUpdates() {
 	type version struct {
@@ -224,11 +229,11 @@ func (f *txnFindings) lostUpdates() {
 				continue
 			}
 			k.met = int32(t)
-			r := readBefore(ops[:i], m.key)
+			r := readBy(ops, i)
 			if r == nil || !h.inOrder(r) {
 				continue
 			}
-			at := version{m.key, len(r.list)}
+			at := version{m.key, r.ext}
 			if one, twice := first[at]; twice {
 				f.add(anomalyForm{class: lostUpdate}, func() Violation { return f.explainLost(one.txn, int32(t), one.read, r) })
 			} else {
@@ -238,12 +243,26 @@ func (f *txnFindings) lostUpdates() {
 	}
 }
 
-// readBefore returns the last known read of the key, nil if there is none.
-func readBefore(ops []microOp, key int32) *microOp {
-	for i := len(ops) - 1; i >= 0; i-- {
-		if m := &ops[i]; !m.isAppend && m.known && m.key == key {
-			return m
+// readBy returns what tells the version of the list to which the i-th
+// micro-operation appends: the last read before it, or else the first after it.
+// It is nil if there is none.
+func readBy(ops []microOp, i int) *microOp {
+	is := func(m *microOp) bool { return !m.isAppend && m.known && m.key == ops[i].key }
+	for j := i - 1; j >= 0; j-- {
+		if is(&ops[j]) {
+			return &ops[j]
+		}
+	}
+	for j := i + 1; j < len(ops); j++ {
+		if is(&ops[j]) {
+			return &ops[j]
 		}
 	}
 	return nil
+}
+
+// isOwn reports whether the reader appended the element at the position itself.
+func (h *txnHistory) isOwn(t int32, m *microOp, pos int) bool {
+	id := h.writer(m.key, m.list[pos])
+	return id >= 0 && h.appends[id].txn == t
 }

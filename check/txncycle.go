@@ -14,8 +14,8 @@ const dependencies = edgeWW | edgeWR
 var cycleFamilies = []cycleFamily{
 	{walkRule{kinds: edgeWW}, []int{g0}},
 	{walkRule{kinds: dependencies}, []int{g1c}},
-	{walkRule{kinds: dependencies | edgeRW, apart: true}, []int{gSingle, gNonadjacent}},
-	{walkRule{kinds: dependencies | edgeRW}, []int{g2Item}},
+	{walkRule{kinds: dependencies | edgeUpdate | edgeRW, apart: true}, []int{gSingle, gNonadjacent}},
+	{walkRule{kinds: dependencies | edgeUpdate | edgeRW}, []int{g2Item}},
 }
 
 // orderKinds are the edges that come to those of the data in each form, and the
@@ -78,7 +78,7 @@ func (f *txnFindings) unlocated(c *components, family, order int) {
 	for _, fam := range cycleFamilies[:family+1] {
 		classes = append(classes, fam.classes...)
 	}
-	if f.hasForm(classes, order) || f.has(anomalyForm{class: lostUpdate}) && slices.Contains(classes, g2Item) {
+	if f.hasForm(classes, order) {
 		return
 	}
 	var parts []int32
@@ -181,7 +181,7 @@ func (s *cycleSearch) try(e int32, best [][]int32) {
 	if longest < 2 {
 		return
 	}
-	if cycle := s.shortest(e, state, comp, longest); cycle != nil && s.simple(cycle) && !s.lost(cycle) {
+	if cycle := s.shortest(e, state, comp, longest); cycle != nil && s.simple(cycle) {
 		best[comp] = cycle
 	}
 }
@@ -200,6 +200,10 @@ func (s *cycleSearch) begin(kind edgeKind) (state int32, ok bool) {
 		return walkOrder, kind == need
 	case g2Item:
 		return walkRW | walkFirst, kind == edgeRW
+	case gSingle:
+		if kind == edgeUpdate {
+			return 0, true
+		}
 	}
 	return walkRW, kind == edgeRW
 }
@@ -332,19 +336,6 @@ func (s *cycleSearch) length(cycle []int32) int {
 		}
 	}
 	return n
-}
-
-// lost reports whether a cycle is of two that read the same version and appended
-// to it what nobody read: a lost update, which was found without a graph.
-func (s *cycleSearch) lost(cycle []int32) bool {
-	first := &s.g.edges[cycle[0]]
-	for _, x := range cycle {
-		e := &s.g.edges[x]
-		if e.kind != edgeOn && (e.kind != edgeRW || e.pos != unread || e.key != first.key) {
-			return false
-		}
-	}
-	return true
 }
 
 // simple reports whether a walk meets no vertex twice; one that does is several

@@ -15,17 +15,21 @@ const (
 	edgeRW                           // read the version before the other's
 	edgeProcess                      // the same client did it before
 	edgeTime                         // it had returned before the other was called
-	edgeOn                           // leads on from a vertex that is no transaction, at no cost
+	// edgeUpdate is ww for whatever excludes lost updates. The other's append is one
+	// that nobody read, and this one wrote the end of what was read, or read that and
+	// appended to it. If it did so later it never saw the other's: that was lost.
+	edgeUpdate
+	edgeOn // leads on from a vertex that is no transaction, at no cost
 )
 
-var edgeNames = map[edgeKind]string{edgeWW: "ww", edgeWR: "wr", edgeRW: "rw", edgeProcess: "process", edgeTime: "time"}
+var edgeNames = map[edgeKind]string{edgeWW: "ww", edgeWR: "wr", edgeRW: "rw", edgeProcess: "process", edgeTime: "time", edgeUpdate: "ww"}
 
 // A txnEdge is one dependency, and what shows it.
 type txnEdge struct {
 	from, to int32
 	key      int32
 	pos      int32 // the element in the version: ww and rw the later one's, -1 if nobody read it; wr the one read
-	micro    int32 // wr, rw: which micro-operation of the reader it was
+	micro    int32 // which micro-operation of the reader it was, -1 if none shows it
 	kind     edgeKind
 }
 
@@ -103,7 +107,7 @@ func (b *graphBuilder) writes(key int32) {
 	}
 	if last >= 0 {
 		for _, t := range k.unread {
-			b.add(txnEdge{from: last, to: t, key: key, pos: unread, kind: edgeWW})
+			b.add(txnEdge{from: last, to: t, key: key, pos: unread, micro: -1, kind: edgeUpdate})
 		}
 	}
 	if len(k.unread) > b.direct {
@@ -153,7 +157,7 @@ func (b *graphBuilder) readsOf(t int32) {
 // wrote its end, to who wrote the next.
 func (b *graphBuilder) readOf(t, micro int32, m *microOp) {
 	k := &b.h.keys[m.key]
-	n := b.h.external(t, m)
+	n := m.ext
 	if p := k.before[n]; p >= 0 {
 		b.add(txnEdge{from: b.h.appends[k.order[p]].txn, to: t, key: m.key, pos: p, micro: micro, kind: edgeWR})
 	}
@@ -164,6 +168,9 @@ func (b *graphBuilder) readOf(t, micro int32, m *microOp) {
 	}
 	e := txnEdge{from: t, key: m.key, pos: unread, micro: micro, kind: edgeRW}
 	own, isWriter := slices.BinarySearch(k.unread, t)
+	if isWriter {
+		e.kind = edgeUpdate
+	}
 	base, size := b.prefix[m.key], int32(len(k.unread))
 	if base == 0 {
 		for _, e.to = range k.unread {
@@ -187,7 +194,7 @@ func (b *graphBuilder) readOf(t, micro int32, m *microOp) {
 
 // readBeside adds the one edge that is sure of a read beside the order.
 func (b *graphBuilder) readBeside(t, micro int32, m *microOp) {
-	if n := b.h.external(t, m); n > 0 {
+	if n := m.ext; n > 0 {
 		if id := b.h.writer(m.key, m.list[n-1]); b.h.committedAppend(id) {
 			b.add(txnEdge{from: b.h.appends[id].txn, to: t, key: m.key, pos: int32(n - 1), micro: micro, kind: edgeWR})
 		}

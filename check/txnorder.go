@@ -17,8 +17,9 @@ const (
 func (h *txnHistory) orderVersions() {
 	h.reads(func(t int32, m *microOp) {
 		k := &h.keys[m.key]
-		if k.reader < 0 || len(m.list) > len(k.longest) {
-			k.longest, k.reader = m.list, t
+		m.ext = h.external(t, m)
+		if k.reader < 0 || m.ext > len(k.longest) {
+			k.longest, k.reader = m.list[:m.ext], t
 		}
 	})
 	for i := range h.keys {
@@ -32,7 +33,8 @@ func (h *txnHistory) orderVersions() {
 	// What only a version beside the order shows was committed as well.
 	h.reads(func(_ int32, m *microOp) {
 		if !h.inOrder(m) {
-			for _, v := range m.list {
+			h.keys[m.key].forked = true
+			for _, v := range m.list[:m.ext] {
 				h.observe(h.writer(m.key, v), readBeside)
 			}
 		}
@@ -57,9 +59,10 @@ func (h *txnHistory) observe(id, pos int32) {
 	}
 }
 
-// inOrder reports whether a read's version is one of the key's order.
+// inOrder reports whether a read's version is one of the key's order. Its
+// reader's own appends may come to stand further back.
 func (h *txnHistory) inOrder(m *microOp) bool {
-	return isPrefix(m.list, h.keys[m.key].longest)
+	return isPrefix(m.list[:m.ext], h.keys[m.key].longest)
 }
 
 // isPrefix reports whether b begins with a.
@@ -114,9 +117,10 @@ func (h *txnHistory) sameWriter(a, b int32) bool {
 
 // linkUnread finds the committed transactions whose append to the key nobody
 // read. It follows the longest version, in an order nobody knows. The writer of
-// that version's end is left out: it is followed by the others anyhow.
+// that version's end is left out: it is followed by the others anyhow. A list
+// that has been seen to lose elements tells nothing about those that nobody read.
 func (h *txnHistory) linkUnread(k *txnKey) {
-	if k.twice != "" {
+	if k.twice != "" || k.forked {
 		return
 	}
 	last := int32(-1)
@@ -133,16 +137,17 @@ func (h *txnHistory) linkUnread(k *txnKey) {
 	k.unread = slices.Compact(k.unread)
 }
 
-// external is how many elements of a version that t read were there before t's
-// own appends, which it sees at the end.
+// external finds microOp.ext: it leaves out the elements at the end that are t's
+// own, in the order in which it appended them.
 func (h *txnHistory) external(t int32, m *microOp) int {
-	n := len(m.list)
+	n, next := len(m.list), int32(len(h.appends))
 	for n > 0 {
 		id := h.writer(m.key, m.list[n-1])
-		if id < 0 || h.appends[id].txn != t {
+		if id < 0 || h.appends[id].txn != t || id >= next {
 			break
 		}
 		n--
+		next = id
 	}
 	return n
 }

@@ -17,6 +17,9 @@ type microOp struct {
 	id       int32 // append: index into txnHistory.appends
 	value    event.Value
 	list     []event.Value // read: the version that it gave; borrowed from the Operation
+	// ext is how many elements of list were there before the transaction's own
+	// appends, which it sees at the end, wherever they will come to stand.
+	ext int
 }
 
 // A txn is one transaction.
@@ -50,6 +53,7 @@ type txnKey struct {
 	// nobody read anything. Lists only grow, so it is the order of all versions.
 	longest []event.Value
 	reader  int32
+	forked  bool // somebody read a version beside that order
 	// order are longest's elements as appends; -1 is one that nobody appended.
 	order []int32
 	// before[i] is the last position < i whose append is committed, -1 if none is;

@@ -76,18 +76,19 @@ func elementText(v event.Value) string { return clip(plainText(v), elementMax) }
 func (f *txnFindings) explainOrder(t int32, m *microOp) Violation {
 	k := &f.h.keys[m.key]
 	key := f.keyText(m.key)
+	list := m.list[:m.ext]
 	at := 0
-	for at < len(m.list) && event.Equal(m.list[at], k.longest[at]) {
+	for event.Equal(list[at], k.longest[at]) {
 		at++
 	}
 	parts := []int32{t, k.reader}
-	why := fmt.Sprintf("T1 read %s = %s and T2 read %s = %s.", key, listText(m.list), key, listText(k.longest))
+	why := fmt.Sprintf("T1 read %s = %s and T2 read %s = %s.", key, listText(list), key, listText(k.longest))
 	if t == k.reader {
 		parts = parts[:1]
-		why = fmt.Sprintf("T1 read %s as %s and as %s.", key, listText(m.list), listText(k.longest))
+		why = fmt.Sprintf("T1 read %s as %s and as %s.", key, listText(list), listText(k.longest))
 	}
 	return f.violation(parts, []int32{m.key}, why,
-		fmt.Sprintf("At position %d there is %s in one and %s in the other: a list to which is only appended", at, elementText(m.list[at]), elementText(k.longest[at])),
+		fmt.Sprintf("At position %d there is %s in one and %s in the other: a list to which is only appended", at, elementText(list[at]), elementText(k.longest[at])),
 		"can't have been both. An element was lost, or read before it was surely there.")
 }
 
@@ -149,14 +150,14 @@ func (f *txnFindings) explainLost(one, two int32, r1, r2 *microOp) Violation {
 	key := f.keyText(r1.key)
 	e1, e2 := f.firstAppend(one, r1.key), f.firstAppend(two, r1.key)
 	v := f.violation([]int32{one, two}, []int32{r1.key},
-		fmt.Sprintf("T1 and T2 both read %s = %s, and both appended to it: T1 %s, T2 %s.", key, listText(r1.list), e1, e2),
+		fmt.Sprintf("T1 and T2 both read %s = %s, and both appended to it: T1 %s, T2 %s.", key, listText(r1.list[:r1.ext]), e1, e2),
 		"Whichever came second should have read what the first appended.")
 	if !f.o.Plain {
 		v.Cycle = &Cycle{
 			Operations: []Operation{*f.h.txns[one].op, *f.h.txns[two].op},
 			Edges: []Edge{
-				{0, 1, "rw", fmt.Sprintf("T1 read %s = %s without %s, which T2 appended", key, listText(r1.list), e2)},
-				{1, 0, "rw", fmt.Sprintf("T2 read %s = %s without %s, which T1 appended", key, listText(r2.list), e1)},
+				{0, 1, "rw", fmt.Sprintf("T1 read %s = %s without %s, which T2 appended", key, listText(r1.list[:r1.ext]), e2)},
+				{1, 0, "rw", fmt.Sprintf("T2 read %s = %s without %s, which T1 appended", key, listText(r2.list[:r2.ext]), e1)},
 			},
 		}
 	}
@@ -226,6 +227,10 @@ func (f *txnFindings) why(e txnEdge, parts []int32, i, j int) string {
 		return fmt.Sprintf("%s had returned (at %d) before %s was called (at %d)", from, a.op.Return, to, b.op.Call)
 	case edgeWW:
 		return f.whyWrite(e, parts[i], parts[j], from, to)
+	case edgeUpdate:
+		if e.micro < 0 {
+			return f.whyWrite(e, parts[i], parts[j], from, to)
+		}
 	}
 	key := f.keyText(e.key)
 	if e.kind == edgeWR {
@@ -236,6 +241,10 @@ func (f *txnFindings) why(e txnEdge, parts []int32, i, j int) string {
 		return fmt.Sprintf("%s read %s = %s, of which %s appended %s", to, key, listText(m.list), from, elementText(m.list[e.pos]))
 	}
 	m := &a.ops[e.micro]
+	if e.kind == edgeUpdate {
+		return fmt.Sprintf("%s appended %s to %s when it was %s, without %s, which %s appended", from, f.firstAppend(parts[i], e.key),
+			key, listText(m.list[:m.ext]), f.firstAppend(parts[j], e.key), to)
+	}
 	element := f.firstAppend(parts[j], e.key)
 	if e.pos != unread {
 		element = elementText(f.h.keys[e.key].longest[e.pos])
