@@ -47,14 +47,13 @@ func (f *txnFindings) readAnomalies() {
 	}
 	h.reads(func(t int32, m *microOp) {
 		k := &h.keys[m.key]
-		inOrder := h.inOrder(m)
-		if !inOrder {
+		if m.beside {
 			f.add(anomalyForm{class: incompatibleOrder}, func() Violation { return f.explainOrder(t, m) })
 		}
-		if !inOrder || m.ext > 0 && m.ext < len(m.list) && h.isOwn(t, m, m.ext-1) {
+		if m.beside || m.ext > 0 && m.ext < len(m.list) && h.isOwn(t, m, m.ext-1) {
 			f.listAnomalies(m.key, t, m.list)
 		}
-		if !inOrder || int(k.aborted) < len(m.list) {
+		if m.beside || int(k.aborted) < len(m.list) {
 			f.abortedRead(t, m)
 		}
 		f.intermediateRead(t, m)
@@ -169,7 +168,7 @@ func (f *txnFindings) futureElement(m *microOp, later []microOp) int {
 		from, to := m.ext, len(m.list)
 		if pos := int(f.h.appends[l.id].pos); pos >= 0 && pos < m.ext && event.Equal(m.list[pos], l.value) {
 			return pos
-		} else if !f.h.inOrder(m) {
+		} else if m.beside {
 			from = 0
 		}
 		for pos := from; pos < to; pos++ {
@@ -230,7 +229,7 @@ func (f *txnFindings) lostUpdates() {
 			}
 			k.met = int32(t)
 			r := readBy(ops, i)
-			if r == nil || !h.inOrder(r) {
+			if r == nil || r.beside {
 				continue
 			}
 			at := version{m.key, r.ext}

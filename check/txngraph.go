@@ -145,7 +145,7 @@ func (b *graphBuilder) readsOf(t int32) {
 		if m.isAppend || !m.known || b.h.keys[m.key].twice != "" {
 			continue
 		}
-		if b.h.inOrder(m) {
+		if !m.beside {
 			b.readOf(t, int32(i), m)
 		} else {
 			b.readBeside(t, int32(i), m)

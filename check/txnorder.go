@@ -32,7 +32,8 @@ func (h *txnHistory) orderVersions() {
 	}
 	// What only a version beside the order shows was committed as well.
 	h.reads(func(_ int32, m *microOp) {
-		if !h.inOrder(m) {
+		m.beside = !isPrefix(m.list[:m.ext], h.keys[m.key].longest)
+		if m.beside {
 			h.keys[m.key].forked = true
 			for _, v := range m.list[:m.ext] {
 				h.observe(h.writer(m.key, v), readBeside)
@@ -57,12 +58,6 @@ func (h *txnHistory) observe(id, pos int32) {
 	if t := &h.txns[a.txn]; t.op.Outcome == Info {
 		t.committed = true
 	}
-}
-
-// inOrder reports whether a read's version is one of the key's order. Its
-// reader's own appends may come to stand further back.
-func (h *txnHistory) inOrder(m *microOp) bool {
-	return isPrefix(m.list[:m.ext], h.keys[m.key].longest)
 }
 
 // isPrefix reports whether b begins with a.

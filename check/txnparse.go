@@ -20,6 +20,8 @@ type microOp struct {
 	// ext is how many elements of list were there before the transaction's own
 	// appends, which it sees at the end, wherever they will come to stand.
 	ext int
+	// beside: these are no version of the key's order.
+	beside bool
 }
 
 // A txn is one transaction.
