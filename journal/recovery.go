@@ -81,6 +81,7 @@ type recovering struct {
 	unstamped [][]byte  // stamp areas of published frames behind stampEnd
 	// openings are those that a power loss took from segments of handled history.
 	openings map[*mapped]segment.Opening
+	canary   canaryRecovery
 }
 
 // run is FORMAT.md, "Reading and recovery", steps 3 to 6.
@@ -91,6 +92,7 @@ func (rc *recovering) run() error {
 	if err := rc.walk(); err != nil {
 		return errors.Join(err, rc.unmap())
 	}
+	rc.dropLast()
 	if err := rc.judge(); err != nil {
 		return errors.Join(err, rc.unmap())
 	}
@@ -174,6 +176,7 @@ func (rc *recovering) walkSegment(s *mapped, h head, handled *bool) (bool, error
 // pass counts one published frame.
 func (rc *recovering) pass(s *mapped, it item, handled bool) {
 	if handled {
+		rc.beforeLast(s, it)
 		rc.stampEnd, rc.stampSeg = rc.end, s
 		if !it.padding {
 			rc.r.Last = it.stamp

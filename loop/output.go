@@ -106,7 +106,7 @@ func (l *Loop) release() {
 	n := 0
 	for n < len(l.held) {
 		o := &l.held[n]
-		free := l.cfg.Durability == journal.Process && o.Kind != OutputCheckpoint
+		free := (l.cfg.Durability == journal.Process || canaryReleasesUnsynced) && o.Kind != OutputCheckpoint
 		if !free && o.Seq > l.durable {
 			break
 		}

@@ -146,6 +146,8 @@ func (n *Node) start(life uint64) {
 	case err == nil:
 	case errors.As(err, &clock):
 		excess := clock.Remembered.Sub(clock.Wall) - clock.MaxDrift
+		n.life++
+		n.disk.died() // its process ended, and holds the journal no more
 		n.startIn(excess + time.Millisecond)
 		return
 	default:

@@ -167,3 +167,19 @@ func TestHarmedIsWhoseStorageSuffered(t *testing.T) {
 		}
 	}
 }
+
+// A node whose clock is too far behind what its journal remembers refuses to
+// start, and does so later.
+func TestAStartThatTheClockRefusesIsTriedAgain(t *testing.T) {
+	faults := []sim.Fault{{Kind: sim.FaultJump, At: 500 * time.Millisecond, For: 5 * time.Second, Nodes: []string{"n2"}, Delay: -3 * time.Second},
+		{Kind: sim.FaultKill, At: 600 * time.Millisecond, For: 50 * time.Millisecond, Nodes: []string{"n2"}}}
+	starts := 0
+	r := run(t, subject(nil), sim.Options{Seed: 3, Faults: faults, Quick: true, Trace: func(l sim.Line) {
+		if l.Node == "n2" && strings.HasPrefix(l.Text, "start") {
+			starts++
+		}
+	}})
+	if r.Failure != nil || starts < 3 {
+		t.Errorf("%d starts, want the first, one refused and one that isn't, at least: %s", starts, describe(r))
+	}
+}

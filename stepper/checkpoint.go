@@ -171,6 +171,9 @@ func Restore(o Options, b []byte) (*Stepper, error) {
 		}
 	}
 	for _, t := range c.Timers {
+		if canaryForgetsTimers {
+			break
+		}
 		s.timers.set(&event.Effect{Kind: event.EffectSetTimer, Machine: t.Machine, Timer: t.Timer, ID: t.ID, At: t.At,
 			Sent: t.Sent, Name: t.Name, Version: t.Version, Baggage: t.Baggage, Payload: t.Payload})
 	}

@@ -61,7 +61,7 @@ func (s *KV) indexed() *index {
 // merge takes those entries that are newer than what is here.
 func (s *KV) merge(entries ...Entry) {
 	for _, e := range entries {
-		if old, _ := s.Items.Get(e.Key); e.Item.newer(old) {
+		if old, _ := s.Items.Get(e.Key); e.Item.newer(old) || canaryLastComerWins {
 			s.indexed().change(e.Key, old, e.Item)
 			s.Items.Put(e.Key, e.Item)
 		}

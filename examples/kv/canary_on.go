@@ -1,0 +1,5 @@
+//go:build canary_kv
+
+package kv
+
+const canaryLastComerWins = true

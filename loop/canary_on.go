@@ -1,0 +1,5 @@
+//go:build canary_loop
+
+package loop
+
+const canaryReleasesUnsynced = true

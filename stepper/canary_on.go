@@ -1,0 +1,5 @@
+//go:build canary_stepper
+
+package stepper
+
+const canaryTakesDuplicates = true

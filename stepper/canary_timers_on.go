@@ -1,0 +1,5 @@
+//go:build canary_checkpoint
+
+package stepper
+
+const canaryForgetsTimers = true
