@@ -80,6 +80,7 @@ func (m *nemesis) begin(w *World, i int) {
 	}
 	m.recompute(w)
 	m.tell(w, f, "on")
+	w.tellLinks()
 }
 
 // mend ends a fault, if it isn't over yet.
@@ -96,6 +97,7 @@ func (m *nemesis) mend(w *World, i int) {
 		m.recover(w, n, f)
 	}
 	m.tell(w, f, "off")
+	w.tellLinks()
 }
 
 // tell notes a fault on the nodes that it is about.

@@ -50,6 +50,7 @@ type link struct {
 	clogs   int // faults that hold its messages
 	held    []*message
 	last    int64 // the last arrival, for FIFO
+	down    bool  // as the journals have it: see tellLinks
 }
 
 // A message is a frame between two nodes.
@@ -171,6 +172,21 @@ func (w *World) convey(l *link, m *message) {
 		l.last = at
 	}
 	w.queue.put(at, happening{kind: happensDelivery, node: m.to, arg: m})
+}
+
+// tellLinks notes on both sides of a link that it went down, or is up again, as
+// production's transport does for its connections.
+func (w *World) tellLinks() {
+	for _, a := range w.nodes {
+		for _, b := range w.nodes {
+			l := w.link(a, b)
+			if down := l.cut > 0; down != l.down {
+				l.down = down
+				state := map[bool]string{true: "down", false: "up"}[down]
+				a.note(0, event.NoteLink, event.NoteInfo{Peer: b.name, State: state, Reason: "partition"})
+			}
+		}
+	}
 }
 
 // unclog lets what a link holds go on.

@@ -10,6 +10,7 @@ import (
 	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
+	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/loop"
 	"hindcast.dev/machine"
@@ -46,6 +47,8 @@ type Node struct {
 	points *faultpoint.Set
 	arms   []arm     // points where something is to happen
 	fault  FaultKind // that is about this node now, the latest; "" for none
+
+	shadow *replica // nil in a run without
 
 	archived []*vfs.Mem // disks that it had before
 
@@ -99,6 +102,15 @@ func (n *Node) Seq() uint64 {
 		return 0
 	}
 	return n.l.Seq()
+}
+
+// Checkpoints is how many checkpoints are on the node's disk.
+func (n *Node) Checkpoints() int {
+	seqs, err := checkpoint.List(n.fs, checkpointsDir)
+	if err != nil {
+		return 0
+	}
+	return len(seqs)
 }
 
 // Cluster makes nodes n1, n2…, all of them peers, that run all of the subject's
@@ -155,6 +167,10 @@ func (n *Node) start(life uint64) {
 		return
 	}
 	n.up, n.boot, n.wakeAt = true, n.j.Boot(), 0
+	if err := n.openShadow(); err != nil {
+		n.judge(err, 0, "has a shadow replica that doesn't start")
+		return
+	}
 	n.w.mix(n.boot, n.life)
 	n.turnSoon()
 }
@@ -176,9 +192,13 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
+	every := w.phases.checkpointEvery
+	if w.phases.shadows {
+		every = ^uint64(0)
+	}
 	l, err := loop.Open(loop.Config{Journal: j, FS: n.fs, Checkpoints: checkpointsDir, Registry: w.subject.Machines,
 		Versions: n.versions, Node: n.name, Peers: n.peers, Settings: w.phases.settings, Build: simulatedBuild, Arch: simulatedBuild,
-		Seed: w.Rand("node " + n.name).Uint64(), Durability: w.phases.durability, CheckpointEvery: w.phases.checkpointEvery,
+		Seed: w.Rand("node " + n.name).Uint64(), Durability: w.phases.durability, CheckpointEvery: every,
 		Stepper: stepper.Options{Stack: w.phases.stack}}, n.clock.reading(w.now))
 	if err != nil {
 		return err // the journal is left as a dead process leaves it
@@ -241,6 +261,7 @@ func (n *Node) turn(life uint64) {
 	}
 	if after := n.l.Seq(); after != before {
 		n.w.steps(n, after-before)
+		n.shadowSoon()
 		n.turnSoon()
 	}
 	n.setWake()
@@ -397,7 +418,7 @@ func (n *Node) die() {
 			x.call.answer(n, Answer{Lost: true, Node: n.name})
 		}
 	}
-	n.j, n.l, n.calls, n.waiting, n.points = nil, nil, nil, nil, nil
+	n.j, n.l, n.calls, n.waiting, n.points, n.shadow = nil, nil, nil, nil, nil, nil
 	n.w.mix(n.life, n.boot)
 }
 

@@ -3,7 +3,6 @@ package sim
 import (
 	"time"
 
-	"hindcast.dev/event"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 )
@@ -46,6 +45,7 @@ type phases struct {
 	segmentBytes    int
 	durability      journal.Durability
 	checkpointEvery uint64
+	shadows         bool // shadow replicas take the checkpoints
 	settings        map[string]string
 	diskBase        time.Duration
 	diskJitter      time.Duration
@@ -108,6 +108,7 @@ func (w *World) draw() {
 	p.segmentBytes = 64 << 10
 	p.durability, _ = journal.ParseDurability(w.Pick("durability", "group", "group", "each"))
 	p.checkpointEvery = uint64(w.Int("checkpointEvery", 50, 5000))
+	p.shadows = w.Chance("shadows", 0.3)
 	p.diskBase = w.Duration("disk.base", 10*time.Microsecond, 5*time.Millisecond)
 	p.diskJitter = w.Duration("disk.jitter", time.Microsecond, 10*time.Millisecond)
 }
@@ -197,9 +198,6 @@ func (w *World) steps(n *Node, count uint64) {
 	w.cover.state(w, n)
 	w.judges.look(w, n)
 }
-
-// adapt answers a machine's call to the outside: there is none here.
-func (w *World) adapt(n *Node, e *event.Effect) {}
 
 func (w *World) result(stopped bool) *Result {
 	r := &Result{Subject: w.subject.Name, Seed: w.options.Seed, Hash: w.hash, Drawn: w.drawn, Faults: w.faults, Failure: w.failure,

@@ -91,7 +91,7 @@ func (d *drawer) possible(k FaultKind) bool {
 	switch {
 	case len(w.nodes) == 0:
 		return false
-	case len(w.nodes) < 2 && slices.Contains(omissions, k), k == FaultBridge && len(w.nodes) < 3:
+	case len(w.nodes) < 2 && (k == FaultDouble || slices.Contains(omissions, k)), k == FaultBridge && len(w.nodes) < 3:
 		return false
 	case w.net.mode == Synchronous && slices.Contains(omissions, k):
 		return false

@@ -133,6 +133,9 @@ type Result struct {
 	mended  hlc.Timestamp
 }
 
+// World is the world as the run left it: for tests that look at nodes afterwards.
+func (r *Result) World() *World { return r.world }
+
 // A Drawn is an option of a run.
 type Drawn struct {
 	Name  string `json:"name"`

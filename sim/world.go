@@ -30,17 +30,18 @@ type World struct {
 	streams []stream
 	drawn   []Drawn
 
-	net     network
-	nodes   []*Node
-	byName  map[string]*Node
-	load    *load
-	judges  judges
-	codecs  codecs
-	faults  []Fault // the schedule
-	nemesis nemesis
-	cover   coverage
-	phase   phase
-	phases  phases
+	net      network
+	nodes    []*Node
+	byName   map[string]*Node
+	load     *load
+	judges   judges
+	codecs   codecs
+	adapters map[string]Adapter
+	faults   []Fault // the schedule
+	nemesis  nemesis
+	cover    coverage
+	phase    phase
+	phases   phases
 
 	failure *Failure
 	misused error // a mistake in the subject or the options: the run can't begin
