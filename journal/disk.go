@@ -287,18 +287,19 @@ func (j *Journal) seal() error {
 	}
 }
 
-// writeIndex writes the index of a segment whose mapping is still there.
-func (j *Journal) writeIndex(s *mapped) (sealed, error) {
-	src := mapReader(s.b)
-	h, err := readHead(src, s.file, s.Number, int64(s.Size))
-	if err != nil {
-		return sealed{}, err
-	}
-	sc := newScanner(src, h)
-	sc.buf = s.b // nobody writes there any more
-	x, err := sc.index()
-	if err != nil {
-		return sealed{}, fmt.Errorf("index of %s: %w", s.file, err)
+// writeIndex writes the index of a released segment whose mapping is still there:
+// the consumer's, or a new one of a segment that the boot before began.
+func (j *Journal) writeIndex(s *mapped) (_ sealed, err error) {
+	x := s.index
+	if x == nil {
+		src := mapReader(s.b)
+		h, err := readHead(src, s.file, s.Number, int64(s.Size))
+		if err != nil {
+			return sealed{}, err
+		}
+		if x, err = newScanner(src, h).index(); err != nil {
+			return sealed{}, fmt.Errorf("index of %s: %w", s.file, err)
+		}
 	}
 	if j.o.Faults.Buggify(faultpoint.JournalNoIndex) {
 		err = vfs.ErrNoSpace

@@ -112,6 +112,9 @@ type mapped struct {
 	b    []byte
 	file string
 	next atomic.Pointer[mapped] // set once, when the next segment is prepared
+	// index is the consumer's, who adds what it stamps, until the segment is
+	// released; nil if it didn't enter the segment at its beginning.
+	index *segment.Index
 }
 
 // frames returns the position of the first frame.

@@ -158,7 +158,6 @@ func (s *scanner) damaged(off int64, detail string) *FileError {
 func (s *scanner) index() (*segment.Index, error) {
 	x := &segment.Index{Nonce: s.Nonce, Number: s.Number, FirstSeq: s.opening.Seq, LastSeq: s.opening.Seq - 1,
 		FirstTime: s.opening.Time, LastTime: s.opening.Time}
-	var last int64 // offset of the last entry
 	for {
 		it, err := s.next(s.End())
 		if err == errSegmentEnd {
@@ -173,15 +172,20 @@ func (s *scanner) index() (*segment.Index, error) {
 		if !it.stamped {
 			return nil, s.damaged(it.off, "its stamp is not valid")
 		}
-		if len(x.Entries) == 0 {
-			x.FirstTime = it.stamp.Time
-		}
-		if len(x.Entries) == 0 || it.off-last >= indexEvery {
-			last = it.off
-			x.Entries = append(x.Entries, segment.IndexEntry{Seq: it.stamp.Seq, Time: it.stamp.Time, Offset: uint64(it.off)})
-		}
-		x.LastSeq, x.LastTime = it.stamp.Seq, it.stamp.Time
+		addToIndex(x, uint64(it.off), &it.stamp)
 	}
+}
+
+// addToIndex adds the next stamped frame of a segment to its index.
+func addToIndex(x *segment.Index, off uint64, s *record.Stamp) {
+	n := len(x.Entries)
+	if n == 0 {
+		x.FirstTime = s.Time
+	}
+	if n == 0 || off-x.Entries[n-1].Offset >= indexEvery {
+		x.Entries = append(x.Entries, segment.IndexEntry{Seq: s.Seq, Time: s.Time, Offset: off})
+	}
+	x.LastSeq, x.LastTime = s.Seq, s.Time
 }
 
 // indexEvery is how far index entries are apart, in bytes: what a seek reads.
