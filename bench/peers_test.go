@@ -80,7 +80,10 @@ func TestSynctestPingPong(t *testing.T) {
 // The same in the simulator: bare processes, no nodes, every event hashed.
 func BenchmarkSimPingPong(b *testing.B) {
 	b.ReportAllocs()
-	perSecond(b, float64(simPingPong(b, b.N))/float64(b.N))
+	cpu := userTime()
+	events := simPingPong(b, b.N)
+	b.ReportMetric(float64(events)/(userTime()-cpu).Seconds(), "events/cpu-s")
+	perSecond(b, float64(events)/float64(b.N))
 }
 
 func simPingPong(b *testing.B, n int) (events uint64) {

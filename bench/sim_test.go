@@ -53,6 +53,7 @@ type work struct {
 	events, steps uint64
 	operations    int
 	simulated     time.Duration
+	cpu           time.Duration // that the process had used before
 }
 
 func (k *work) run(t testing.TB, s *sim.Subject, o sim.Options) {
@@ -70,7 +71,10 @@ func (k *work) run(t testing.TB, s *sim.Subject, o sim.Options) {
 }
 
 func (k *work) report(b *testing.B) {
-	wall := b.Elapsed().Seconds()
+	wall, cpu := b.Elapsed().Seconds(), (userTime() - k.cpu).Seconds()
+	b.ReportMetric(float64(k.events)/cpu, "events/cpu-s")
+	b.ReportMetric(float64(k.steps)/cpu, "loop-events/cpu-s")
+	b.ReportMetric(k.simulated.Seconds()/cpu, "x-real-time-of-cpu")
 	b.ReportMetric(float64(k.events)/wall, "events/s")
 	b.ReportMetric(float64(k.steps)/wall, "loop-events/s")
 	b.ReportMetric(k.simulated.Seconds()/wall, "x-real-time")
@@ -79,7 +83,7 @@ func (k *work) report(b *testing.B) {
 
 // kv in the simulator: 2000 client operations a run, 1000 a simulated second.
 func BenchmarkSimKV(b *testing.B) {
-	var k work
+	k := work{cpu: userTime()}
 	b.ReportAllocs()
 	for i := range b.N {
 		k.run(b, kvSubject(1000), quiet(uint64(i), map[string]string{"operations": "2000"}))
@@ -89,7 +93,7 @@ func BenchmarkSimKV(b *testing.B) {
 
 // kv with the faults of its seed.
 func BenchmarkSimKVUnderFaults(b *testing.B) {
-	var k work
+	k := work{cpu: userTime()}
 	b.ReportAllocs()
 	for i := range b.N {
 		r, err := sim.Run(kvSubject(1000), sim.Options{Seed: uint64(i), Quick: true})
@@ -106,6 +110,7 @@ func BenchmarkSimKVUnderFaults(b *testing.B) {
 func BenchmarkSimKVWorkers(b *testing.B) {
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			begun := userTime()
 			works := make([]work, workers)
 			var wait sync.WaitGroup
 			for w := range works {
@@ -116,7 +121,7 @@ func BenchmarkSimKVWorkers(b *testing.B) {
 				})
 			}
 			wait.Wait()
-			var all work
+			all := work{cpu: begun}
 			for _, w := range works {
 				all.events, all.steps, all.operations = all.events+w.events, all.steps+w.steps, all.operations+w.operations
 				all.simulated += w.simulated

@@ -107,6 +107,9 @@ func (w *World) Clients(work Workload) {
 		work.Timeout = time.Second
 	}
 	l := &load{w: w, work: work, asked: w.nodes, target: w.Int("operations", 2000, 2200)}
+	// Most runs have about so many; an operation begins and ends.
+	l.operations = make([]check.Operation, 0, l.target+work.Clients)
+	l.lanes = make([]laneEvent, 0, 2*cap(l.operations))
 	for i := range work.Clients {
 		c := &Client{load: l, Index: i, lane: fmt.Sprintf("client/%d", i), clock: hlc.NewClock(0, 0),
 			Rand: w.Rand(fmt.Sprintf("client %d", i)), purpose: hashName(fmt.Sprintf("client %d", i))}

@@ -35,8 +35,10 @@ type network struct {
 	tailMax time.Duration // of which this is the longest
 	loss    float64
 	double  float64
-	fifo    bool   // links keep the order
-	links   []link // from*len(nodes)+to
+	fifo    bool      // links keep the order
+	links   []link    // from*len(nodes)+to
+	letters []*letter // to be used again
+	spare   []*message
 }
 
 // A link is one direction between two nodes.
@@ -58,6 +60,27 @@ type message struct {
 	from, to *Node
 	boot     uint64 // of the sender
 	frame    record.Frame
+	copies   int // on their way
+}
+
+// newMessage returns a message on its way, once.
+func (w *World) newMessage() *message {
+	n := len(w.net.spare)
+	if n == 0 {
+		return &message{copies: 1}
+	}
+	m := w.net.spare[n-1]
+	w.net.spare = w.net.spare[:n-1]
+	m.copies = 1
+	return m
+}
+
+// over is the end of one copy of a message; after the last one it is used again.
+func (w *World) over(m *message) {
+	if m.copies--; m.copies == 0 {
+		*m = message{}
+		w.net.spare = append(w.net.spare, m)
+	}
 }
 
 func (m *message) String() string {
@@ -132,7 +155,8 @@ func (w *World) send(from *Node, to *Node, f *record.Frame) {
 		from.dropped(to, f, "loss")
 		return
 	}
-	m := &message{from: from, to: to, boot: from.boot, frame: *f}
+	m := w.newMessage()
+	m.from, m.to, m.boot, m.frame = from, to, from.boot, *f
 	if w.chance(l.garble) && !w.garbled(m) {
 		from.dropped(to, f, "garbled")
 		return
@@ -140,6 +164,7 @@ func (w *World) send(from *Node, to *Node, f *record.Frame) {
 	w.convey(l, m)
 	if w.chance(w.net.double + l.twice) {
 		w.happenedNow(FaultDouble)
+		m.copies++
 		w.convey(l, m)
 	}
 }
@@ -219,7 +244,13 @@ type letter struct {
 	body     any
 }
 
-func (l *letter) arrive() { l.to.receive(l.from, l.body) }
+// arrive gives the body to the receiver; the letter is used again.
+func (l *letter) arrive() {
+	from, to, body := l.from, l.to, l.body
+	l.body = nil
+	to.w.net.letters = append(to.w.net.letters, l)
+	to.receive(from, body)
+}
 
 // Process makes a bare process: receive is called for every message to it. Its
 // messages take time like others, but none are lost.
@@ -229,5 +260,12 @@ func (w *World) Process(receive func(from *Process, body any)) *Process {
 
 // Send sends body, which is not copied, to another process.
 func (p *Process) Send(to *Process, body any) {
-	p.w.queue.put(p.w.now+int64(p.w.net.delay()), happening{kind: happensLetter, arg: &letter{p, to, body}})
+	var l *letter
+	if n := len(p.w.net.letters); n > 0 {
+		l, p.w.net.letters = p.w.net.letters[n-1], p.w.net.letters[:n-1]
+	} else {
+		l = new(letter)
+	}
+	l.from, l.to, l.body = p, to, body
+	p.w.queue.put(p.w.now+int64(p.w.net.delay()), happening{kind: happensLetter, arg: l})
 }

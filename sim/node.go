@@ -314,6 +314,7 @@ func (n *Node) deliver(m *message) {
 		if m.from.boot == m.boot {
 			m.from.dropped(n, &m.frame, "the peer is down")
 		}
+		n.w.over(m)
 		return
 	}
 	n.w.cover.message(n, m)
@@ -330,16 +331,17 @@ func (n *Node) take(x waiting) {
 
 // offer reports whether a message or request found room, or never will.
 func (n *Node) offer(x waiting) bool {
-	var f record.Frame
+	var f *record.Frame
 	if x.m != nil {
-		f = x.m.frame
+		f = &x.m.frame
 	} else {
 		if x.call.over {
 			return true
 		}
-		f = x.call.frame(n)
+		asked := x.call.frame(n)
+		f = &asked
 	}
-	err := n.l.Offer(&f)
+	err := n.l.Offer(f)
 	noRoom := errors.Is(err, journal.ErrBacklog) || errors.Is(err, journal.ErrFull)
 	switch {
 	case err == nil && x.call != nil:
@@ -349,9 +351,12 @@ func (n *Node) offer(x waiting) bool {
 		n.disk.wantMaintain()
 		return false
 	case x.m != nil:
-		x.m.from.dropped(n, &f, err.Error())
+		x.m.from.dropped(n, f, err.Error())
 	default:
 		x.call.answer(n, Answer{Refused: err.Error(), Node: n.name})
+	}
+	if x.m != nil {
+		n.w.over(x.m)
 	}
 	return true
 }
