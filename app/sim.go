@@ -368,11 +368,13 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// save keeps a failing run in a directory.
-func (f *simFlags) save(_ context.Context, s *sim.Subject, o *sim.Options, r *sim.Result, dir, words string) error {
-	report := sim.Report{Subject: s.Name, Seed: o.Seed, Options: *o, Failure: *r.Failure, Hash: fmt.Sprintf("%016x", r.Hash),
-		Build: BuildID(), Command: f.again(s, o), Words: words}
-	return report.Write(vfs.OS(), dir)
+// save keeps a failing run in a directory; one that is kept there already stays.
+func (f *simFlags) save(ctx context.Context, s *sim.Subject, o *sim.Options, r *sim.Result, dir, words string) error {
+	kept, err := sim.ReadReport(vfs.OS(), dir)
+	if err == nil && kept.Subject == r.Subject && kept.Hash == fmt.Sprintf("%016x", r.Hash) {
+		return nil
+	}
+	return r.Save(ctx, vfs.OS(), dir, sim.SaveOptions{Command: f.again(s, o), Build: BuildID(), Words: words})
 }
 
 // seedDir is where a seed is kept.

@@ -1,120 +1,48 @@
 package sim
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "slices"
 
-// Floors and ceilings of a run that counts.
+// Floors and the ceiling of a run that counts.
 const (
-	OperationsMin = 2000  // that clients began
-	FaultKindsMin = 3     // that took effect
-	EventsMax     = 50000 // Result.Steps
+	OperationsMin = 2000   // that clients began
+	FaultKindsMin = 3      // that took effect
+	EventsMax     = 50_000 // that loops stamped: Result.Steps
 )
 
-// CoverageReport says what one run exercised, or, after Merge, many.
+// CoverageReport says what a run exercised, or, after Merge, what many did.
 type CoverageReport struct {
-	Runs    int `json:"runs"`
-	Counted int `json:"counted"` // of them: Result.Counted
-	Judged  int `json:"judged"`  // of them: all properties were followed to the end
 	// Kinds are "state × fault × message" → how often a node in that state, while
-	// that fault was under way, took in that message. "–" is none.
+	// that fault was under way anywhere, took in that message, or request; – is none.
+	// "state × fault × –" is how often a node came into the state.
 	Kinds map[string]int `json:"kinds"`
-	// Faults are the runs in which a kind of fault took effect.
-	Faults map[FaultKind]int `json:"faults"`
-	// Sometimes are the runs in which a `sometimes` property held, also 0.
-	Sometimes map[string]int `json:"sometimes,omitempty"`
-	// Vacuous are the properties that said nothing of a run.
-	Vacuous map[string]Vacuity `json:"vacuous,omitempty"`
-}
-
-// A Vacuity is that a property said nothing: what it speaks of wasn't there.
-type Vacuity struct {
-	Runs int    `json:"runs"`
-	Why  string `json:"why"` // in the first of them
 }
 
 // Merge adds what other runs exercised.
 func (c *CoverageReport) Merge(o CoverageReport) {
-	c.Runs += o.Runs
-	c.Counted += o.Counted
-	c.Judged += o.Judged
-	c.make()
+	if c.Kinds == nil {
+		c.Kinds = map[string]int{}
+	}
 	for k, n := range o.Kinds {
 		c.Kinds[k] += n
 	}
-	for k, n := range o.Faults {
-		c.Faults[k] += n
-	}
-	for k, n := range o.Sometimes {
-		c.Sometimes[k] += n
-	}
-	for k, v := range o.Vacuous {
-		sum := c.Vacuous[k]
-		if sum.Runs == 0 {
-			sum.Why = v.Why
-		}
-		sum.Runs += v.Runs
-		c.Vacuous[k] = sum
-	}
 }
 
-func (c *CoverageReport) make() {
-	if c.Kinds == nil {
-		c.Kinds, c.Faults = map[string]int{}, map[FaultKind]int{}
-		c.Sometimes, c.Vacuous = map[string]int{}, map[string]Vacuity{}
-	}
-}
-
-// Defects says in sentences what all these runs together didn't do and should
-// have: no run counted, a `sometimes` property that never held, a property that
-// said nothing of any run.
-func (c *CoverageReport) Defects() []string {
-	var out []string
-	if c.Runs > 0 && c.Counted == 0 {
-		out = append(out, fmt.Sprintf("none of the %d runs exercises enough to count: %d operations, %d kinds of fault and at most %d events are wanted",
-			c.Runs, OperationsMin, FaultKindsMin, EventsMax))
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Sometimes)) {
-		if c.Sometimes[name] == 0 {
-			out = append(out, fmt.Sprintf("sometimes %q: held in none of the %d runs that were judged", name, c.Judged))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Vacuous)) {
-		if v := c.Vacuous[name]; v.Runs >= c.Judged {
-			out = append(out, fmt.Sprintf("property %q said nothing of any of the %d runs that were judged: %s", name, c.Judged, v.Why))
-		}
-	}
-	return out
-}
-
-// Counted reports whether the run exercised enough to count as one, and if not,
-// why. Operations are those that were begun; a kind of fault counts where it took
-// effect (Result.Happened), so that a kill of a dead node doesn't; events are
-// what loops stamped.
+// Counted reports whether the run exercised enough to count as one of many, and
+// if not, why. Operations are those that were begun. A kind of fault counts where
+// it took effect (Result.Happened): there was something that suffered it, so that
+// the kill of a dead node doesn't. Whether messages met it is what Coverage says.
 func (r *Result) Counted() (ok bool, why string) {
-	kinds := 0
-	for _, n := range r.Happened {
-		if n > 0 {
-			kinds++
-		}
-	}
 	switch {
 	case r.Stopped:
-		return false, "the run was stopped before its end"
+		why = "stopped before the end"
 	case r.Steps == 0:
-		return false, "no machine handled any event"
-	case len(r.Operations) < OperationsMin:
-		return false, fmt.Sprintf("%d client operations, of at least %d", len(r.Operations), OperationsMin)
-	case kinds < FaultKindsMin:
-		return false, fmt.Sprintf("%d kinds of fault took effect, of at least %d", kinds, FaultKindsMin)
-	case r.Steps > EventsMax:
-		return false, fmt.Sprintf("%d events, of at most %d: a run is to be short, so that there can be many", r.Steps, EventsMax)
+		why = "no node took in an event"
 	case len(r.Coverage.Kinds) == 0:
-		return false, "no node took in a message"
+		why = "no node took in a message or a request"
+	default:
+		why = DefaultFloors.Short(r)
 	}
-	return true, ""
+	return why == "", why
 }
 
 // coverage counts what happened in which circumstances. Names are interned, so
@@ -207,15 +135,9 @@ func (c *coverage) underWay(w *World) {
 }
 
 func (c *coverage) report(w *World) CoverageReport {
-	r := CoverageReport{Runs: 1}
-	r.make()
+	r := CoverageReport{Kinds: map[string]int{}}
 	for k, n := range c.seen {
 		r.Kinds[c.names[k.state]+" × "+c.names[k.fault]+" × "+c.names[k.message]] += n
-	}
-	for k, n := range w.nemesis.happened {
-		if n > 0 {
-			r.Faults[k] = 1
-		}
 	}
 	return r
 }

@@ -61,11 +61,11 @@ type Outcome struct {
 type Floors struct {
 	Operations int    `json:"operations"` // of clients, at least
 	FaultKinds int    `json:"faultKinds"` // that took effect, at least
-	Events     uint64 `json:"events"`     // of the world, at most; 0 is no bound
+	Events     uint64 `json:"events"`     // that loops stamped, at most; 0 is no bound
 }
 
 // DefaultFloors are those that a promise of so many seeds is made with.
-var DefaultFloors = Floors{Operations: 2000, FaultKinds: 3, Events: 50_000}
+var DefaultFloors = Floors{Operations: OperationsMin, FaultKinds: FaultKindsMin, Events: EventsMax}
 
 // Short says why a run doesn't count, "" if it does.
 func (f Floors) Short(r *Result) string {
@@ -74,7 +74,7 @@ func (f Floors) Short(r *Result) string {
 		return fmt.Sprintf("fewer than %d operations", f.Operations)
 	case len(r.Happened) < f.FaultKinds:
 		return fmt.Sprintf("fewer than %d kinds of fault", f.FaultKinds)
-	case f.Events > 0 && r.Events > f.Events:
+	case f.Events > 0 && r.Steps > f.Events:
 		return fmt.Sprintf("more than %d events", f.Events)
 	}
 	return ""

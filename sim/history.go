@@ -77,7 +77,7 @@ func (w *World) replayInto(ctx context.Context, b *history.Builder, o replay.Opt
 	}
 	last := o.Last
 	for _, n := range w.nodes {
-		for i, disk := range n.archived {
+		for i, disk := range n.replacedDisks() {
 			if err := one(n, disk, archivedName(n, i), nil); err != nil {
 				return nil, err
 			}
@@ -87,6 +87,15 @@ func (w *World) replayInto(ctx context.Context, b *history.Builder, o replay.Opt
 		}
 	}
 	return problems, nil
+}
+
+// replacedDisks are the disks that the node had before the present one. One that
+// is lost and not replaced is the present one still.
+func (n *Node) replacedDisks() []*vfs.Mem {
+	if k := len(n.archived); k > 0 && n.archived[k-1] == n.disk.mem {
+		return n.archived[:k-1]
+	}
+	return n.archived
 }
 
 // archivedName is what the History calls a node on its disk number i that was
@@ -217,7 +226,7 @@ func (w *World) judgeReplay(r *Result, problems []replay.Problem) {
 		switch {
 		case errors.As(p.Err, &diverged):
 			w.failed(r, w.locate(&Failure{Kind: Divergence, Property: "replay repeats what happened", Text: p.String()}, p.Node, diverged.Seq))
-		case n.disk.explains(p.Err) || len(n.archived) > 0:
+		case n.Harmed():
 			r.Warnings = append(r.Warnings, "not all of it could be judged: "+p.String())
 		default:
 			w.failed(r, w.locate(&Failure{Kind: Divergence, Property: "replay repeats what happened", Text: p.String()}, p.Node, p.Seq))

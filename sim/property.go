@@ -29,7 +29,7 @@ const (
 	// Eventually: at some cut after everything was mended.
 	Eventually Mode = "eventually"
 	// Sometimes: at some cut of some run. One run doesn't fail by it; of many it is
-	// demanded that one gets there (CoverageReport.Defects).
+	// demanded that one gets there (Tally.Verdict).
 	Sometimes Mode = "sometimes"
 )
 
@@ -253,19 +253,17 @@ func (x *watched) feed(r *Result, ev *history.Event, mended bool) bool {
 // conclude decides what only the end decides.
 func (w *World) conclude(r *Result, mem *history.Mem, ws []*watched) error {
 	beganMended(ws)
-	r.Coverage.Judged = 1
 	for _, x := range ws {
 		why, err := x.vacuous()
 		if err != nil {
 			return err
 		}
 		if why != "" {
-			r.Coverage.Vacuous[x.Name] = Vacuity{Runs: 1, Why: why}
+			r.Vacuous[x.Name] = why
 		}
 		switch {
 		case x.Mode == Sometimes:
 			r.Sometimes[x.Name] = x.held
-			r.Coverage.Sometimes[x.Name] += map[bool]int{true: 1}[x.held]
 		case x.Mode == Eventually && !x.held && !x.over:
 			w.failed(r, w.neverHeld(mem, x))
 		}

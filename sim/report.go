@@ -28,6 +28,9 @@ type Report struct {
 	Command string  `json:"command"` // that runs it again
 	// Words say what happens in the run, if it was shrunk.
 	Words string `json:"words,omitempty"`
+	// Notes say of nodes what the recording can't: who is down, whose disk was
+	// damaged or replaced, what couldn't be copied.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // ErrNoReport is returned by ReadReport for a directory that has none.

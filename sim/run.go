@@ -202,12 +202,9 @@ func (w *World) steps(n *Node, count uint64) {
 func (w *World) result(stopped bool) *Result {
 	r := &Result{Subject: w.subject.Name, Seed: w.options.Seed, Hash: w.hash, Drawn: w.drawn, Faults: w.faults, Failure: w.failure,
 		Stopped: stopped, Events: w.events, Steps: w.phases.steps, Simulated: w.Now(), Healed: w.phases.healed, Operations: w.operations(),
-		Happened: w.nemesis.happened, Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, world: w}
+		Happened: w.nemesis.happened, Fingerprints: w.phases.fingerprints, Sometimes: map[string]bool{}, Vacuous: map[string]string{}, world: w}
 	r.options, r.mended = w.options, w.phases.mended
 	r.Coverage = w.cover.report(w)
-	if ok, _ := r.Counted(); ok {
-		r.Coverage.Counted = 1
-	}
 	r.Unused = w.unused()
 	return r
 }

@@ -123,7 +123,10 @@ type Result struct {
 	Happened   map[FaultKind]int // faults that took effect, by kind
 	Coverage   CoverageReport
 	// Sometimes tells of every `sometimes` property whether it held in this run.
-	Sometimes    map[string]bool
+	Sometimes map[string]bool
+	// Vacuous are properties that said nothing of this run, and why: what they speak
+	// of wasn't there. One that says nothing of any run can't fail.
+	Vacuous      map[string]string
 	Checks       []check.Result
 	Fingerprints []uint64
 
