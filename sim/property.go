@@ -137,6 +137,10 @@ func (w *World) conditions(r *Result) (*history.Mem, []*watched, error) {
 	}
 }
 
+// combinationsMax bounds the choices of nodes that are tried at one cut: with few
+// nodes a condition that needs more is too costly to be asked in every run.
+const combinationsMax = 100_000
+
 // compile compiles the properties for a History.
 func (w *World) compile(mem *history.Mem) ([]*watched, error) {
 	var ws []*watched
@@ -147,7 +151,7 @@ func (w *World) compile(mem *history.Mem) ([]*watched, error) {
 			return nil, fmt.Errorf("property %q: %s", p.Name, rendered(err, p.RQL))
 		}
 		x := &watched{Property: p, c: c}
-		if x.v, err = c.Evaluator(context.Background(), make([]*history.State, len(mem.Meta().Nodes)), rql.Options{Now: mem.Meta().Last.Time}); err != nil {
+		if x.v, err = c.Evaluator(context.Background(), make([]*history.State, len(mem.Meta().Nodes)), rql.Options{Now: mem.Meta().Last.Time, MaxCombinations: combinationsMax}); err != nil {
 			return nil, fmt.Errorf("property %q: %w", p.Name, err)
 		}
 		if p.Mode == Always {
