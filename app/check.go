@@ -44,6 +44,9 @@ const (
 	propertyLinearizable = "linearizable"
 )
 
+// modelListAppend is what transactions are over: to name it asks for them.
+const modelListAppend = "list-append"
+
 // checkCommand judges what clients saw.
 func checkCommand(services []Service) *cobra.Command {
 	f := &checkFlags{}
@@ -105,7 +108,7 @@ func modelNames() []string {
 	for _, m := range check.Models() {
 		names = append(names, m.Name)
 	}
-	return names
+	return append(names, modelListAppend)
 }
 
 func modelHelp() string {
@@ -113,6 +116,7 @@ func modelHelp() string {
 	for _, m := range check.Models() {
 		fmt.Fprintf(&b, "  %-14s %s\n", m.Name, m.Doc)
 	}
+	fmt.Fprintf(&b, "  %-14s %s\n", modelListAppend, "lists in transactions of append and r: judged by the property transactions")
 	return b.String()
 }
 
@@ -162,8 +166,11 @@ func (f *checkFlags) validate(c *cobra.Command) error {
 			return Usage(fmt.Errorf("--property %s: want %s\nsee '%s --help'", p, strings.Join(propertyNames(), ", "), c.CommandPath()))
 		}
 	}
-	if _, ok := check.ModelByName(f.model); f.model != "" && !ok {
+	if f.model != "" && !slices.Contains(modelNames(), f.model) {
 		return Usage(fmt.Errorf("--model %s: want %s\nsee '%s --help'", f.model, strings.Join(modelNames(), ", "), c.CommandPath()))
+	}
+	if f.model == modelListAppend && len(f.properties) > 0 && !slices.Equal(f.properties, []string{propertyTransactions}) {
+		return Usage(fmt.Errorf("--model %s goes with --property %s alone", modelListAppend, propertyTransactions))
 	}
 	if f.isolation != "" && !slices.Contains(isolationNames(), propertyName(f.isolation)) {
 		return Usage(fmt.Errorf("--isolation %s: want %s\nsee '%s --help'", f.isolation, strings.Join(isolationNames(), ", "), c.CommandPath()))
@@ -349,7 +356,7 @@ func (f *checkFlags) asked(ops []check.Operation) []string {
 	if len(f.properties) > 0 {
 		return f.properties
 	}
-	if f.isolation != "" || !slices.ContainsFunc(ops, func(op check.Operation) bool { return op.F != "txn" }) {
+	if f.isolation != "" || f.model == modelListAppend || !slices.ContainsFunc(ops, func(op check.Operation) bool { return op.F != "txn" }) {
 		return []string{propertyTransactions}
 	}
 	return []string{propertyLinearizable}

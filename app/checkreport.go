@@ -30,6 +30,7 @@ type checkResult struct {
 	Steps      int64            `json:"steps"`
 	Seconds    float64          `json:"seconds"`
 	Violations []checkViolation `json:"violations,omitempty"`
+	Isolation  *checkIsolation  `json:"isolation,omitempty"` // of transactions
 
 	verdict    check.Verdict
 	violations []check.Violation
@@ -54,9 +55,39 @@ type checkOperation struct {
 	Ref     string       `json:"ref,omitempty"`
 }
 
+// A checkIsolation is what transactions were found to be.
+type checkIsolation struct {
+	Strongest []string       `json:"strongest"` // models that are left; several where none implies another
+	Excluded  []string       `json:"excluded"`  // the weakest that are not: all that imply them aren't either
+	Anomalies []checkAnomaly `json:"anomalies"`
+}
+
+type checkAnomaly struct {
+	Name     string   `json:"name"`
+	Gloss    string   `json:"gloss"`
+	Count    int      `json:"count"`
+	Excludes []string `json:"excludes"`
+	Text     string   `json:"text"` // an example, explained
+}
+
+func newCheckIsolation(i *check.Isolation) *checkIsolation {
+	if i == nil {
+		return nil
+	}
+	out := &checkIsolation{Strongest: orEmpty(i.Strongest), Excluded: orEmpty(i.Excluded), Anomalies: []checkAnomaly{}}
+	for _, a := range i.Anomalies {
+		out.Anomalies = append(out.Anomalies, checkAnomaly{a.Name, a.Gloss, a.Count, a.Excludes, a.Example.Text})
+	}
+	return out
+}
+
+// orEmpty makes of no names an empty list, for JSON.
+func orEmpty(names []string) []string { return append([]string{}, names...) }
+
 func newCheckResult(r *check.Result, took time.Duration) checkResult {
 	out := checkResult{Property: r.Check, Model: r.Model, Verdict: r.Verdict.String(), Bound: r.Bound, Operations: r.Operations, Keys: r.Keys,
-		Steps: r.Steps, Seconds: took.Seconds(), verdict: r.Verdict, violations: r.Violations}
+		Steps: r.Steps, Seconds: took.Seconds(), verdict: r.Verdict, violations: r.Violations,
+		Isolation: newCheckIsolation(r.Isolation)}
 	for i := range r.Violations {
 		v := &r.Violations[i]
 		cv := checkViolation{Property: v.Property, Key: v.Key, Text: v.Text}

@@ -6,6 +6,8 @@ package check
 type Cycle struct {
 	Operations []Operation
 	Edges      []Edge
+
+	labels []string // what to write beside each operation's name; nil: what it did
 }
 
 // An Edge says that one operation of a Cycle must come before another.

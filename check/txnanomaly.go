@@ -33,6 +33,9 @@ func (f *txnFindings) add(form anomalyForm, explain func() Violation) {
 	if len(a.examples) < f.o.violationsMax() {
 		v := explain()
 		v.Property = form.String()
+		if !f.o.Plain {
+			v.Text = v.Property + ", " + anomalyClasses[form.class].gloss + v.Text
+		}
 		a.examples = append(a.examples, v)
 	}
 }

@@ -18,6 +18,9 @@ func (c *Cycle) name(i int) string { return fmt.Sprintf("T%d", i+1) }
 // label is an operation's line in a picture: who, where, what.
 func (c *Cycle) label(i int) string {
 	op := &c.Operations[i]
+	if c.labels != nil {
+		return clip(c.name(i)+"  "+c.labels[i], labelMax)
+	}
 	s := fmt.Sprintf("%s  client %d", c.name(i), op.Process)
 	if op.Ref != "" {
 		s += ", " + op.Ref

@@ -80,7 +80,7 @@ func txnReport(r Result) string {
 		b.WriteString(r.Isolation.String() + "\n")
 	}
 	for _, v := range r.Violations {
-		fmt.Fprintf(&b, "%s\n%s\n", v.Property, v.Text)
+		fmt.Fprintf(&b, "%s\n", v.Text)
 	}
 	return b.String()
 }

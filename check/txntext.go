@@ -22,7 +22,7 @@ func (f *txnFindings) violation(parts []int32, keys []int32, sentences ...string
 	if f.o.Plain {
 		return v
 	}
-	var lines []string
+	lines := []string{""} // for the anomaly's name
 	for i, t := range parts {
 		lines = append(lines, fmt.Sprintf("  T%d is %s", i+1, f.describe(t, keys)))
 	}
@@ -155,6 +155,7 @@ func (f *txnFindings) explainLost(one, two int32, r1, r2 *microOp) Violation {
 	if !f.o.Plain {
 		v.Cycle = &Cycle{
 			Operations: []Operation{*f.h.txns[one].op, *f.h.txns[two].op},
+			labels:     []string{f.describe(one, []int32{r1.key}), f.describe(two, []int32{r1.key})},
 			Edges: []Edge{
 				{0, 1, "rw", fmt.Sprintf("T1 read %s = %s without %s, which T2 appended", key, listText(r1.list[:r1.ext]), e2)},
 				{1, 0, "rw", fmt.Sprintf("T2 read %s = %s without %s, which T1 appended", key, listText(r2.list[:r2.ext]), e1)},
@@ -190,19 +191,22 @@ func (f *txnFindings) explainCycle(g *txnGraph, form anomalyForm, cycle []int32)
 		}
 	}
 	c := &Cycle{}
-	var sentences []string
 	for i, e := range edges {
 		j := (i + 1) % len(parts)
 		c.Operations = append(c.Operations, *f.h.txns[parts[i]].op)
 		edge := Edge{From: i, To: j, Kind: edgeNames[e.kind]}
 		if !f.o.Plain {
 			edge.Why = f.why(e, parts, i, j)
-			sentences = append(sentences, fmt.Sprintf("%s: T%d before T%d.", edge.Why, i+1, j+1))
+			c.labels = append(c.labels, f.describe(parts[i], keys))
 		}
 		c.Edges = append(c.Edges, edge)
 	}
-	sentences = append(sentences, cycleConclusion(form, len(parts)))
-	v := f.violation(parts, keys, sentences...)
+	v := f.violation(nil, keys)
+	v.Operations = slices.Clone(c.Operations)
+	sortByCall(v.Operations)
+	if !f.o.Plain {
+		v.Text = "\n" + c.Text() + "\n" + cycleConclusion(form, len(parts))
+	}
 	v.Cycle = c
 	return v
 }
@@ -224,7 +228,7 @@ func (f *txnFindings) why(e txnEdge, parts []int32, i, j int) string {
 	case edgeProcess:
 		return fmt.Sprintf("client %d did %s, then %s", a.op.Process, from, to)
 	case edgeTime:
-		return fmt.Sprintf("%s had returned (at %d) before %s was called (at %d)", from, a.op.Return, to, b.op.Call)
+		return fmt.Sprintf("%s had returned (at %s) before %s was called (at %s)", from, f.o.timeText(a.op.Return), to, f.o.timeText(b.op.Call))
 	case edgeWW:
 		return f.whyWrite(e, parts[i], parts[j], from, to)
 	case edgeUpdate:
