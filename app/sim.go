@@ -129,6 +129,7 @@ func simCommand(services []Service) *cobra.Command {
 	fl.IntVar(&f.futures, "futures", 50, "with --reseed: how many, for each moment")
 	fl.BoolVar(&f.keepFaults, "keep-faults", false, "with --reseed: the faults still to come stay")
 	outputFlag(c, &f.output, "text", "json")
+	c.AddCommand(f.shrinkCommand())
 	return c
 }
 
@@ -356,6 +357,9 @@ func (f *simFlags) again(s *sim.Subject, o *sim.Options) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// baseCommand is the program's command that has debug beside sim.
+func baseCommand(command string) string { return strings.TrimSuffix(command, " sim") }
 
 // shellWord quotes a word for a POSIX shell, if it needs that.
 func shellWord(s string) string {

@@ -139,8 +139,7 @@ func writeFailure(w io.Writer, seed uint64, f *sim.Failure, kept, again, command
 	}
 	fmt.Fprintf(w, "  again:  %s\n", again)
 	if kept != "" {
-		base := strings.TrimSuffix(command, " sim")
-		fmt.Fprintf(w, "  kept:   %s; see it: %s debug %s; make it small: %s shrink %s\n", kept, base, shellWord(kept), command, shellWord(kept))
+		fmt.Fprintf(w, "  kept:   %s; see it: %s debug %s; make it small: %s shrink %s\n", kept, baseCommand(command), shellWord(kept), command, shellWord(kept))
 	}
 }
 
