@@ -271,3 +271,30 @@ func TestAFrameAtAnotherPlaceIsNone(t *testing.T) {
 		}
 	}
 }
+
+func TestOneUnreadableMetaSlotIsAWarning(t *testing.T) {
+	for _, sectors := range [][]int64{{0}, {4096 / vfs.SectorSize}, {0, 4096 / vfs.SectorSize}} {
+		fsys := build(t, 30)
+		for _, s := range sectors {
+			if err := fsys.Damage(vfs.Damage{Kind: vfs.ReadError, File: path.Join(testDir, "meta"), Sector: s}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := options(fsys)
+		o.SegmentBytes = 8 << 10
+		j, err := Open(o)
+		if len(sectors) == 2 {
+			if !errors.Is(err, vfs.ErrMedium) {
+				t.Errorf("both: %v", err)
+			}
+			continue
+		}
+		if err != nil || len(j.Recovery().Warnings) != 1 || j.Boot() != 2 || j.Recovery().Last.Seq != 30 {
+			t.Fatalf("%v: %v", sectors, err)
+		}
+		mustClose(t, j)
+		if spots := fsys.Spots(); len(spots) > 0 { // both were written
+			t.Errorf("still damaged: %v", spots)
+		}
+	}
+}

@@ -45,22 +45,12 @@ func readMeta(fsys vfs.FS, dir string) (m segment.Meta, slot int, warning string
 		return m, 0, "", &FileError{Problem: problem, File: name, Offset: at, Remedy: remedyRepair,
 			Detail: fmt.Sprintf("it has %d bytes instead of %d", size, segment.MetaSize)}
 	}
-	b, err := vfs.ReadFile(fsys, name, segment.MetaSize)
-	if err != nil {
-		return m, 0, "", err
-	}
-	b = append(b, make([]byte, segment.MetaSize-len(b))...) // should it have shrunk meanwhile
-	var slots [2]segment.Meta
-	var errs [2]error
-	for i := range slots {
-		slots[i], errs[i] = segment.DecodeMeta(b[i*segment.SlotStride:][:segment.SlotSize])
-		if errors.Is(errs[i], segment.ErrVersion) {
-			return m, 0, "", headError(name, len(b), errs[i])
-		}
-	}
+	slots, errs, err := readSlots(fsys, name)
 	switch {
+	case err != nil:
+		return m, 0, "", err
 	case errs[0] != nil && errs[1] != nil:
-		return m, 0, "", headError(name, len(b), errs[0])
+		return m, 0, "", headError(name, segment.MetaSize, errs[0])
 	case errs[0] != nil:
 		return slots[1], 1, fmt.Sprintf("%s: slot 0 is damaged, slot 1 is used: %v", name, errs[0]), nil
 	case errs[1] != nil:
@@ -69,6 +59,33 @@ func readMeta(fsys vfs.FS, dir string) (m segment.Meta, slot int, warning string
 		return slots[1], 1, "", nil
 	}
 	return slots[0], 0, "", nil
+}
+
+// readSlots reads both slots and says what is wrong with each: one that the medium
+// doesn't give is as good as a damaged one. err is that of both, or of the file.
+func readSlots(fsys vfs.FS, name string) (slots [2]segment.Meta, errs [2]error, err error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return slots, errs, err
+	}
+	defer f.Close()
+	for i := range slots {
+		b := make([]byte, segment.SlotSize) // zero, should it have shrunk meanwhile
+		_, errs[i] = readFull(f, b, int64(i*segment.SlotStride))
+		switch {
+		case errs[i] != nil && !errors.Is(errs[i], vfs.ErrMedium):
+			return slots, errs, errs[i]
+		case errs[i] == nil:
+			slots[i], errs[i] = segment.DecodeMeta(b)
+		}
+		if errors.Is(errs[i], segment.ErrVersion) {
+			return slots, errs, headError(name, segment.MetaSize, errs[i])
+		}
+	}
+	if errors.Is(errs[0], vfs.ErrMedium) && errors.Is(errs[1], vfs.ErrMedium) {
+		return slots, errs, errs[0]
+	}
+	return slots, errs, nil
 }
 
 // openMeta opens the file for writing; m and slot are what readMeta returned.

@@ -170,7 +170,7 @@ func ExitCode(err error) int {
 	case errors.As(err, &option), errors.As(err, &clock), errors.As(err, &rollback), errors.As(err, &version),
 		is(vfs.ErrLocked), is(journal.ErrVersion), is(journal.ErrOtherNode):
 		return ExitUsage
-	case is(journal.ErrCorrupt), is(journal.ErrUnexpectedEnd), is(journal.ErrForeign):
+	case is(vfs.ErrMedium), is(journal.ErrCorrupt), is(journal.ErrUnexpectedEnd), is(journal.ErrForeign):
 		return ExitCorrupt
 	case is(vfs.ErrNoSpace):
 		return ExitFull

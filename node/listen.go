@@ -87,6 +87,8 @@ func (n *Node) dirError(err error) error {
 	switch {
 	case is(vfs.ErrNoSpace):
 		return fmt.Errorf("%s has too little space for a start: %w", n.o.Dir, err)
+	case is(vfs.ErrMedium):
+		return fmt.Errorf("%w: take what can be read to another disk, or give this node a new one and start it with --replace-disk", err)
 	case is(fs.ErrPermission), is(syscall.EROFS), is(syscall.ENOTDIR):
 		return n.badDir(err)
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"path"
+	"strings"
 	"testing"
 
 	"hindcast.dev/journal"
@@ -82,4 +83,21 @@ func TestADiskThatIsNotNewIsNoReplacement(t *testing.T) {
 	wantNotReplaced("a checkpoint", nil)
 	o.FS, o.ReplaceDisk = mem, false
 	stop(t, start(t, o))
+}
+
+func TestADiskThatCanNotBeReadNamesTheRemedy(t *testing.T) {
+	o, mem := inMemory(options(t, "n1"))
+	n := start(t, o)
+	total(t, n, Add{"a", 1})
+	stop(t, n)
+	if err := mem.Damage(vfs.Damage{Kind: vfs.ReadError, File: "data/journal/00000001.seg", Sector: 8}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := Start(within(t, patience), o)
+	if err == nil {
+		stop(t, n)
+	}
+	if !errors.Is(err, vfs.ErrMedium) || ExitCode(err) != ExitCorrupt || !strings.Contains(err.Error(), "--replace-disk") {
+		t.Errorf("%v, exit code %d", err, ExitCode(err))
+	}
 }
