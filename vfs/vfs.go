@@ -1,5 +1,11 @@
 // Package vfs is the one door to files: real ones (OS), files in memory that
-// lose power the way disks do (Mem), and either with faults on demand (Faulty).
+// lose power the way disks do and whose medium may be damaged (Mem), and either with
+// operations that fail on demand (Faulty).
+//
+// What a simulated disk can suffer: it is full (Mem.SetCapacity), tears writes
+// (Mem.Crash), rots, loses and misdirects writes, has unreadable sectors
+// (Mem.Damage), fails an operation (Faulty). That it is slow is its driver's to do:
+// nothing here takes time.
 //
 // The contract is the POSIX one that a log needs, no more. Durability is
 // explicit, and of three kinds:
