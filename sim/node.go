@@ -104,6 +104,14 @@ func (n *Node) Seq() uint64 {
 	return n.l.Seq()
 }
 
+// Time is the Timestamp of the node's last event, 0 while it is down.
+func (n *Node) Time() hlc.Timestamp {
+	if !n.up {
+		return 0
+	}
+	return n.l.Now()
+}
+
 // Checkpoints is how many checkpoints are on the node's disk.
 func (n *Node) Checkpoints() int {
 	seqs, err := checkpoint.List(n.fs, checkpointsDir)
