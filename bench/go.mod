@@ -2,7 +2,11 @@ module hindcast.dev/bench
 
 go 1.26.0
 
-require hindcast.dev v0.0.0
+require (
+	go.etcd.io/raft/v3 v3.7.0
+	google.golang.org/protobuf v1.36.11
+	hindcast.dev v0.0.0
+)
 
 require (
 	github.com/anishathalye/porcupine v1.3.1 // indirect

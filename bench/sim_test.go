@@ -41,7 +41,7 @@ func kvSubject(perSecond int) *sim.Subject {
 // quiet are options without faults: a network and disks of middling speed.
 func quiet(seed uint64, more map[string]string) sim.Options {
 	set := map[string]string{"network": "synchronous", "network.base": "500µs", "network.jitter": "200µs", "durability": "group",
-		"disk.base": "100µs", "disk.jitter": "100µs", "checkpointEvery": "5000"}
+		"disk.base": "100µs", "disk.jitter": "100µs", "checkpointEvery": "5000", "shadows": "false"}
 	for k, v := range more {
 		set[k] = v
 	}

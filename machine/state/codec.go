@@ -200,7 +200,10 @@ func newPayload(zero any) (*payload, error) {
 	if p.shape, err = newCompiler(nil).compile(t, t.String()); err != nil {
 		return nil, fmt.Errorf("payload %w", err)
 	}
-	p.form, p.typ = formOf(t, 0), typeWord(t)
+	if p.form = formOf(t, 0); p.form != nil && p.form.pointerShaped() {
+		p.form = nil
+	}
+	p.typ = typeWord(t)
 	if p.name == "" || p.version == 0 {
 		return nil, fmt.Errorf("payload type %s: its name must not be empty, its version not 0", t)
 	}

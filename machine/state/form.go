@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -22,7 +23,7 @@ type form struct {
 	kind   kind // timestamps and ids are what they are made of
 	typ    reflect.Type
 	size   uintptr
-	elem   *form       // of an array or slice
+	elem   *form       // of a pointer, array or slice
 	fields []formField // of a struct, in the order in which they are written
 	whole  []byte      // of a struct that leaves nothing out: its head
 }
@@ -68,7 +69,12 @@ func formOf(t reflect.Type, depth int) *form {
 		f.kind = stringKind
 	case reflect.Struct:
 		f.kind = structKind
-		if !f.addFields(depth) {
+		if !f.addFields(t, 0, depth) || !f.sortFields() {
+			return nil
+		}
+	case reflect.Pointer:
+		f.kind = pointerKind
+		if f.elem = formOf(t.Elem(), depth+1); f.elem == nil || f.elem.kind == pointerKind {
 			return nil
 		}
 	case reflect.Slice, reflect.Array:
@@ -102,31 +108,63 @@ func hasOwnCBOR(t reflect.Type) bool {
 	return strings.HasPrefix(t.PkgPath(), "github.com/fxamacker/") || t == timeType || t.PkgPath() == "math/big"
 }
 
-// addFields reports whether every field of a struct is of the common sort.
-func (f *form) addFields(depth int) bool {
-	for i := range f.typ.NumField() {
-		sf := f.typ.Field(i)
+// addFields adds the fields of a struct that lies at offset, and reports whether
+// they are of the common sort.
+func (f *form) addFields(t reflect.Type, offset uintptr, depth int) bool {
+	for i := range t.NumField() {
+		sf := t.Field(i)
 		tag := sf.Tag.Get("cbor")
 		if tag == "" {
 			tag = sf.Tag.Get("json")
 		}
-		if sf.Anonymous || sf.Name == "_" {
+		switch {
+		case sf.Name == "_":
 			return false
-		}
-		if !sf.IsExported() || tag == "-" {
+		case sf.Anonymous:
+			if tag != "" || sf.Type.Kind() != reflect.Struct || hasOwnCBOR(sf.Type) || !f.addFields(sf.Type, offset+sf.Offset, depth+1) {
+				return false
+			}
+			continue
+		case !sf.IsExported() || tag == "-":
 			continue
 		}
-		name, options, _ := strings.Cut(tag, ",")
-		if name == "" {
-			name = sf.Name
-		}
-		field := formField{key: append(appendItem(nil, majorText, uint64(len(name))), name...), offset: sf.Offset,
-			form: formOf(sf.Type, depth+1), omit: options == "omitempty"}
-		if field.form == nil || options != "" && !field.omit || field.omit && !field.form.canBeEmpty() {
+		field := formField{offset: offset + sf.Offset, form: formOf(sf.Type, depth+1)}
+		if field.form == nil || !field.named(sf.Name, tag) || field.omit && !field.form.canBeEmpty() {
 			return false
 		}
 		f.fields = append(f.fields, field)
 	}
+	return true
+}
+
+// named sets what the tag of a field says and reports whether that is known here.
+func (x *formField) named(name, tag string) bool {
+	tagged, rest, _ := strings.Cut(tag, ",")
+	if tagged != "" {
+		name = tagged
+	}
+	x.key = append(appendItem(nil, majorText, uint64(len(name))), name...)
+	for rest != "" {
+		var option string
+		switch option, rest, _ = strings.Cut(rest, ","); option {
+		case "omitempty":
+			x.omit = true
+		case "keyasint":
+			n, err := strconv.ParseUint(name, 10, 31)
+			if err != nil {
+				return false
+			}
+			x.key = appendItem(nil, majorUint, n)
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// sortFields brings the fields in the order in which they are written and reports
+// whether no two have the same key.
+func (f *form) sortFields() bool {
 	slices.SortFunc(f.fields, func(a, b formField) int { return bytes.Compare(a.key, b.key) })
 	f.whole = appendItem(nil, majorMap, uint64(len(f.fields)))
 	for i := range f.fields {
@@ -149,6 +187,8 @@ func (f *form) empty(p unsafe.Pointer) bool {
 		return *(*string)(p) == ""
 	case bytesKind, sliceKind:
 		return len(*(*[]byte)(p)) == 0
+	case pointerKind:
+		return *(*unsafe.Pointer)(p) == nil
 	}
 	return wordAt(p, f.size, false) == 0
 }
@@ -193,6 +233,11 @@ func (f *form) append(b []byte, p unsafe.Pointer) []byte {
 		return append(appendItem(b, majorBytes, uint64(len(s))), s...)
 	case structKind:
 		return f.appendStruct(b, p)
+	case pointerKind:
+		if p = *(*unsafe.Pointer)(p); p == nil {
+			return append(b, simpleNull)
+		}
+		return f.elem.append(b, p)
 	}
 	if f.kind == sliceKind && *(*[]byte)(p) == nil {
 		return append(b, simpleNull)
@@ -252,6 +297,11 @@ func (f *form) length(p unsafe.Pointer) int {
 			}
 		}
 		return total
+	case pointerKind:
+		if p = *(*unsafe.Pointer)(p); p == nil {
+			return 1
+		}
+		return f.elem.length(p)
 	}
 	p, n := f.elements(p)
 	total := itemLength(uint64(n))
@@ -283,166 +333,6 @@ func itemLength(n uint64) int {
 		return 5
 	}
 	return 9
-}
-
-// sharedMax is up to which length the strings of a payload share one copy of it.
-// Who keeps one of them keeps all; of a longer payload that could be too much.
-const sharedMax = 256
-
-// A reading is a payload being read by its form.
-type reading struct {
-	b    []byte // what is left
-	all  []byte
-	text string // a copy of all, once a string was met; "" if it is too long
-}
-
-// decode sets the zero value at p to what b holds and reports whether the form
-// takes it. If not, what is at p is of no use.
-func (f *form) decode(b []byte, p unsafe.Pointer) bool {
-	r := reading{b: b, all: b}
-	return f.read(&r, p) && len(r.b) == 0
-}
-
-// item takes the head of an item.
-func (r *reading) item() (major byte, n uint64, ok bool) {
-	if len(r.b) == 0 {
-		return 0, 0, false
-	}
-	major, n = r.b[0]&0xe0, uint64(r.b[0]&0x1f)
-	r.b = r.b[1:]
-	if n < 24 {
-		return major, n, true
-	}
-	width := 1 << (n - 24)
-	if n > 27 || len(r.b) < width {
-		return 0, 0, false
-	}
-	n = 0
-	for _, c := range r.b[:width] {
-		n = n<<8 | uint64(c)
-	}
-	r.b = r.b[width:]
-	return major, n, true
-}
-
-// null takes a null, if there is one.
-func (r *reading) null() bool {
-	if len(r.b) == 0 || r.b[0] != simpleNull {
-		return false
-	}
-	r.b = r.b[1:]
-	return true
-}
-
-// read sets the zero value at p.
-func (f *form) read(r *reading, p unsafe.Pointer) bool {
-	switch f.kind {
-	case boolKind:
-		if len(r.b) == 0 || r.b[0] != simpleFalse && r.b[0] != simpleTrue {
-			return false
-		}
-		*(*bool)(p) = r.b[0] == simpleTrue
-		r.b = r.b[1:]
-		return true
-	case structKind:
-		return f.readStruct(r, p)
-	case sliceKind, bytesKind:
-		if r.null() {
-			return true
-		}
-	}
-	major, n, ok := r.item()
-	if !ok {
-		return false
-	}
-	switch f.kind {
-	case uintKind:
-		return major == majorUint && setWord(p, f.size, n, math.MaxUint64>>(64-8*f.size))
-	case intKind:
-		limit := uint64(math.MaxInt64) >> (64 - 8*f.size)
-		if major == majorInt {
-			return n <= limit && setWord(p, f.size, ^n, math.MaxUint64)
-		}
-		return major == majorUint && setWord(p, f.size, n, limit)
-	case stringKind:
-		return major == majorText && r.readText(n, (*string)(p))
-	case bytesKind:
-		if major != majorBytes || n > uint64(len(r.b)) {
-			return false
-		}
-		*(*[]byte)(p) = append(make([]byte, 0, n), r.b[:n]...)
-		r.b = r.b[n:]
-		return true
-	}
-	return major == majorArray && f.readElements(r, p, n)
-}
-
-func (r *reading) readText(n uint64, to *string) bool {
-	if n > uint64(len(r.b)) {
-		return false
-	}
-	if n > 0 {
-		if r.text == "" && len(r.all) <= sharedMax {
-			r.text = string(r.all)
-		}
-		if r.text != "" {
-			at := len(r.all) - len(r.b)
-			*to = r.text[at : at+int(n)]
-		} else {
-			*to = string(r.b[:n])
-		}
-	}
-	r.b = r.b[n:]
-	return true
-}
-
-// readStruct takes fields in the order in which they are written.
-func (f *form) readStruct(r *reading, p unsafe.Pointer) bool {
-	major, n, ok := r.item()
-	if !ok || major != majorMap || n > uint64(len(f.fields)) {
-		return false
-	}
-	next := 0
-	for range n {
-		for next < len(f.fields) && !bytes.HasPrefix(r.b, f.fields[next].key) {
-			next++
-		}
-		if next == len(f.fields) {
-			return false
-		}
-		x := &f.fields[next]
-		r.b = r.b[len(x.key):]
-		if !x.form.read(r, unsafe.Add(p, x.offset)) {
-			return false
-		}
-		next++
-	}
-	return true
-}
-
-// readElements reads n elements of an array, or of a slice that it makes.
-func (f *form) readElements(r *reading, p unsafe.Pointer, n uint64) bool {
-	switch {
-	case n > uint64(min(len(r.b), payloadElementsMax)): // each has a byte at least
-		return false
-	case f.kind == arrayKind:
-		if n != uint64(f.typ.Len()) {
-			return false
-		}
-	case n == 0:
-		*(*[]byte)(p) = []byte{}
-	default:
-		v := reflect.NewAt(f.typ, p).Elem()
-		v.Grow(int(n))
-		v.SetLen(int(n))
-		p = v.UnsafePointer()
-	}
-	for i := range int(n) {
-		if !f.elem.read(r, unsafe.Add(p, uintptr(i)*f.elem.size)) {
-			return false
-		}
-	}
-	return true
 }
 
 // wordAt reads a bool or integer of size bytes.
@@ -495,11 +385,25 @@ func typeWord(t reflect.Type) unsafe.Pointer {
 }
 
 // boxed returns the value at p, which nobody writes to any more, as an interface.
-// Its type has a form; a type of which the interface would hold the value itself
-// instead of a pointer to it (a pointer, a map) has none.
+// The type is no pointerShaped one.
 func boxed(typ, p unsafe.Pointer) (v any) {
 	*(*eface)(unsafe.Pointer(&v)) = eface{typ, p}
 	return v
+}
+
+// pointerShaped reports whether an interface may hold a value of the type itself
+// instead of a pointer to it: one that is as large as a pointer, and has one in it.
+func (f *form) pointerShaped() bool {
+	return f.typ.Size() == unsafe.Sizeof(uintptr(0)) && f.hasPointer()
+}
+
+func (f *form) hasPointer() bool {
+	for i := range f.fields {
+		if f.fields[i].form.hasPointer() {
+			return true
+		}
+	}
+	return f.kind == pointerKind || f.elem != nil && f.elem.hasPointer()
 }
 
 // dataOf returns where the value, or what the pointer points to, lies that v holds.

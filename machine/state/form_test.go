@@ -52,10 +52,34 @@ type (
 	}
 	embeds struct {
 		inside
+		Outer
 		N int
 	}
-	asInt struct {
-		N int `cbor:"1,keyasint"`
+	Outer struct {
+		Sparse *sparse
+		O      int
+	}
+	// sparse has numbers for names, and leaves out what is empty.
+	sparse struct {
+		A uint64  `cbor:"1,keyasint,omitempty"`
+		B []byte  `cbor:"24,keyasint,omitempty"`
+		C bool    `cbor:"3,keyasint,omitempty"`
+		D *Outer2 `cbor:"10,keyasint,omitempty"`
+		E string  `cbor:"2,omitempty,keyasint"`
+		F int8
+		G *int
+	}
+	Outer2 struct{ O int }
+	tagged struct {
+		Outer2 `cbor:"o"`
+	}
+	hides struct {
+		Outer2
+		O int
+	}
+	oneDirect struct{ P *int }
+	negative  struct {
+		N int `cbor:"-1,keyasint"`
 	}
 	asArray struct {
 		_ struct{} `cbor:",toarray"`
@@ -136,26 +160,43 @@ func formFor(t testing.TB, typ reflect.Type) *form {
 	return f
 }
 
+var sparseValue = sparse{A: 1, B: []byte{2}, C: true, D: &Outer2{3}, E: "four"}
+
+var embedses = rapid.Custom(func(t *rapid.T) embeds {
+	e := embeds{inside: drawInside(t), Outer: Outer{O: numbers[int]().Draw(t, "o")}, N: numbers[int]().Draw(t, "n")}
+	if rapid.Bool().Draw(t, "sparse") {
+		e.Sparse = &sparse{A: numbers[uint64]().Draw(t, "a"), B: raws(t, "b"), C: rapid.Bool().Draw(t, "c"), E: texts(t, "e"), F: numbers[int8]().Draw(t, "f")}
+		if e.Sparse.C {
+			e.Sparse.D, e.Sparse.G = &Outer2{e.N}, &e.O
+		}
+	}
+	return e
+})
+
 func TestAFormWritesWhatTheGeneralEncoderWritesAndReadsItBack(t *testing.T) {
-	form := formFor(t, reflect.TypeFor[formed]())
 	rapid.Check(t, func(t *rapid.T) {
-		v := formeds.Draw(t, "value")
-		want, err := encMode.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := form.encode(unsafe.Pointer(&v))
-		if !bytes.Equal(got, want) {
-			t.Fatalf("%+v\n got %x\nwant %x", v, got, want)
-		}
-		var back, general formed
-		if !form.decode(got, unsafe.Pointer(&back)) {
-			t.Fatalf("the form doesn't take what it wrote: %x", got)
-		}
-		if err := payloadMode.Unmarshal(got, &general); err != nil || !reflect.DeepEqual(back, general) {
-			t.Fatalf("read %+v\nwant %+v (%v)", back, general, err)
-		}
+		thereAndBack(t, formeds.Draw(t, "value"))
+		thereAndBack(t, embedses.Draw(t, "embeds"))
 	})
+}
+
+func thereAndBack[T any](t *rapid.T, v T) {
+	form := formOf(reflect.TypeFor[T](), 0)
+	want, err := encMode.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := form.encode(unsafe.Pointer(&v))
+	if n := form.length(unsafe.Pointer(&v)); !bytes.Equal(got, want) || n != len(got) {
+		t.Fatalf("%+v\n got %x\nwant %x, of length %d", v, got, want, n)
+	}
+	var back, general T
+	if !form.decode(got, unsafe.Pointer(&back)) {
+		t.Fatalf("the form doesn't take what it wrote: %x", got)
+	}
+	if err := payloadMode.Unmarshal(got, &general); err != nil || !reflect.DeepEqual(back, general) {
+		t.Fatalf("read %+v\nwant %+v (%v)", back, general, err)
+	}
 }
 
 // Whatever bytes a form takes, the general decoder takes them as the same value;
@@ -172,10 +213,11 @@ func agree[T any](t interface{ Fatalf(string, ...any) }, form *form, b []byte) (
 func TestAFormTakesNothingThatTheGeneralDecoderRefuses(t *testing.T) {
 	form := formFor(t, reflect.TypeFor[formed]())
 	small := formFor(t, reflect.TypeFor[inside]())
+	sparse := formFor(t, reflect.TypeFor[embeds]())
 	taken, changed := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		v := formeds.Draw(t, "value")
-		for _, b := range [][]byte{form.encode(unsafe.Pointer(&v)), small.encode(unsafe.Pointer(&v.In))} {
+		v, e := formeds.Draw(t, "value"), embedses.Draw(t, "embeds")
+		for _, b := range [][]byte{form.encode(unsafe.Pointer(&v)), small.encode(unsafe.Pointer(&v.In)), sparse.encode(unsafe.Pointer(&e))} {
 			for range rapid.IntRange(1, 3).Draw(t, "damage") {
 				i := rapid.IntRange(0, len(b)-1).Draw(t, "at")
 				switch rapid.IntRange(0, 3).Draw(t, "how") {
@@ -189,12 +231,11 @@ func TestAFormTakesNothingThatTheGeneralDecoderRefuses(t *testing.T) {
 					b = append(append(b[:i:i], rapid.Byte().Draw(t, "more")), b[i:]...)
 				}
 			}
-			changed += 2
-			if agree[formed](t, form, b) {
-				taken++
-			}
-			if agree[inside](t, small, b) {
-				taken++
+			changed += 3
+			for _, took := range []bool{agree[formed](t, form, b), agree[inside](t, small, b), agree[embeds](t, sparse, b)} {
+				if took {
+					taken++
+				}
 			}
 		}
 	})
@@ -206,6 +247,9 @@ func TestAFormTakesNothingThatTheGeneralDecoderRefuses(t *testing.T) {
 func FuzzForm(f *testing.F) {
 	v := formed{Text: "text", Raw: []byte{1}, Many: []inside{{Word: "w"}}, Names: []string{""}, I: -300, Two: [2]int{1, 1 << 40}}
 	full, small := formFor(f, reflect.TypeFor[formed]()), formFor(f, reflect.TypeFor[inside]())
+	sparse := formFor(f, reflect.TypeFor[embeds]())
+	e := embeds{Outer: Outer{Sparse: &sparseValue}}
+	f.Add(sparse.encode(unsafe.Pointer(&e)))
 	f.Add(full.encode(unsafe.Pointer(&v)))
 	f.Add(small.encode(unsafe.Pointer(&v.Many[0])))
 	f.Add([]byte("\xa3\x62ID\xf6\x64Word\x78\x01x\x65Bytes\x40"))
@@ -213,17 +257,34 @@ func FuzzForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		agree[formed](t, full, b)
 		agree[inside](t, small, b)
+		agree[embeds](t, sparse, b)
 	})
 }
 
 func TestWhatIsOutOfTheOrdinaryHasNoForm(t *testing.T) {
-	for _, v := range []any{embeds{}, asInt{}, asArray{}, omitsZero{}, twice{}, own{}, struct{ Own own }{}, recurse{}, map[string]int{},
-		struct{ P *int }{}, struct{ F float64 }{}, struct{ B [4]byte }{}, struct{ M map[int]int }{}, struct {
+	for _, v := range []any{tagged{}, hides{}, negative{}, asArray{}, omitsZero{}, twice{}, own{}, struct{ Own own }{}, recurse{}, map[string]int{},
+		struct{ P **int }{}, struct{ F float64 }{}, struct{ B [4]byte }{}, struct{ M map[int]int }{}, struct {
 			In inside `cbor:",omitempty"`
 		}{}, struct{ V any }{}} {
 		if formOf(reflect.TypeOf(v), 0) != nil {
 			t.Errorf("%T has a form", v)
 		}
+	}
+}
+
+// An interface holds such a value itself, and not a pointer to it.
+func TestAPayloadThatIsAPointerInsideComesBack(t *testing.T) {
+	c, err := NewCodec([]any{oneDirect{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 7
+	name, version, b, err := c.Encode(oneDirect{&n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Decode(name, version, b); err != nil || *got.(oneDirect).P != 7 {
+		t.Errorf("%+v (%v)", got, err)
 	}
 }
 
