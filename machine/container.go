@@ -29,6 +29,8 @@ type Inspector interface {
 	// Touched calls yield in order for every entry that was set or deleted since
 	// Settle was last called; val is a nil interface where the entry is gone.
 	Touched(yield func(key, val any) bool)
+	// Untouched reports whether Touched would call yield for nothing.
+	Untouched() bool
 	// Settle forgets what was touched.
 	Settle()
 	// Elem returns a new(K) and a new(V), for their types.

@@ -140,7 +140,7 @@ func checkMap(t *rapid.T, m *Map[int, string], model map[int]string, touched map
 		t.Fatalf("Max is %d %q %v", k, v, ok)
 	}
 	got := touchedOf[int, string](m.Inspect())
-	if len(got) != len(touched) {
+	if len(got) != len(touched) || m.Inspect().Untouched() != (len(got) == 0) {
 		t.Fatalf("touched %v, want %v", got, touched)
 	}
 	for k, v := range got {

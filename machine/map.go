@@ -139,6 +139,9 @@ func (s *mapState[K, V]) Len() int     { return s.entries.size }
 func (s *mapState[K, V]) Base() int    { return 0 }
 func (s *mapState[K, V]) Settle()      { s.touched.reset() }
 
+// Untouched is part of an Inspector too.
+func (s *mapState[K, V]) Untouched() bool { return s.touched.size == 0 }
+
 func (s *mapState[K, V]) Each(yield func(key, val any) bool) {
 	s.entries.ascend(bound[K]{}, func(k *K, v *V) bool { return yield(k, v) })
 }
