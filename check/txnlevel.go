@@ -7,7 +7,7 @@ import (
 )
 
 // The levels of isolation, and how strictly they must respect an order that
-// clients can see. A model is one of each: the grid of docs/check.md.
+// clients can see. A model is one of each: the grid of docs/transactions.md.
 const (
 	readUncommitted = iota
 	readCommitted
