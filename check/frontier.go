@@ -17,10 +17,11 @@ import (
 //	           with w1 before it or not
 //
 // A configuration is a state of the object, and which of the operations that
-// haven't returned have happened. Three things keep them few. An operation
+// haven't returned have happened. Some things keep them few. An operation
 // happens only when a return demands it. One that changes nothing happens as soon
 // as it can. And a configuration in which fewer operations without an answer have
-// happened stands for those with more: these can still happen, or never.
+// happened stands for those with more: these can still happen, or never; of those
+// that do the same the first stands for all.
 type frontier struct {
 	spec    spec
 	entries []entry
@@ -235,7 +236,7 @@ func (f *frontier) expand(c config, bit uint64) bool {
 		}
 	}
 	for slot, e := range f.infos {
-		if e < 0 || c.infos[slot/64]&(1<<(slot%64)) != 0 {
+		if e < 0 || c.infos[slot/64]&(1<<(slot%64)) != 0 || f.alike(&c, slot) {
 			continue
 		}
 		if !f.budget.spend(1) {
@@ -249,6 +250,17 @@ func (f *frontier) expand(c config, bit uint64) bool {
 		}
 	}
 	return true
+}
+
+// alike reports whether an operation without an answer that does the same as the
+// one in a slot stands before it and has not happened either: any will do.
+func (f *frontier) alike(c *config, slot int) bool {
+	for other, e := range f.infos[:slot] {
+		if e >= 0 && c.infos[other/64]&(1<<(other%64)) == 0 && f.spec.alike(f.entries[e].op, f.entries[f.infos[slot]].op) {
+			return true
+		}
+	}
+	return false
 }
 
 // enter takes a configuration in: among the results if what returned has happened

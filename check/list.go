@@ -84,6 +84,8 @@ func (s *listSpec) lengthOf(read []int32) int {
 func (s *listSpec) init() int32     { return 0 }
 func (s *listSpec) pure(i int) bool { return !s.ops[i].append }
 
+func (s *listSpec) alike(i, j int) bool { return s.ops[i] == s.ops[j] }
+
 func (s *listSpec) step(state int32, i int) (int32, bool) {
 	op := &s.ops[i]
 	switch n := int(state); {
@@ -127,11 +129,23 @@ func soundList(all, kept []Operation) bool {
 }
 
 // A queueSpec is a first-in-first-out queue. Its states are numbered sequences.
+// When an element came out tells where in the queue it can have been: that keeps
+// them few.
 type queueSpec struct {
 	ops    []queueOp
 	values *valueTable
 	states map[string]int32 // the elements, four bytes each → number
 	names  []string         // number → elements
+	out    []comingOut      // value → when it came out
+	takers bool             // there are dequeues of which nobody knows what they took
+}
+
+// A comingOut is when an element was dequeued. One that never was, for all that is
+// known, came out after everything, or into the hands of who knows.
+type comingOut struct {
+	call, ret int64
+	enqueues  int
+	dequeues  int
 }
 
 type queueOp struct {
@@ -142,31 +156,53 @@ type queueOp struct {
 }
 
 // compileQueue serves queue. An enqueue without an answer whose element never
-// came out is left out: if it happened nobody could tell.
+// came out is left out: if it happened, it is there still, or what took it has no
+// answer either, and neither needs to have happened.
 func compileQueue(ops []Operation) (spec, []entry) {
 	s := &queueSpec{ops: make([]queueOp, len(ops)), values: newValueTable(), states: map[string]int32{"": 0}, names: []string{""}}
-	out, unknown := map[int32]bool{}, false
+	unknown := false
 	for i := range ops {
 		op := &ops[i]
 		c := queueOp{enqueue: verb(op.F) == "enqueue", info: op.Outcome != Ok}
 		if c.enqueue {
 			c.value = s.values.id(op.Input)
+			s.cameOut(c.value).enqueues++
+		} else if c.any = c.info || op.Output.IsAbsent(); c.any {
+			s.takers = true
+			unknown = unknown || !c.info
 		} else {
-			c.value, c.any = s.values.id(op.Output), c.info || op.Output.IsAbsent()
-			out[c.value] = true
-			unknown = unknown || c.any
+			c.value = s.values.id(op.Output)
+			out := s.cameOut(c.value)
+			out.call, out.ret, out.dequeues = op.Call, op.Return, out.dequeues+1
 		}
 		s.ops[i] = c
 	}
 	var entries []entry
 	for i := range ops {
-		if c := s.ops[i]; c.enqueue && c.info && !unknown && !out[c.value] {
-			continue
+		c, e := s.ops[i], newEntry(ops, i)
+		if c.enqueue && c.info {
+			out := s.cameOut(c.value)
+			if !unknown && out.dequeues == 0 {
+				continue
+			}
+			if out.once() && out.ret >= e.call {
+				e.info, e.ret = false, out.ret
+			}
 		}
-		entries = append(entries, newEntry(ops, i))
+		entries = append(entries, e)
 	}
 	return s, entries
 }
+
+func (s *queueSpec) cameOut(value int32) *comingOut {
+	for int(value) >= len(s.out) {
+		s.out = append(s.out, comingOut{call: Open, ret: Open})
+	}
+	return &s.out[value]
+}
+
+// once reports whether an element went in and came out one time.
+func (c *comingOut) once() bool { return c.enqueues == 1 && c.dequeues == 1 }
 
 func (s *queueSpec) init() int32 { return 0 }
 
@@ -175,17 +211,39 @@ func (s *queueSpec) pure(i int) bool {
 	return !op.enqueue && !op.any && op.value == null
 }
 
+func (s *queueSpec) alike(i, j int) bool { return s.ops[i] == s.ops[j] }
+
 func (s *queueSpec) step(state int32, i int) (int32, bool) {
 	op, has := &s.ops[i], s.names[state]
 	switch {
+	case op.enqueue && !s.behind(has, op.value):
+		return state, op.info
 	case op.enqueue:
 		return s.number(has + string([]byte{byte(op.value), byte(op.value >> 8), byte(op.value >> 16), byte(op.value >> 24)})), true
 	case has == "":
 		return state, op.any || op.value == null
+	case op.any && s.out[first(has)].once():
+		return state, op.info // somebody else took that
 	case !op.any && op.value != first(has):
 		return state, false
 	}
 	return s.number(has[4:]), true
+}
+
+// behind reports whether an element can be behind all that are there: it must not
+// have come out before one of these was asked for, nor before one that never came
+// out.
+func (s *queueSpec) behind(has string, value int32) bool {
+	mine := &s.out[value]
+	if !mine.once() {
+		return true
+	}
+	for ; has != ""; has = has[4:] {
+		if its := &s.out[first(has)]; its.once() && mine.ret < its.call || its.enqueues == 1 && its.dequeues == 0 && !s.takers {
+			return false
+		}
+	}
+	return true
 }
 
 func first(has string) int32 {
@@ -283,6 +341,8 @@ func compileLock(ops []Operation) (spec, []entry) {
 
 func (s *lockSpec) init() int32     { return 0 }
 func (s *lockSpec) pure(i int) bool { return s.ops[i].refused }
+
+func (s *lockSpec) alike(i, j int) bool { return s.ops[i] == s.ops[j] }
 
 func (s *lockSpec) step(state int32, i int) (int32, bool) {
 	op := &s.ops[i]

@@ -32,6 +32,8 @@ type spec interface {
 	step(state int32, i int) (next int32, ok bool)
 	// pure reports whether operation i leaves every state as it is.
 	pure(i int) bool
+	// alike reports whether two Info operations do the same in every state.
+	alike(i, j int) bool
 	// text is a state for people: "held 4".
 	text(state int32) string
 }

@@ -163,6 +163,8 @@ func (s *registerSpec) pure(i int) bool {
 	return s.ops[i].kind == doRead || s.ops[i].kind == doFailCAS
 }
 
+func (s *registerSpec) alike(i, j int) bool { return s.ops[i] == s.ops[j] }
+
 func (s *registerSpec) step(state int32, i int) (int32, bool) {
 	op := &s.ops[i]
 	switch op.kind {
