@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"hindcast.dev/event"
@@ -41,9 +40,20 @@ type Levelled struct {
 // strongest that holds. Operations are as for Sessions.
 func Consistency(ops []Operation, o Options) Levelled {
 	var all Levelled
-	for _, name := range Levels() {
-		all.Results = append(all.Results, Level(ops, name, o))
+	strongest := Level(ops, linearizable, o)
+	if strongest.Verdict == Holds && oneAtATime(ops) {
+		for _, name := range Levels() { // it implies them all
+			all.Results = append(all.Results, Result{Check: name, Verdict: Holds, Operations: strongest.Operations, Keys: strongest.Keys})
+		}
+		all.Results[len(all.Results)-1] = strongest
+		return all
 	}
+	for _, name := range Levels() {
+		if name != linearizable {
+			all.Results = append(all.Results, Level(ops, name, o))
+		}
+	}
+	all.Results = append(all.Results, strongest)
 	all.agree(ops)
 	return all
 }
@@ -218,5 +228,3 @@ func firstDifference(final map[string]event.Value, groups map[string][]string) s
 	}
 	return ""
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

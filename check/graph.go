@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -9,8 +10,8 @@ import (
 type graphEdge struct {
 	from, to int
 	kind     string
-	why      string
-	via      []int // further accesses that it follows from
+	why      func() string // nil: one after the other on one client
+	via      []int         // further accesses that it follows from
 }
 
 // A digraph is accesses and what must come before what.
@@ -20,7 +21,7 @@ type digraph struct {
 }
 
 // add adds an edge; false if it is there.
-func (g *digraph) add(from, to int, kind, why string, via []int) bool {
+func (g *digraph) add(from, to int, kind string, why func() string, via []int) bool {
 	if g.has == nil {
 		g.has = map[[2]int]bool{}
 	}
@@ -169,7 +170,7 @@ func joined(cycle []graphEdge) []graphEdge {
 	var out []graphEdge
 	for _, e := range cycle {
 		if n := len(out); n > 0 && e.kind == "process" && out[n-1].kind == "process" {
-			out[n-1].to, out[n-1].why = e.to, ""
+			out[n-1].to, out[n-1].why = e.to, nil
 			continue
 		}
 		out = append(out, e)
@@ -211,8 +212,8 @@ func (l *sessionLog) explain(property, title string, accesses []int, why string,
 func reasonOfCycle(cycle []graphEdge) string {
 	var whys []string
 	for _, e := range cycle {
-		if e.kind != "process" || e.why != "" {
-			whys = append(whys, e.why)
+		if e.why != nil {
+			whys = append(whys, e.why())
 		}
 	}
 	if len(whys) > reasonsMax {
@@ -229,10 +230,11 @@ func (l *sessionLog) cycleOf(edges []graphEdge) *Cycle {
 	c := &Cycle{}
 	for i, e := range edges {
 		c.Operations = append(c.Operations, l.ops[l.accesses[e.from].op])
-		if e.why == "" {
-			e.why = "client " + itoa(l.clients[l.accesses[e.from].session]) + " did one after the other"
+		why := fmt.Sprintf("client %d did one after the other", l.clients[l.accesses[e.from].session])
+		if e.why != nil {
+			why = e.why()
 		}
-		c.Edges = append(c.Edges, Edge{From: i, To: (i + 1) % len(edges), Kind: e.kind, Why: e.why})
+		c.Edges = append(c.Edges, Edge{From: i, To: (i + 1) % len(edges), Kind: e.kind, Why: why})
 	}
 	return c
 }

@@ -33,6 +33,10 @@ type orderView struct {
 // viewCellsMax bounds the memory of an orderView: accesses × sessions.
 const viewCellsMax = 200 << 20
 
+// cellsOfStep is how many cells of an orderView cost about as much as a step of
+// another search.
+const cellsOfStep = 64
+
 // newOrderView begins a view in which the given reads count, and those for which
 // tied holds come after their writes.
 func (l *sessionLog) newOrderView(reads []int, tied func(a int) bool) *orderView {
@@ -51,13 +55,15 @@ func (l *sessionLog) newOrderView(reads []int, tied func(a int) bool) *orderView
 	for a := range l.accesses {
 		r := &l.accesses[a]
 		if !r.write && r.from >= 0 && tied(a) {
-			v.edge(r.from, a, "wr", fmt.Sprintf("client %d read %s, which client %d wrote", l.clients[r.session], l.valueOf(a), l.clients[l.accesses[r.from].session]), nil)
+			v.edge(r.from, a, "wr", func() string {
+				return fmt.Sprintf("client %d read %s, which client %d wrote", l.clients[r.session], l.valueOf(a), l.clients[l.accesses[r.from].session])
+			}, nil)
 		}
 	}
 	return v
 }
 
-func (v *orderView) edge(from, to int, kind, why string, via []int) bool {
+func (v *orderView) edge(from, to int, kind string, why func() string, via []int) bool {
 	if v.has[[2]int{from, to}] {
 		return false
 	}
@@ -120,12 +126,15 @@ type contradiction struct {
 // itself, nil if nothing; undecided if a bound was reached.
 func (v *orderView) saturate(b *budget) (c *contradiction, undecided bool) {
 	for {
+		if !b.spend(int64(len(v.past) / cellsOfStep)) {
+			return nil, true
+		}
 		if !v.order() {
 			return &contradiction{cycle: v.findCycle()}, false
 		}
 		grew := false
 		for _, r := range v.reads {
-			if !b.spend(int64(v.width)) {
+			if !b.spend(int64(1 + v.width/cellsOfStep)) {
 				return nil, true
 			}
 			c, g := v.follow(r)
@@ -155,7 +164,9 @@ func (v *orderView) follow(r int) (c *contradiction, grew bool) {
 			return &contradiction{accesses: []int{w, r}, cycle: v.wayTo(w, r),
 				why: fmt.Sprintf("client %d found nothing, though %s was written before, in what it must have seen", client, l.valueOf(w))}, false
 		case !v.before(w, x.from):
-			grew = v.edge(w, x.from, "ww", fmt.Sprintf("client %d read %s where it must have seen %s, so that was before", client, l.valueOf(r), l.valueOf(w)), []int{r}) || grew
+			grew = v.edge(w, x.from, "ww", func() string {
+				return fmt.Sprintf("client %d read %s where it must have seen %s, so that was before", client, l.valueOf(r), l.valueOf(w))
+			}, []int{r}) || grew
 		}
 	}
 	if v.both {
@@ -178,7 +189,9 @@ func (v *orderView) followLater(r int) (grew bool) {
 			}
 		}
 		if i < len(ws) && !(v.before(r, ws[i]) && !v.before(ws[i], r)) {
-			grew = v.edge(r, ws[i], "rw", fmt.Sprintf("client %d read %s, so the later write of %s came after that read", l.clients[x.session], l.valueOf(r), l.valueOf(ws[i])), []int{r}) || grew
+			grew = v.edge(r, ws[i], "rw", func() string {
+				return fmt.Sprintf("client %d read %s, so the later write of %s came after that read", l.clients[x.session], l.valueOf(r), l.valueOf(ws[i]))
+			}, []int{r}) || grew
 		}
 	}
 	return grew
@@ -189,10 +202,10 @@ func (v *orderView) graph() *digraph {
 	g := &digraph{}
 	for s, list := range v.log.sessions {
 		if a := v.log.after[s]; a >= 0 && len(list) > 0 {
-			g.add(a, list[0], "process", "", nil)
+			g.add(a, list[0], "process", nil, nil)
 		}
 		for i := 1; i < len(list); i++ {
-			g.add(list[i-1], list[i], "process", "", nil)
+			g.add(list[i-1], list[i], "process", nil, nil)
 		}
 	}
 	for _, e := range v.edges {
@@ -211,7 +224,9 @@ func (v *orderView) wayTo(w, r int) []graphEdge {
 		return nil
 	}
 	l := v.log
-	back := graphEdge{r, w, "rw", fmt.Sprintf("client %d found nothing, so %s was not there yet", l.clients[l.accesses[r].session], l.valueOf(w)), nil}
+	back := graphEdge{r, w, "rw", func() string {
+		return fmt.Sprintf("client %d found nothing, so %s was not there yet", l.clients[l.accesses[r].session], l.valueOf(w))
+	}, nil}
 	return joined(append(path, back))
 }
 

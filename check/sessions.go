@@ -293,7 +293,7 @@ type sessionView struct {
 type duty struct {
 	write int
 	via   []int // accesses that make it one
-	why   string
+	why   func() string
 }
 
 func (v *sessionView) judge() (Violation, bool) {
@@ -318,9 +318,9 @@ func (v *sessionView) judge() (Violation, bool) {
 				continue
 			}
 			if r.from == beginningValue {
-				return v.violation(append(d.via, a), fmt.Sprintf("%s, but then it found nothing there.", d.why), nil), true
+				return v.violation(append(d.via, a), d.why()+", but then it found nothing there.", nil), true
 			}
-			v.graph.add(d.write, r.from, "ww", fmt.Sprintf("%s, and read %s after it", d.why, l.valueOf(a)), append(d.via, a))
+			v.graph.add(d.write, r.from, "ww", func() string { return fmt.Sprintf("%s, and read %s after it", d.why(), l.valueOf(a)) }, append(d.via, a))
 		}
 		last[r.key] = a
 	}
@@ -338,23 +338,25 @@ func (v *sessionView) judge() (Violation, bool) {
 // duties are the writes that the n-th access of the client, a read, must reflect.
 func (v *sessionView) duties(n, a int, last map[int32]int, seen map[int]int, seenBy map[int][]int) []duty {
 	l, r := v.log, &v.log.accesses[a]
-	client := fmt.Sprintf("client %d", l.clients[v.session])
+	client := l.clients[v.session]
 	switch v.guarantee {
 	case ReadYourWrites:
 		if w, ok := l.lastWrite(r.key, v.session, n); ok {
-			return []duty{{w, []int{w}, fmt.Sprintf("%s wrote %s", client, l.valueOf(w))}}
+			return []duty{{w, []int{w}, func() string { return fmt.Sprintf("client %d wrote %s", client, l.valueOf(w)) }}}
 		}
 	case MonotonicReads:
 		if before, ok := last[r.key]; ok && l.accesses[before].from >= 0 {
 			w := l.accesses[before].from
-			return []duty{{w, []int{w, before}, fmt.Sprintf("%s had read %s", client, l.valueOf(w))}}
+			return []duty{{w, []int{w, before}, func() string { return fmt.Sprintf("client %d had read %s", client, l.valueOf(w)) }}}
 		}
 	case MonotonicWrites:
 		var all []duty
 		for _, s := range sortedSessions(seen) {
 			saw := seenBy[s]
 			if w, ok := l.lastWrite(r.key, s, seen[s]-1); ok {
-				all = append(all, duty{w, append([]int{w}, saw...), fmt.Sprintf("%s saw %s, before which client %d had written %s", client, l.valueOf(saw[1]), l.clients[s], l.valueOf(w))})
+				all = append(all, duty{w, append([]int{w}, saw...), func() string {
+					return fmt.Sprintf("client %d saw %s, before which client %d had written %s", client, l.valueOf(saw[1]), l.clients[s], l.valueOf(w))
+				}})
 			}
 		}
 		return all
@@ -364,7 +366,9 @@ func (v *sessionView) duties(n, a int, last map[int32]int, seen map[int]int, see
 			saw := seenBy[s]
 			if b, ok := l.lastRead(r.key, saw[1]); ok {
 				w := l.accesses[b].from
-				all = append(all, duty{w, append([]int{w, b}, saw...), fmt.Sprintf("%s saw %s, before which client %d had read %s", client, l.valueOf(saw[1]), l.clients[s], l.valueOf(w))})
+				all = append(all, duty{w, append([]int{w, b}, saw...), func() string {
+					return fmt.Sprintf("client %d saw %s, before which client %d had read %s", client, l.valueOf(saw[1]), l.clients[s], l.valueOf(w))
+				}})
 			}
 		}
 		return all
@@ -400,27 +404,34 @@ func (l *sessionLog) lastRead(key int32, before int) (int, bool) {
 	}
 }
 
-// writeOrder adds that each session's writes of a key follow each other.
+// writeOrder adds that each session's writes of a key follow each other, as far as
+// they are in the graph.
 func (l *sessionLog) writeOrder(g *digraph) {
-	touched := map[int32]bool{}
+	var nodes []int
 	for _, e := range g.edges {
-		touched[l.accesses[e.from].key] = true
+		nodes = append(nodes, e.from, e.to)
 	}
-	for s := range l.sessions {
-		for key := range l.keys {
-			if !touched[int32(key)] {
-				continue
-			}
-			ws := l.writes[placeOf(int32(key), s)]
-			for i := 1; i < len(ws); i++ {
-				g.add(ws[i-1], ws[i], "process", fmt.Sprintf("client %d wrote %s, then %s", l.clients[s], l.valueOf(ws[i-1]), l.valueOf(ws[i])), nil)
-			}
-			if len(ws) > 0 && l.after[s] >= 0 {
-				p := &l.accesses[l.after[s]]
-				if w, ok := l.lastWrite(int32(key), p.session, p.index+1); ok {
-					g.add(w, ws[0], "process", fmt.Sprintf("client %d wrote %s, then %s", l.clients[s], l.valueOf(w), l.valueOf(ws[0])), nil)
-				}
-			}
+	slices.Sort(nodes)
+	nodes = slices.Compact(nodes)
+	at := map[int64][]int{} // key and session → writes, in order
+	for _, w := range nodes {
+		place := placeOf(l.accesses[w].key, l.accesses[w].session)
+		at[place] = append(at[place], w)
+	}
+	for _, w := range nodes {
+		x := &l.accesses[w]
+		prev, n := x.session, x.index
+		if x.index == 0 && l.after[x.session] >= 0 { // a write without an answer
+			p := &l.accesses[l.after[x.session]]
+			prev, n = p.session, p.index+1
+		}
+		mine := at[placeOf(x.key, prev)]
+		i := sort.Search(len(mine), func(i int) bool { return l.accesses[mine[i]].index >= n })
+		if i > 0 {
+			before := mine[i-1]
+			g.add(before, w, "process", func() string {
+				return fmt.Sprintf("client %d wrote %s, then %s", l.clients[x.session], l.valueOf(before), l.valueOf(w))
+			}, nil)
 		}
 	}
 }
