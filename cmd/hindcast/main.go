@@ -3,18 +3,21 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"hindcast.dev/app"
 	"hindcast.dev/examples/kv"
+	"hindcast.dev/examples/lease"
 	"hindcast.dev/examples/raftkv"
+	"hindcast.dev/examples/twophase"
 )
 
 func main() { os.Exit(app.Run(command(), os.Args[1:], os.Stderr)) }
 
 func command() *cobra.Command {
-	services := []app.Service{kv.Service(), raftkv.Service()}
+	services := slices.Concat([]app.Service{kv.Service(), raftkv.Service()}, twophase.Services(), lease.Services())
 	root := &cobra.Command{
 		Use:   "hindcast",
 		Short: "A flight recorder and time-travelling debugger for distributed systems",

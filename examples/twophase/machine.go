@@ -34,21 +34,17 @@ const (
 	doubtWait = time.Second            // how long a participant waits for the decision
 )
 
-// State is how far a transaction is on one node.
+// State is what became of a transaction, for good.
 type State string
 
-// The states. Committed and Aborted are for good.
+// The states.
 const (
-	Prepared  State = "prepared"
 	Committed State = "committed"
 	Aborted   State = "aborted"
 )
 
-// A Transaction is a write as one node knows it.
-type Transaction struct {
-	Key, Value, Coordinator string
-	State                   State
-}
+// A Transaction is a write that is prepared on a node.
+type Transaction struct{ Key, Value, Coordinator string }
 
 // A Ballot is what the coordinator of a transaction still has to hear.
 type Ballot struct {
@@ -58,48 +54,14 @@ type Ballot struct {
 
 // Store is the machine: coordinator and participant in one.
 type Store struct {
-	Records      machine.Map[string, string]
-	Locks        machine.Map[string, string] // key → the transaction that is prepared
-	Transactions machine.Map[string, Transaction]
-	Ballots      machine.Map[string, Ballot] // of transactions coordinated here and not decided
+	Records   machine.Map[string, string]
+	Prepared  machine.Map[string, Transaction] // this node said yes and knows no decision
+	Locks     machine.Map[string, string]      // key → the transaction that is prepared
+	Committed machine.Map[string, string]      // key → the last that was, on this node
+	Aborted   machine.Map[string, string]      // key → the last that was prepared here, and then aborted
+	Ballots   machine.Map[string, Ballot]      // of transactions coordinated here and not decided
+	Decisions machine.Map[string, State]       // of those decided; who asks late must be told, too
 }
-
-// What clients ask, and are told.
-type (
-	// Write sets a record on all nodes.
-	Write struct{ Key, Value string }
-	// Done says which transaction it was, and what came of it.
-	Done struct {
-		Transaction string
-		State       State
-	}
-)
-
-// What nodes tell each other.
-type (
-	// Prepare asks for a vote.
-	Prepare struct{ Transaction, Key, Value string }
-	// Vote answers it.
-	Vote struct {
-		Transaction string
-		Yes         bool
-	}
-	// Decision is the coordinator's last word.
-	Decision struct {
-		Transaction string
-		State       State
-	}
-	// Inquire asks the coordinator what it decided.
-	Inquire struct{ Transaction string }
-)
-
-// What timers carry.
-type (
-	// VotesDue ends the wait for votes.
-	VotesDue struct{ Transaction string }
-	// InDoubt says that no decision has come.
-	InDoubt struct{ Transaction string }
-)
 
 // New returns an empty store.
 func New() machine.Machine { return &Store{} }
@@ -107,26 +69,21 @@ func New() machine.Machine { return &Store{} }
 // Registry holds the machine by name and version.
 func Registry() machine.Registry { return machine.Registry{Name: {1: New}} }
 
-// Payloads lists the types that Store sends and takes.
-func (*Store) Payloads() []any {
-	return []any{Write{}, Done{}, Prepare{}, Vote{}, Decision{}, Inquire{}, VotesDue{}, InDoubt{}}
-}
-
 // Step handles one event.
 func (s *Store) Step(ctx *machine.Context, ev event.Event) {
 	switch m := ev.Body.(type) {
 	case Write:
 		s.begin(ctx, ev.ID, m)
 	case Prepare:
-		yes := s.prepare(ctx, m.Transaction, Transaction{Key: m.Key, Value: m.Value, Coordinator: ev.ID.Node})
+		yes := s.prepare(ctx, m.Transaction, Transaction{m.Key, m.Value, ev.ID.Node})
 		ctx.Send(ev.ID.Node, Name, Vote{m.Transaction, yes})
 	case Vote:
 		s.vote(ctx, ev.ID.Node, m)
 	case Decision:
 		s.settle(ctx, m.Transaction, m.State)
 	case Inquire:
-		if t, ok := s.Transactions.Get(m.Transaction); ok && t.State != Prepared {
-			ctx.Send(ev.ID.Node, Name, Decision{m.Transaction, t.State})
+		if state, ok := s.Decisions.Get(m.Transaction); ok {
+			ctx.Send(ev.ID.Node, Name, Decision{m.Transaction, state})
 		}
 	case VotesDue:
 		s.decide(ctx, m.Transaction, Aborted)
@@ -138,7 +95,7 @@ func (s *Store) Step(ctx *machine.Context, ev event.Event) {
 // begin coordinates a client's write.
 func (s *Store) begin(ctx *machine.Context, client event.MessageID, m Write) {
 	id := client.String()
-	if !s.prepare(ctx, id, Transaction{Key: m.Key, Value: m.Value, Coordinator: ctx.Node()}) {
+	if !s.prepare(ctx, id, Transaction{m.Key, m.Value, ctx.Node()}) {
 		ctx.Reply(client, Done{id, Aborted})
 		return
 	}
@@ -149,15 +106,12 @@ func (s *Store) begin(ctx *machine.Context, client event.MessageID, m Write) {
 	}
 }
 
-// prepare locks the key for a transaction, or has it aborted here.
+// prepare locks the key for a transaction, if no other has.
 func (s *Store) prepare(ctx *machine.Context, id string, t Transaction) (yes bool) {
-	if _, locked := s.Locks.Get(t.Key); locked {
-		t.State = Aborted
-		s.Transactions.Put(id, t)
+	if s.Locks.Has(t.Key) {
 		return false
 	}
-	t.State = Prepared
-	s.Transactions.Put(id, t)
+	s.Prepared.Put(id, t)
 	s.Locks.Put(t.Key, id)
 	if t.Coordinator != ctx.Node() {
 		ctx.SetTimer("doubt "+id, doubtWait, InDoubt{id})
@@ -188,6 +142,7 @@ func (s *Store) decide(ctx *machine.Context, id string, state State) {
 		return
 	}
 	s.Ballots.Delete(id)
+	s.Decisions.Put(id, state)
 	ctx.CancelTimer("votes " + id)
 	s.settle(ctx, id, state)
 	for _, p := range ctx.Peers() {
@@ -198,23 +153,25 @@ func (s *Store) decide(ctx *machine.Context, id string, state State) {
 
 // settle ends a transaction on this node.
 func (s *Store) settle(ctx *machine.Context, id string, state State) {
-	t, ok := s.Transactions.Get(id)
-	if !ok || t.State != Prepared {
+	t, ok := s.Prepared.Get(id)
+	if !ok {
 		return
 	}
-	t.State = state
-	s.Transactions.Put(id, t)
+	s.Prepared.Delete(id)
 	s.Locks.Delete(t.Key)
-	if state == Committed {
-		s.Records.Put(t.Key, t.Value)
-	}
 	ctx.CancelTimer("doubt " + id)
+	if state == Aborted {
+		s.Aborted.Put(t.Key, id)
+		return
+	}
+	s.Committed.Put(t.Key, id)
+	s.Records.Put(t.Key, t.Value)
 }
 
 // doubt is about a participant that voted yes and hears nothing. Whoever voted
 // yes has given the decision away: it may have been made, and be told to others.
 func (s *Store) doubt(ctx *machine.Context, id string) {
-	t, _ := s.Transactions.Get(id)
+	t, _ := s.Prepared.Get(id)
 	if ctx.Config(Impatient) != "" {
 		s.settle(ctx, id, Aborted) // the mistake
 		return

@@ -28,7 +28,7 @@ func simulate(w *sim.World) {
 	w.CoreSize(3) // it blocks while a node is away: that is its price
 	w.Without("a vote or decision that is forgotten can be made again, otherwise",
 		sim.FaultDiskLoss, sim.FaultReadError, sim.FaultBitRot, sim.FaultLostWrite, sim.FaultMisplaced)
-	keys := w.Int("keys", 1, 50)
+	keys := w.Int("keys", 1, 10)
 	w.Clients(sim.Workload{
 		Clients: w.Int("clients", 1, 6),
 		Think:   w.Duration("think", time.Millisecond, 20*time.Millisecond),
@@ -49,8 +49,8 @@ func simulate(w *sim.World) {
 		},
 	})
 	w.Never("a transaction is committed here and aborted there",
-		"EXISTS t IN KEYS(twophase.transactions) : (twophase.transactions[t].state = 'committed' AND twophase.transactions[t].state = 'aborted')")
-	w.Sometimes("a participant asks for the decision", "LEN(twophase.locks) > 0 AND LEN(twophase.ballots) = 0")
+		"EXISTS k IN KEYS(twophase.aborted) : (twophase.committed[k] = twophase.aborted[k])")
+	w.Sometimes("a participant is in doubt", "(LEN(twophase.prepared) > 0 AND LEN(twophase.ballots) = 0) LINK SAME_NODE")
 	w.Converges("nobody is in doubt", func(n *sim.Node) string {
 		if s, ok := n.Machine(Name).(*Store); ok && s.Locks.Len() == 0 {
 			return "nothing is locked"
