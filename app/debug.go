@@ -12,6 +12,7 @@ import (
 
 	"hindcast.dev/debug"
 	"hindcast.dev/history"
+	"hindcast.dev/sim"
 )
 
 // diagramColumnsMax bounds how wide diagrams are drawn.
@@ -36,7 +37,8 @@ nodes at any moment, what caused what, and where a condition holds.
 
 On a terminal it asks for commands; 'help' lists them. With --script, or where
 standard input is no terminal, it carries out commands from there and stops at
-the first that fails. A crash box is opened at the event that was fatal.
+the first that fails. A crash box is opened at the event that was fatal, and what
+sim has kept where the failure was seen.
 
 ` + whatHelp,
 		Example: `  hindcast debug demo
@@ -77,7 +79,7 @@ func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) 
 		return o.Source, err
 	}
 	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
-	begin, err := goToCrash(ctx, s, o)
+	begin, err := goToFailure(ctx, s, o)
 	if err != nil {
 		return err
 	}
@@ -117,9 +119,39 @@ func scriptError(err error) error {
 	return err
 }
 
+// goToFailure places a session on a simulated run's failure where it was seen, and
+// on a crash box at the fatal event.
+func goToFailure(ctx context.Context, s *debug.Session, o *opened) (begin string, err error) {
+	if o.Recording == nil {
+		return "", nil
+	}
+	report, err := sim.ReadReport(o.Recording.FS(), o.Recording.Dir())
+	if errors.Is(err, sim.ErrNoReport) {
+		return goToCrash(ctx, s, o)
+	}
+	if err != nil {
+		return "", err
+	}
+	f := &report.Failure
+	what := fmt.Sprintf("%s: %s: %s", f.Kind, f.Property, firstLine(f.Text))
+	found := false
+	if f.Node != "" {
+		if found, err = s.GoTo(ctx, f.Node, f.Seq); err != nil {
+			return "", err
+		}
+	}
+	if found {
+		return debug.Printable(fmt.Sprintf("failure: at event %d of %s: %s", f.Seq, f.Node, what)), nil
+	}
+	if err := s.GoToTime(ctx, report.Time()); err != nil {
+		return "", err
+	}
+	return debug.Printable("failure: at the time it was seen: " + what), nil
+}
+
 // goToCrash places a session on a crash box at the fatal event.
 func goToCrash(ctx context.Context, s *debug.Session, o *opened) (begin string, err error) {
-	if o.Recording == nil || o.Recording.Manifest().Crash == nil {
+	if o.Recording.Manifest().Crash == nil {
 		return "", nil
 	}
 	crash := o.Recording.Manifest().Crash

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"time"
@@ -126,6 +127,9 @@ func (f *simFlags) doShrink(ctx context.Context, c *cobra.Command, t *simTarget,
 func (f *simFlags) tellShrunk(c *cobra.Command, t *simTarget, small sim.Shrunk, keep string) error {
 	words := small.Result.Words()
 	if keep != "" {
+		if err := replaceShrunk(keep, small.Result); err != nil {
+			return err
+		}
 		if err := f.save(c.Context(), t.subject, &small.Options, small.Result, keep, words); err != nil {
 			return err
 		}
@@ -161,6 +165,22 @@ func (f *simFlags) tellShrunk(c *cobra.Command, t *simTarget, small sim.Shrunk, 
 	return nil
 }
 
+// replaceShrunk removes what an earlier part of this shrinking has left in its
+// directory, unless that is this very run.
+func replaceShrunk(dir string, r *sim.Result) error {
+	old, err := sim.ReadReport(vfs.OS(), dir)
+	if err != nil || old.Hash == fmt.Sprintf("%016x", r.Hash) {
+		return nil // nothing is there, or nothing that is ours
+	}
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != shrinkFile {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
 // writeKept says how to go on from a small failure that was kept.
 func writeKept(w interface{ Write([]byte) (int, error) }, dir, command string) {
 	fmt.Fprintf(w, "  again:  %s %s\n  kept:   %s; see it: %s debug %s\n", command, shellWord(dir), dir, baseCommand(command), shellWord(dir))
@@ -173,13 +193,20 @@ func (s *shrinkState) resume(dir string) error {
 	}
 	b, err := vfs.ReadFile(vfs.OS(), path.Join(dir, shrinkFile), stateBytesMax)
 	if errors.Is(err, fs.ErrNotExist) {
+		if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+			return Usage(fmt.Errorf("%s isn't empty, and isn't what shrinking has left: choose another directory with --keep", dir))
+		}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	var old shrinkState
-	if json.Unmarshal(b, &old) == nil && old.Subject == s.Subject && old.Build == s.Build && decided(&old.Options) == decided(&s.Options) && old.Tried != nil {
+	same := json.Unmarshal(b, &old) == nil && old.Subject == s.Subject && decided(&old.Options) == decided(&s.Options) && old.Tried != nil
+	if !same {
+		return Usage(fmt.Errorf("%s is what shrinking of another run has left: choose another directory with --keep, or remove it", dir))
+	}
+	if old.Build == s.Build { // else it is tried anew: the code is another
 		s.Tried = old.Tried
 	}
 	return nil

@@ -287,6 +287,10 @@ func (s *Session) name(p history.Position) string {
 	return fmt.Sprintf("%s:%d", Printable(s.meta.Nodes[p.Node].Name), p.Seq)
 }
 
+// GoToTime places the session at the last event at or before a time, and at the
+// beginning if there is none.
+func (s *Session) GoToTime(ctx context.Context, t hlc.Timestamp) error { return s.seek(ctx, t) }
+
 // GoTo moves to an event of a node; found is false, and the place unchanged, if
 // the History doesn't have it.
 func (s *Session) GoTo(ctx context.Context, node string, seq uint64) (found bool, err error) {

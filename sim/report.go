@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 
+	"hindcast.dev/hlc"
 	"hindcast.dev/vfs"
 )
 
@@ -32,6 +33,9 @@ type Report struct {
 	// damaged or replaced, what couldn't be copied.
 	Notes []string `json:"notes,omitempty"`
 }
+
+// Time is when the failure was seen, by a clock that no fault has touched.
+func (r *Report) Time() hlc.Timestamp { return epoch.Add(r.Failure.At) }
 
 // ErrNoReport is returned by ReadReport for a directory that has none.
 var ErrNoReport = errors.New("no failure of a simulated run")
