@@ -50,6 +50,7 @@ type Outcome struct {
 	Happened  map[FaultKind]int `json:"happened"`
 	Sometimes map[string]bool   `json:"sometimes,omitempty"`
 
+	vacuous  map[string]string
 	drawn    []Drawn
 	unused   []string
 	coverage map[string]int
@@ -198,7 +199,7 @@ func Attempt(s *Subject, o Options) (r *Result, err error) {
 func OutcomeOf(r *Result, floors Floors) *Outcome {
 	o := &Outcome{Seed: r.Seed, Hash: fmt.Sprintf("%016x", r.Hash), Failure: r.Failure, NotCounted: floors.Short(r), Events: r.Events,
 		Steps: r.Steps, Operations: len(r.Operations), Simulated: int64(r.Simulated), Happened: r.Happened, Sometimes: r.Sometimes,
-		drawn: r.Drawn, unused: r.Unused, coverage: r.Coverage.Kinds}
+		vacuous: r.Vacuous, drawn: r.Drawn, unused: r.Unused, coverage: r.Coverage.Kinds}
 	for _, c := range r.Checks {
 		if c.Verdict == check.Undecided {
 			o.Undecided = append(o.Undecided, c.Check+": "+c.Bound)

@@ -25,12 +25,21 @@ type Tally struct {
 	Happened   map[FaultKind]int `json:"happened"`  // faults that took effect
 	Coverage   map[string]int    `json:"coverage"`  // state × fault × message → how often
 	Sometimes  map[string]int    `json:"sometimes"` // property → seeds in which it held
-	Options    map[string]*Range `json:"options"`   // what was drawn
+	// Vacuous are the properties that had nothing to say of some run, for what they
+	// speak of wasn't there.
+	Vacuous map[string]*Vacuity `json:"vacuous,omitempty"`
+	Options map[string]*Range   `json:"options"` // what was drawn
 	// First is the failure of the lowest failing seed, which decides the exit code.
 	First     *Failure `json:"first,omitempty"`
 	FirstSeed uint64   `json:"firstSeed,omitempty"`
 	// Kinds counts failing seeds by kind and property.
 	Kinds map[string]int `json:"kinds"`
+}
+
+// A Vacuity is in how many runs a property had nothing to say.
+type Vacuity struct {
+	Runs int    `json:"runs"`
+	Why  string `json:"why"` // in the first of them
 }
 
 // A Range is what was drawn of an option.
@@ -62,6 +71,9 @@ func (t *Tally) begin(s *Search) {
 	if t.Happened == nil {
 		t.Happened = map[FaultKind]int{}
 	}
+	if t.Vacuous == nil {
+		t.Vacuous = map[string]*Vacuity{}
+	}
 	if t.Options == nil {
 		t.Options = map[string]*Range{}
 	}
@@ -87,6 +99,12 @@ func (t *Tally) add(o *Outcome) {
 			n = 1
 		}
 		t.Sometimes[name] += n
+	}
+	for name, why := range o.vacuous {
+		if t.Vacuous[name] == nil {
+			t.Vacuous[name] = &Vacuity{Why: why}
+		}
+		t.Vacuous[name].Runs++
 	}
 	for _, d := range o.drawn {
 		t.draw(d)
@@ -177,16 +195,22 @@ func (r *Result) CheckSet() error {
 	return nil
 }
 
-// Unreached are the `sometimes` properties that held in no run, sorted.
+// Unreached are the `sometimes` properties that held in no run, and those that had
+// nothing to say of any run that held; each with why, sorted.
 func (t *Tally) Unreached() []string {
-	var names []string
+	var out []string
 	for name, n := range t.Sometimes {
 		if n == 0 {
-			names = append(names, name)
+			out = append(out, fmt.Sprintf("%s: it held in none of %d runs", name, t.Runs))
 		}
 	}
-	slices.Sort(names)
-	return names
+	for name, v := range t.Vacuous {
+		if v.Runs >= t.Runs-t.Failing {
+			out = append(out, fmt.Sprintf("%s: it had nothing to say of any run: %s", name, v.Why))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Verdict is the failure of the whole: that of the lowest failing seed, or that
@@ -198,8 +222,7 @@ func (t *Tally) Verdict() *Failure {
 	case t.Runs == 0:
 		return nil
 	case len(names) > 0:
-		return &Failure{Kind: Coverage, Property: "sometimes " + names[0],
-			Text: fmt.Sprintf("no run of %d reached: %s", t.Runs, strings.Join(names, "; "))}
+		return &Failure{Kind: Coverage, Property: "every property has something to say", Text: strings.Join(names, "\n")}
 	case t.Counted == 0:
 		return &Failure{Kind: Coverage, Property: "a seed counts", Text: fmt.Sprintf("none of %d seeds counts: %s", t.Runs, t.Reasons())}
 	}
