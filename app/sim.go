@@ -98,7 +98,7 @@ func (f *simFlags) addRun(c *cobra.Command) {
 const simExample = `  hindcast sim TARGET --seeds 1..100
   hindcast sim TARGET --seeds 1..10000 --for 10m --keep runs
   hindcast sim TARGET --seed 17 --set clients=2 --trace
-  hindcast sim TARGET --seeds 1..20 --never 'COUNT(node.up = false) > 1'
+  hindcast sim TARGET --seeds 1..20 --sometimes 'node.up = false'
   hindcast sim TARGET --seed 17 --at 12000 --reseed --futures 200
   hindcast sim shrink runs/seed-17`
 
