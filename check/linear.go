@@ -158,16 +158,39 @@ func judge(ops []Operation, m *Model, b *budget) judgement {
 			return judgement{verdict: v, conflict: conflict, spec: s}
 		}
 	}
+	whole := b.left
+	b.left = min(whole, max(whole/tryPart, tryStepsMin))
+	j := searched(s, entries, b)
+	if j.verdict != Undecided || b.stopped {
+		return j
+	}
+	deep := newBudget(b.options)
+	deep.left = whole
+	v, bound := runPorcupine(s, entries, deep)
+	b.spent, b.stopped = b.spent+deep.spent, deep.stopped
+	if v != Undecided || b.stopped {
+		return judgement{verdict: v, bound: bound, at: Open, spec: s}
+	}
+	b.left = whole
+	if j = searched(s, entries, b); j.verdict == Undecided && !b.stopped {
+		j.bound = bound // of the search that went furthest
+	}
+	return j
+}
+
+// A first search takes a part of the steps: most are decided in a few, and some
+// are for porcupine that aren't for us.
+const (
+	tryPart     = 16
+	tryStepsMin = 20_000
+)
+
+// searched judges by following all configurations.
+func searched(s spec, entries []entry, b *budget) judgement {
 	r := search(s, entries, b)
 	j := judgement{verdict: r.verdict, bound: r.bound, states: r.states, spec: s}
 	if r.verdict == Violated {
 		j.at, j.failed = entries[r.failed].ret, entries[r.failed].op
-	}
-	if r.verdict == Undecided && !b.stopped {
-		deep := newBudget(b.options)
-		j.verdict, j.bound = runPorcupine(s, entries, deep)
-		j.at = Open
-		b.spent, b.stopped = b.spent+deep.spent, deep.stopped
 	}
 	return j
 }
@@ -176,11 +199,8 @@ func judge(ops []Operation, m *Model, b *budget) judgement {
 func judgeFromAny(ops []Operation, m *Model, b *budget) judgement {
 	s, entries := m.compile(ops)
 	reg := s.(*registerSpec)
-	r := search(anyRegister{reg}, entries, b)
-	j := judgement{verdict: r.verdict, bound: r.bound, states: r.states, spec: s, anyInit: true}
-	if r.verdict == Violated {
-		j.at, j.failed = entries[r.failed].ret, entries[r.failed].op
-	}
+	j := searched(anyRegister{reg}, entries, b)
+	j.spec, j.anyInit = s, true
 	return j
 }
 

@@ -161,3 +161,63 @@ func TestCounterexamplesAreViolations(t *testing.T) {
 		}
 	}
 }
+
+// The three ways to decide agree: without a search, by ours, by porcupine's.
+func TestEnginesAgree(t *testing.T) {
+	for _, w := range []workload{
+		{model: "register", clients: 4, keys: 1, ops: 24, info: 0.1, fail: 0.1},
+		{model: "kv", clients: 4, keys: 2, ops: 30, info: 0.1, fail: 0.1, deletes: true},
+		{model: "queue", clients: 3, keys: 1, ops: 16, info: 0.1, fail: 0.1},
+	} {
+		m, violated := model(t, w.model), 0
+		for seed := range oracleRounds() / 20 {
+			r := rand.New(rand.NewPCG(uint64(seed), 10))
+			ops := w.run(r)
+			if seed%2 == 0 {
+				mutations["answers swapped"](r, ops)
+			}
+			want := check.PorcupineVerdict(ops, m)
+			if got := check.SearchVerdict(ops, m); got != want {
+				t.Fatalf("%s, seed %d: the search says %s, porcupine %s:\n%s", w.model, seed, got, want, listing(ops))
+			}
+			if got := check.Linearizable(ops, m, check.Options{Plain: true}); got.Verdict != want {
+				t.Fatalf("%s, seed %d: the verdict is %s, porcupine says %s:\n%s", w.model, seed, got.Verdict, want, listing(ops))
+			}
+			violated += len(check.Linearizable(ops, m, check.Options{Plain: true}).Violations)
+		}
+		if violated < 10 {
+			t.Errorf("%s: %d violations: the test sees one side only", w.model, violated)
+		}
+	}
+}
+
+// hard is a history that takes a search: clients that overlap put the same few
+// elements into a queue, and in the end somebody takes what nobody put there.
+func hard(n int) []check.Operation {
+	r := rand.New(rand.NewPCG(1, 11))
+	var ops []check.Operation
+	for i := range n {
+		call := int64(i/24) * 10
+		ops = append(ops, check.Operation{Process: i % 24, F: "enqueue", Input: event.Int(int64(r.IntN(5))), Call: call, Return: call + 9, Outcome: check.Ok})
+	}
+	end := int64(n) * 10
+	return append(ops, check.Operation{Process: 0, F: "dequeue", Output: event.Int(99), Call: end, Return: end + 1, Outcome: check.Ok})
+}
+
+func TestBoundsAreSaid(t *testing.T) {
+	m := model(t, "queue")
+	res := check.Linearizable(hard(240), m, check.Options{Steps: 3000})
+	if res.Verdict != check.Undecided || !strings.Contains(res.Bound, "steps were not enough") {
+		t.Errorf("%s, bound %q", res.Verdict, res.Bound)
+	}
+	polled := 0
+	res = check.Linearizable(hard(240), m, check.Options{Stop: func() bool { polled++; return true }})
+	if res.Verdict != check.Undecided || !strings.Contains(res.Bound, "stopped") || polled == 0 {
+		t.Errorf("%s, bound %q, polled %d times", res.Verdict, res.Bound, polled)
+	}
+	ops := []check.Operation{{F: "enqueue", Ref: "line 1"}}
+	res = check.Linearizable(ops, model(t, "kv"), check.Options{})
+	if res.Verdict != check.Undecided || !strings.Contains(res.Bound, `line 1: model kv has no operation "enqueue"`) {
+		t.Errorf("%s, bound %q", res.Verdict, res.Bound)
+	}
+}

@@ -212,7 +212,7 @@ var mutations = map[string]func(r *rand.Rand, ops []check.Operation) bool{
 // damaged, and what all orders say is wrong must be found: every one. What is
 // still good must be accepted.
 func TestMutantsAreCaught(t *testing.T) {
-	rounds := 400
+	rounds := 160
 	if testing.Short() {
 		rounds = 100
 	}
@@ -288,9 +288,9 @@ func damage(r *rand.Rand, ops []check.Operation, bad func(read, write, other *ch
 }
 
 func TestMutantsOfLongHistoriesAreCaught(t *testing.T) {
-	rounds := 40
+	rounds := 16
 	if testing.Short() {
-		rounds = 10
+		rounds = 4
 	}
 	w := workload{model: "kv", clients: 6, keys: 4, ops: 2500, info: 0.08, fail: 0.05}
 	m := model(t, "kv")

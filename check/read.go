@@ -75,8 +75,8 @@ func ReadLog(r io.Reader, f Format) ([]Operation, error) {
 	return nil, errors.New("the format of the log isn't known: want lines of Jepsen's log, maps in Clojure's notation, or JSON Lines with process, type, f and value")
 }
 
-// eachLine calls f with every line that isn't empty.
-func eachLine(r io.Reader, f func(line string) error) error {
+// eachLine calls f with every line that isn't empty, and its number, from 1.
+func eachLine(r io.Reader, f func(n int, line string) error) error {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 0, 64<<10), LineMax)
 	n := 0
@@ -86,7 +86,7 @@ func eachLine(r io.Reader, f func(line string) error) error {
 		if line == "" {
 			continue
 		}
-		if err := f(line); err != nil {
+		if err := f(n, line); err != nil {
 			return &LineError{n, err}
 		}
 	}
@@ -196,9 +196,8 @@ func outputOf(f string, v event.Value) event.Value {
 // the time. A cas that ended as :fail is one whose comparison failed; a read that
 // did gave nothing.
 func ReadJepsen(r io.Reader) ([]Operation, error) {
-	p, n, any := pairer{open: map[int]int{}}, 0, false
-	err := eachLine(r, func(line string) error {
-		n++
+	p, any := pairer{open: map[int]int{}}, false
+	err := eachLine(r, func(n int, line string) error {
 		head, rest, ok := strings.Cut(line, " - ")
 		if !ok || !strings.Contains(head, "jepsen") {
 			return nil
@@ -293,9 +292,8 @@ func (c *lineCounter) at(offset int) int {
 // (an integer) orders them if all have it. What else is there becomes the
 // operation's Extra.
 func ReadJSONL(r io.Reader) ([]Operation, error) {
-	p, n := newMapPairer(), 0
-	err := eachLine(r, func(line string) error {
-		n++
+	p := newMapPairer()
+	err := eachLine(r, func(n int, line string) error {
 		v, err := event.ParseValue([]byte(line))
 		if err != nil {
 			return fmt.Errorf("not JSON: %w", err)
