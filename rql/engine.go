@@ -191,7 +191,7 @@ func (e *engine) step(ev *history.Event) error {
 		e.mark(m)
 	}
 	for _, l := range e.q.Leaves {
-		if enters || e.anew || e.cut == 1 || l.Volatile {
+		if enters || e.anew || e.cut == 1 || l.Volatile && (!l.Wanes || e.shared[l.ID].ok) {
 			e.markAll(l, allNodes)
 		}
 	}

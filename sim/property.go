@@ -281,15 +281,16 @@ func (x *watched) vacuous() (string, error) {
 	if x.over && x.Mode != Never && x.Mode != Always {
 		return "", nil
 	}
-	for _, a := range x.v.Absent() {
+	if absent := x.v.Absent(); len(absent) > 0 {
+		a := &absent[0]
 		note := a.Note()
 		if len(a.Has) > 0 && fieldAt(x.RQL, a.Pos.Offset) {
 			return "", fmt.Errorf("property %q can't fail: %s", x.Name, strings.TrimSuffix(note.Render(x.RQL), "\n"))
 		}
 		return note.Error(), nil
 	}
-	for _, u := range x.v.Unequal() {
-		return "", fmt.Errorf("property %q: %s", x.Name, strings.TrimSuffix(u.Note().Render(x.RQL), "\n"))
+	if unequal := x.v.Unequal(); len(unequal) > 0 {
+		return "", fmt.Errorf("property %q: %s", x.Name, strings.TrimSuffix(unequal[0].Note().Render(x.RQL), "\n"))
 	}
 	if len(x.need) > 0 {
 		return "not all of its variables were ever there", nil

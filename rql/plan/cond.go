@@ -52,6 +52,9 @@ type Leaf struct {
 	Deps  []Dep
 	// Volatile leaves may change at every cut, whatever the event did.
 	Volatile bool
+	// Wanes says of a Volatile leaf that by time alone it can only become false: while
+	// it is false it is decided where its variables change.
+	Wanes bool
 	// Shared leaves don't depend on the name of FOR EACH.
 	Shared bool
 }
@@ -180,6 +183,8 @@ func (q *Query) leaf(parts []Expr) *Cond {
 	default:
 		l.Class = ClassJoin
 	}
+	l.Wanes = l.Volatile && l.Shared && l.Class != ClassEachNode && !l.Not &&
+		!slices.ContainsFunc(parts, func(x Expr) bool { return !q.wanes(x) })
 	q.Leaves = append(q.Leaves, l)
 	return &Cond{Op: CondLeaf, Slots: l.Slots, Leaf: l}
 }
@@ -194,10 +199,36 @@ func (q *Query) classify(l *Leaf) {
 	case *EachNode:
 		l.Class, l.Each = ClassEachNode, x
 	case *Quant:
-		if l.Shared && !l.Volatile && keyed(x) != nil {
+		steady := !l.Volatile || !l.Not && !x.All && q.wanes(x)
+		if l.Shared && steady && keyed(x) != nil {
 			l.Class, l.Quant = ClassEachKey, x
 		}
 	}
+}
+
+// wanes reports whether a condition can, by time alone, only become false: TIME()
+// is no more in it than what something is greater than.
+func (q *Query) wanes(e Expr) bool {
+	steady := func(e Expr) bool { return !q.factsOf(e).volatile }
+	if steady(e) {
+		return true
+	}
+	switch x := e.(type) {
+	case *Quant:
+		return steady(x.Set) && q.wanes(x.Body)
+	case *Binary:
+		_, left := x.L.(*Now)
+		_, right := x.R.(*Now)
+		switch x.Op {
+		case syntax.And, syntax.Or:
+			return q.wanes(x.L) && q.wanes(x.R)
+		case syntax.Gt, syntax.Ge:
+			return right && steady(x.L)
+		case syntax.Lt, syntax.Le:
+			return left && steady(x.R)
+		}
+	}
+	return false
 }
 
 // keyed returns the variable over whose keys a quantifier goes, if it is one

@@ -72,7 +72,10 @@ func (q *Query) explainCond(out []string, c *Cond, indent string) []string {
 
 func (q *Query) leafText(l *Leaf) string {
 	at := " (at " + l.Parts[0].X.Position().String() + ")"
-	if l.Volatile {
+	switch {
+	case l.Wanes:
+		at += ", at every cut because of TIME() while it holds"
+	case l.Volatile:
 		at += ", at every cut because of TIME()"
 	}
 	switch l.Class {
