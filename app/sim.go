@@ -378,7 +378,7 @@ func (f *simFlags) save(ctx context.Context, s *sim.Subject, o *sim.Options, r *
 	if err == nil && kept.Subject == r.Subject && kept.Hash == fmt.Sprintf("%016x", r.Hash) {
 		return nil
 	}
-	return r.Save(ctx, vfs.OS(), dir, sim.SaveOptions{Command: f.again(s, o), Build: BuildID(), Words: words})
+	return r.Save(ctx, vfs.OS(), dir, sim.SaveOptions{Command: f.again(s, o), Build: BuildID(), Words: words, Replace: words != ""})
 }
 
 // seedDir is where a seed is kept.

@@ -117,6 +117,19 @@ func TestAPropertyThatSaysNothingIsTold(t *testing.T) {
 	}
 }
 
+func TestAPropertyThatNeverSaysAnythingFailsTheSearch(t *testing.T) {
+	p := sim.Property{Mode: sim.Never, Name: "link to nowhere", RQL: "node.link['n9'] = 'up'"}
+	var tally sim.Tally
+	search := &sim.Search{Subject: subject(nil), Options: short(p), First: 1, Last: 3, Floors: sim.Floors{Operations: 1}}
+	if err := search.Run(context.Background(), &tally); err != nil {
+		t.Fatal(err)
+	}
+	v := tally.Verdict()
+	if v == nil || v.Kind != sim.Coverage || !strings.Contains(v.Text, "link to nowhere") {
+		t.Errorf("%v", v)
+	}
+}
+
 func TestAlwaysIsAskedFromWhereItsVariablesAre(t *testing.T) {
 	// At the first cuts no machine has started, and nothing can be true of it.
 	r := run(t, subject(nil), short(sim.Property{Mode: sim.Always, Name: "started", RQL: "COUNT(register.n) >= 1"}))

@@ -262,7 +262,7 @@ func (w *World) conclude(r *Result, mem *history.Mem, ws []*watched) error {
 		if err != nil {
 			return err
 		}
-		if why != "" {
+		if why != "" && x.Mode != Sometimes {
 			r.Vacuous[x.Name] = why
 		}
 		switch {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,12 +60,15 @@ func ReadReport(fsys vfs.FS, dir string) (*Report, error) {
 
 // Write writes the report into a failure's directory, which is made if need be.
 func (r *Report) Write(fsys vfs.FS, dir string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
 		return err
 	}
 	if err := fsys.MkdirAll(dir); err != nil {
 		return err
 	}
-	return vfs.WriteFile(fsys, path.Join(dir, ReportFile), append(b, '\n'))
+	return vfs.WriteFile(fsys, path.Join(dir, ReportFile), b.Bytes())
 }

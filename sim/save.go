@@ -30,16 +30,24 @@ type SaveOptions struct {
 	// NoHistory leaves the History out. It can be made from the journals, by who has
 	// the machines.
 	NoHistory bool
+	// Replace lets a simulated run that is in the directory make way.
+	Replace bool
 }
 
 // Save leaves the run in a directory, as a recording that query, debug and check
 // open: the nodes' journals and checkpoints, the clients' operations, the History
 // that replay makes of them, and, if the run failed, the report of the failure.
-// The directory is made if need be and must not hold a recording.
+// The directory is made if need be and must not hold a recording, but for
+// SaveOptions.Replace.
 //
 // What the recording lacks stands in it as a gap or in the report's notes.
 func (r *Result) Save(ctx context.Context, fsys vfs.FS, dir string, o SaveOptions) error {
 	s := &saver{r: r, w: r.world, fs: fsys, dir: dir}
+	if o.Replace {
+		if err := makeWay(fsys, dir); err != nil {
+			return fmt.Errorf("replace the run in %s: %w", dir, err)
+		}
+	}
 	if r.world != nil {
 		if err := s.record(ctx, !o.NoHistory); err != nil {
 			return fmt.Errorf("save the run of seed %d: %w", r.Seed, err)
@@ -53,6 +61,42 @@ func (r *Result) Save(ctx context.Context, fsys vfs.FS, dir string, o SaveOption
 	report := Report{Subject: r.Subject, Seed: r.Seed, Options: r.options, Failure: *r.Failure, Hash: fmt.Sprintf("%016x", r.Hash),
 		Build: o.Build, Command: o.Command, Words: o.Words, Notes: append(s.notes, r.Warnings...)}
 	return report.Write(fsys, dir)
+}
+
+// makeWay removes a simulated run from a directory: what Save has made there, and
+// nothing else.
+func makeWay(fsys vfs.FS, dir string) error {
+	if rec, err := recording.Open(fsys, dir); err != nil || rec.Manifest().Origin != Origin {
+		return nil // Save says what is wrong with what is there
+	}
+	for _, name := range []string{"history", "nodes", "operations", replacedName, ReportFile, recording.ManifestName} {
+		if err := removeAll(fsys, path.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func removeAll(fsys vfs.FS, name string) error {
+	info, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		names, err := fsys.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if err := removeAll(fsys, path.Join(name, n)); err != nil {
+				return err
+			}
+		}
+	}
+	return fsys.Remove(name)
 }
 
 // A saver saves one run.
@@ -144,7 +188,7 @@ func (s *saver) replaced(n *Node, i int, disk *vfs.Mem, m *recording.Node) error
 			s.note("disk %d of %s couldn't be copied whole: %v", i+1, n.name, err)
 		}
 	}
-	s.note("disk %d of %s was lost and replaced: what was on it is in %s", i+1, n.name, to)
+	s.note("disk %d of %s was lost and replaced: what was on it is in %s", i+1, n.name, path.Join(replacedName, path.Base(to)))
 	gap := recording.Gap{To: s.firstOn(n), Reason: "the disk was lost and replaced; what was on it is in " + path.Join(replacedName, path.Base(to))}
 	if i == 0 {
 		m.Gaps = append(m.Gaps, gap)

@@ -99,6 +99,13 @@ func TestAReportHasTheFailureAgain(t *testing.T) {
 	if err := r.Save(context.Background(), disk, "d", sim.SaveOptions{}); err == nil || !strings.Contains(err.Error(), "there is a recording already") {
 		t.Errorf("a second save: %v", err)
 	}
+	other := run(t, s, sim.Options{Seed: 6, Set: o.Set})
+	if err := other.Save(context.Background(), disk, "d", sim.SaveOptions{Replace: true}); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := sim.ReadReport(disk, "d"); err != nil || report.Seed != 6 {
+		t.Errorf("%+v, %v", report, err)
+	}
 }
 
 func TestAPassingRunIsSavedWithoutAReport(t *testing.T) {
