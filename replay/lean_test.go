@@ -45,7 +45,7 @@ func TestAReplayWithoutAHistoryComparesAllTheSame(t *testing.T) {
 		}
 	}}
 	res, err := Node(t.Context(), r.source(), nil, o)
-	if err != nil || len(res.Problems) > 0 || res.Events == 0 || last != res.Last {
+	if err != nil || len(res.Problems) > 0 || res.Events == 0 || last == 0 || last > res.Last {
 		t.Errorf("%+v, the last event is %d, %v", res, last, err)
 	}
 	// keepsAGlobal differs at its first event, whoever replays it.
