@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/check"
 	"hindcast.dev/sim"
 )
 
@@ -66,10 +65,8 @@ func (f *simFlags) singleExit(r *sim.Result) error {
 	case r.Stopped:
 		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted: nothing was decided")}
 	}
-	for _, res := range r.Checks {
-		if res.Verdict == check.Undecided {
-			return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("undecided: %s: %s", res.Check, res.Bound)}
-		}
+	if r.Undecided != "" {
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("undecided: %s", r.Undecided)}
 	}
 	return nil
 }

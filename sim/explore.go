@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-
-	"hindcast.dev/check"
 )
 
 // A Search runs a subject under many seeds, each as a world of its own.
@@ -40,7 +38,7 @@ type Outcome struct {
 	Seed       uint64   `json:"seed"`
 	Hash       string   `json:"hash"`
 	Failure    *Failure `json:"failure,omitempty"`
-	Undecided  []string `json:"undecided,omitempty"`  // checks that came to no verdict, and why
+	Undecided  []string `json:"undecided,omitempty"`  // judges that came to no verdict, and why
 	NotCounted string   `json:"notCounted,omitempty"` // why the seed doesn't count, "" if it does
 	Events     uint64   `json:"events"`               // of the world
 	Steps      uint64   `json:"steps"`                // events that nodes took in
@@ -200,10 +198,8 @@ func OutcomeOf(r *Result, floors Floors) *Outcome {
 	o := &Outcome{Seed: r.Seed, Hash: fmt.Sprintf("%016x", r.Hash), Failure: r.Failure, NotCounted: floors.Short(r), Events: r.Events,
 		Steps: r.Steps, Operations: len(r.Operations), Simulated: int64(r.Simulated), Happened: r.Happened, Sometimes: r.Sometimes,
 		vacuous: r.Vacuous, drawn: r.Drawn, unused: r.Unused, coverage: r.Coverage.Kinds}
-	for _, c := range r.Checks {
-		if c.Verdict == check.Undecided {
-			o.Undecided = append(o.Undecided, c.Check+": "+c.Bound)
-		}
+	if r.Undecided != "" {
+		o.Undecided = []string{r.Undecided}
 	}
 	if r.Failure != nil {
 		o.result = r
