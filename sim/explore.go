@@ -177,8 +177,13 @@ func Repeats(s *Subject, o Options, r *Result) (*Failure, error) {
 	if err != nil || again.Stopped || again.Hash == r.Hash {
 		return nil, err
 	}
-	return &Failure{Kind: Nondeterminism, Property: "the same seed gives the same run",
-		Text: fmt.Sprintf("two runs of seed %d have the hashes %016x and %016x", r.Seed, r.Hash, again.Hash)}, nil
+	f := &Failure{Kind: Nondeterminism, Property: "the same seed gives the same run",
+		Text: fmt.Sprintf("two runs of seed %d have the hashes %016x and %016x", r.Seed, r.Hash, again.Hash)}
+	if m, err := Verify(s, o); err == nil && m != nil {
+		f.Event, f.At, f.Node = m.Event, m.At, m.Node
+		f.Text += "\n" + m.Error()
+	}
+	return f, nil
 }
 
 // Attempt is Run, but that a panic of the subject or the simulator is the run's

@@ -183,6 +183,9 @@ func TestUndecidedIsNoPassAndNoFailure(t *testing.T) {
 	if r.Failure != nil || r.Undecided != "hard: 4 steps" || !asked || len(r.Checks) != 2 {
 		t.Errorf("%v, undecided %q, %v", r.Failure, r.Undecided, r.Checks)
 	}
+	if o := sim.OutcomeOf(r, sim.Floors{}); !slices.Equal(o.Undecided, []string{"hard: 4 steps"}) {
+		t.Errorf("a search keeps %q", o.Undecided)
+	}
 	// More choices of nodes than may be tried: the property is undecided too.
 	wide := sim.Property{Mode: sim.Never, Name: "wide", RQL: "register.n * register.n * register.n * register.n * register.n * register.n * register.n" +
 		" * register.n * register.n * register.n * register.n * register.n * register.n * register.n < 0"}
@@ -326,6 +329,12 @@ func TestVerifyNamesTheFirstEventThatDiffers(t *testing.T) {
 		if m.Node != "n1" || m.Event == 0 || m.First != m.Second || !strings.Contains(m.Difference, want) || len(m.Before) == 0 {
 			t.Errorf("%s: %v", how, m)
 		}
+	}
+	// So does a search that verifies.
+	r := run(t, plantedSubject("global"), sim.Options{Seed: 1, Set: short().Set, Faults: []sim.Fault{}, Quick: true})
+	f, err := sim.Repeats(plantedSubject("global"), short(), r)
+	if err != nil || f == nil || f.Kind != sim.Nondeterminism || f.Node != "n1" || f.Event == 0 || !strings.Contains(f.Text, "\n  second  ") {
+		t.Errorf("%v, %v", f, err)
 	}
 	// What the subject outside of the machines does counts too.
 	s := subject(func(w *sim.World) {
