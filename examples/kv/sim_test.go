@@ -106,6 +106,7 @@ func TestJudgesFindBrokenPromises(t *testing.T) {
 		"another value was written":   {(*judge).writers, []deed{put(1, "x", Degraded, item("y", 5))}},
 		"it says eventual unasked":    {(*judge).labels, []deed{get(1, Eventual, item("x", 5))}},
 		"a value from nowhere":        {(*judge).sources, []deed{get(1, Fresh, item("x", 5))}},
+		"a write is done twice":       {(*judge).sources, []deed{put(1, "x", Fresh, item("x", 5)), get(3, Fresh, item("x", 7))}},
 		"it is lost in the end":       {(*judge).survives, []deed{put(1, "x", Fresh, Item{Value: "x", Version: 1 << 63, Writer: "n1"})}},
 		"a scan misses a record": {(*judge).scans, []deed{put(1, "x", Fresh, item("x", 5)),
 			{Operation: check.Operation{F: "scan", Call: 3, Return: 4, Outcome: check.Ok}, node: "n1", told: Fresh}}},

@@ -300,7 +300,8 @@ func (j *judge) labels() {
 }
 
 // sources: what is read was written, by an operation that had begun, and not by
-// one that surely failed.
+// one that surely failed. It was written once, unless the node that was asked gave
+// the primary up, which may have done it all the same.
 func (j *judge) sources() {
 	wrote := map[string]*deed{} // by value, which is of one write alone
 	for i := range j.deeds {
@@ -321,6 +322,8 @@ func (j *judge) sources() {
 				j.violated(r.Key, []*deed{by, d}, "the write failed for certain, and is read")
 			case by.Call > d.Return:
 				j.violated(r.Key, []*deed{by, d}, "it is read before it is written")
+			case by.answered() && by.told != Degraded && r.Item.Version != by.settled().Version:
+				j.violated(r.Key, []*deed{by, d}, "it was written twice")
 			}
 		}
 	}
