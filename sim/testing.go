@@ -102,6 +102,9 @@ func (tt *tester) run() error {
 			return fmt.Errorf("-hindcast.seed=%s: want a number", tt.flags.seed)
 		}
 		r, err := tt.seed(seed)
+		if err == nil && r.Undecided != "" {
+			tt.t.Errorf("seed %d is undecided: %s", seed, r.Undecided)
+		}
 		if err == nil && r.Failure == nil {
 			tt.t.Logf("seed %d: %s, %s simulated, hash %016x", seed, count(len(r.Operations), "operation"), round(r.Simulated), r.Hash)
 		}
@@ -148,6 +151,9 @@ func (tt *tester) fresh() error {
 	}
 	if f := tally.Verdict(); f != nil && tally.First == nil {
 		tt.t.Errorf("%s: %s: %s", f.Kind, f.Property, f.Text)
+	}
+	if tally.Undecided > 0 {
+		tt.t.Errorf("%d of %d seeds are undecided: a judge ran into its bound; hindcast sim says which", tally.Undecided, tally.Runs)
 	}
 	return nil
 }

@@ -26,10 +26,11 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
+// run runs the tests with settings of the environment, with spaces between.
 func (f *fixture) run(env string, args ...string) (output string, ok bool) {
 	f.t.Helper()
 	cmd := exec.Command(f.binary, args...)
-	cmd.Dir, cmd.Env = f.dir, append(os.Environ(), env)
+	cmd.Dir, cmd.Env = f.dir, append(os.Environ(), strings.Fields(env)...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -108,6 +109,13 @@ func TestTestOfAFaultySystem(t *testing.T) {
 	}
 	if out, _ := f.run("", "-test.artifacts", "-test.outputdir", f.dir, "-test.run", "TestCounter/one"); !strings.Contains(out, "see it: hindcast debug ") {
 		t.Errorf("with -artifacts:\n%s", out)
+	}
+	// What is undecided is no pass.
+	if out, ok := f.run("FIXED=1 HARD=1", "-hindcast.runs=3"); ok || !strings.Contains(out, "3 of 3 seeds are undecided") {
+		t.Errorf("undecided:\n%s", out)
+	}
+	if out, ok := f.run("FIXED=1 HARD=1", "-hindcast.seed=1"); ok || !strings.Contains(out, "seed 1 is undecided: too hard: 0 steps") {
+		t.Errorf("undecided:\n%s", out)
 	}
 	if out, ok := f.run("", "-hindcast.seed=x"); ok || !strings.Contains(out, "-hindcast.seed=x: want a number") {
 		t.Errorf("a seed that is none:\n%s", out)

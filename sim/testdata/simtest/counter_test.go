@@ -57,6 +57,9 @@ func counter(w *sim.World) {
 		},
 		Found: func(*sim.Client, *sim.Op, sim.Answer) sim.Finding { return sim.Finding{Outcome: check.Ok} },
 	})
+	if os.Getenv("HARD") != "" {
+		w.Judge("too hard", func([]check.Operation) check.Result { return check.Result{Bound: "0 steps"} })
+	}
 	w.Invariant("counted once", func(n *sim.Node) error {
 		if m, _ := n.Machine("counter").(*Counter); m != nil && m.N > asked {
 			return fmt.Errorf("%s counts %d of %d", n.Name(), m.N, asked)
