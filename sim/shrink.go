@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"sync"
 )
 
@@ -149,7 +150,8 @@ func (s *Shrink) first(candidates []Options) (int, error) {
 		}
 		for i := range batch {
 			if fails[i] {
-				s.best.Options, s.best.Result = batch[i], results[i]
+				s.best.Options, s.best.Result = withoutUnused(batch[i], results[i]), results[i]
+				s.best.Result.options = s.best.Options
 				s.tell()
 				return at + i, nil
 			}
@@ -160,6 +162,16 @@ func (s *Shrink) first(candidates []Options) (int, error) {
 		}
 	}
 	return -1, nil
+}
+
+// withoutUnused leaves out of Set what the run doesn't draw any more, because of
+// what another option is now.
+func withoutUnused(o Options, r *Result) Options {
+	o.Set = maps.Clone(o.Set)
+	for _, name := range r.Unused {
+		delete(o.Set, name)
+	}
+	return o
 }
 
 func (s *Shrink) tell() {
