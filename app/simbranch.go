@@ -37,6 +37,7 @@ func (f *simFlags) branch(ctx context.Context, c *cobra.Command, t *simTarget) e
 		ctx, cancel = context.WithTimeout(ctx, f.limit)
 		defer cancel()
 	}
+	collectLess()
 	bar := newProgress(c.ErrOrStderr())
 	var done atomic.Int64
 	b := &sim.Branch{Subject: t.subject, Options: t.options, Futures: f.futures, Workers: f.workers, KeepFaults: f.keepFaults,

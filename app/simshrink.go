@@ -95,6 +95,7 @@ func (f *simFlags) shrink(c *cobra.Command, args []string, runs int) error {
 
 // doShrink shrinks, and keeps how far it is.
 func (f *simFlags) doShrink(ctx context.Context, c *cobra.Command, t *simTarget, state *shrinkState, keep string, runs int) (sim.Shrunk, error) {
+	collectLess()
 	bar := newProgress(c.ErrOrStderr())
 	began, written := time.Now(), time.Now()
 	var failure error
