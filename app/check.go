@@ -269,10 +269,10 @@ func (f *checkFlags) read(ctx context.Context, c *cobra.Command, services []Serv
 func (f *checkFlags) readHistory(ctx context.Context, c *cobra.Command, services []Service, what string) (*clientLog, error) {
 	o, err := f.open(ctx, c, services, what)
 	if err != nil {
-		if _, statErr := os.Stat(what); errors.Is(statErr, fs.ErrNotExist) {
+		if _, statErr := os.Stat(what); errors.Is(statErr, fs.ErrNotExist) || ctx.Err() != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("%w\n(it is no log of operations either: those are lines of Jepsen's log, maps in Clojure's notation, or JSON Lines that begin with process and type)", err)
+		return nil, Usage(fmt.Errorf("%w\n(it is no log of operations either: those are lines of Jepsen's log, maps in Clojure's notation, or JSON Lines that begin with process and type)", err))
 	}
 	defer o.Close()
 	return clientLanes(ctx, o.Source, what)
