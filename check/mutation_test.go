@@ -212,7 +212,7 @@ var mutations = map[string]func(r *rand.Rand, ops []check.Operation) bool{
 // damaged, and what all orders say is wrong must be found: every one. What is
 // still good must be accepted.
 func TestMutantsAreCaught(t *testing.T) {
-	rounds := 160
+	rounds := 400
 	if testing.Short() {
 		rounds = 100
 	}
