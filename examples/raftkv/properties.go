@@ -144,6 +144,7 @@ func same(r *Raft, index uint64, k held) bool {
 // committed are the entries that some node knew to be committed.
 type committed struct {
 	terms []uint64 // by index
+	in    []uint64 // by index: the term in which it was first seen to be committed
 	datas [][]byte
 	by    []string
 	upto  map[string]Position // of each node: what was looked at, and the machine's commit index then
@@ -160,11 +161,11 @@ func (c *committed) take(node string, r *Raft) error {
 			break
 		}
 		for uint64(len(c.terms)) <= i {
-			c.terms, c.datas, c.by = append(c.terms, 0), append(c.datas, nil), append(c.by, "")
+			c.terms, c.in, c.datas, c.by = append(c.terms, 0), append(c.in, 0), append(c.datas, nil), append(c.by, "")
 		}
 		switch {
 		case c.by[i] == "":
-			c.terms[i], c.datas[i], c.by[i] = e.Term, e.Data, node
+			c.terms[i], c.in[i], c.datas[i], c.by[i] = e.Term, r.Term, e.Data, node
 		case c.terms[i] != e.Term || !bytes.Equal(c.datas[i], e.Data):
 			return fmt.Errorf("%s has committed %q of term %d at index %d, and %s %q of term %d", node, e.Data, e.Term, i, c.by[i], c.datas[i], c.terms[i])
 		}
@@ -188,7 +189,8 @@ func stateMachineSafety() func(string, *Raft) error {
 }
 
 // leaderCompleteness looks at each leader when it has become one: its log has all
-// that was committed in terms before its own.
+// that was committed in terms before its own. An entry of an old term may be
+// committed in a later one, and a leader may hear of its votes when others lead.
 func leaderCompleteness() func(string, *Raft) error {
 	c := newCommitted()
 	looked := map[uint64]bool{}
@@ -203,11 +205,11 @@ func leaderCompleteness() func(string, *Raft) error {
 		}
 		looked[r.Term] = true
 		for i := r.Compacted.Index + 1; i < uint64(len(c.terms)); i++ {
-			if c.by[i] == "" || c.terms[i] >= r.Term {
+			if c.by[i] == "" || c.in[i] >= r.Term {
 				continue
 			}
 			if t, ok := r.term(i); !ok || t != c.terms[i] {
-				return fmt.Errorf("%s became leader of term %d without entry %d of term %d, which %s has committed", node, r.Term, i, c.terms[i], c.by[i])
+				return fmt.Errorf("%s became leader of term %d without entry %d of term %d, which %s had committed in term %d", node, r.Term, i, c.terms[i], c.by[i], c.in[i])
 			}
 		}
 		return nil

@@ -28,7 +28,7 @@ func setup(w *sim.World) {
 	}
 	heartbeat := w.Int("heartbeatTick", 1, 3)
 	for name, value := range map[string]string{
-		"tick":          w.Duration("tick", 10*time.Millisecond, 100*time.Millisecond).String(),
+		"tick":          w.Duration("tick", 20*time.Millisecond, 200*time.Millisecond).String(),
 		"heartbeatTick": strconv.Itoa(heartbeat),
 		"electionTick":  strconv.Itoa(heartbeat + w.Int("electionTick", 1, 10)),
 		"checkQuorum":   strconv.FormatBool(w.Chance("checkQuorum", 0.5)),
@@ -40,14 +40,14 @@ func setup(w *sim.World) {
 		"keep":          strconv.Itoa(w.Int("keep", 0, 20)),
 		"maxBytes":      "16384",
 		"timeout":       w.Duration("timeout", 200*time.Millisecond, 5*time.Second).String(),
-		"retry":         "500ms",
+		"retry":         w.Pick("retry", "500ms", "500ms", "100ms", "20ms"), // etcd's, and with faster networks in mind
 	} {
 		w.Setting(name, value)
 	}
 	w.Cluster(nodes)
 	w.Without("Raft counts votes and acknowledgements: what was synced must stay", sim.FaultLostWrite, sim.FaultMisplaced, sim.FaultDiskLoss)
 	l := newLoad(w, changes)
-	w.Clients(sim.Workload{Clients: w.Int("clients", 2, 20), Think: w.Duration("think", 500*time.Microsecond, 50*time.Millisecond),
+	w.Clients(sim.Workload{Clients: w.Int("clients", 2, 20), Think: w.Duration("think", 500*time.Microsecond, 30*time.Millisecond),
 		Timeout: w.Duration("patience", 300*time.Millisecond, 3*time.Second), Next: l.next, Found: l.found})
 	w.State(func(n *sim.Node) string {
 		if r := raftOf(n); r != nil {
