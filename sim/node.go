@@ -62,14 +62,16 @@ type Node struct {
 	wakeAt int64         // the wake that counts
 	paused int64         // until then it does nothing
 
-	versions map[string]uint32 // run these; nil is the latest
-	replaced uint64            // above 0: the first boot of the new disk
-	asked    uint64            // requests taken in so far
-	calls    []*call           // that wait for an answer
-	waiting  []waiting         // messages that find no room, in order
-	dieAfter int               // so many outputs more; below 0: never
-	dieBy    *machine.Rand     // the power goes too, if set
-	stays    string            // why it doesn't start by itself any more, "" if it does
+	versions  map[string]uint32 // run these; nil is the latest
+	replaced  uint64            // above 0: the first boot of the new disk
+	asked     uint64            // requests taken in so far
+	calls     []*call           // that wait for an answer
+	waiting   []waiting         // messages that find no room, in order
+	retryAt   int64             // when they are offered again: one turn is to come for it
+	retryLife uint64            // in this life
+	dieAfter  int               // so many outputs more; below 0: never
+	dieBy     *machine.Rand     // the power goes too, if set
+	stays     string            // why it doesn't start by itself any more, "" if it does
 
 	moments []moment // in order of time
 }
@@ -376,8 +378,9 @@ func (n *Node) offerWaiting() {
 		done++
 	}
 	n.waiting = slices.Delete(n.waiting, 0, done)
-	if len(n.waiting) > 0 {
-		n.w.queue.put(n.w.now+int64(overdueWait), happening{kind: happensTurn, node: n, tag: n.life})
+	if len(n.waiting) > 0 && (n.retryAt <= n.w.now || n.retryLife != n.life) {
+		n.retryAt, n.retryLife = n.w.now+int64(overdueWait), n.life
+		n.w.queue.put(n.retryAt, happening{kind: happensTurn, node: n, tag: n.life})
 	}
 }
 
