@@ -20,3 +20,19 @@ func TestNobodyIsOfTwoMinds(t *testing.T) {
 		}
 	}
 }
+
+func TestTheMistakeIsFound(t *testing.T) {
+	for seed := range uint64(10) {
+		r, err := sim.Run(SimImpatient(), sim.Options{Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Failure != nil {
+			if r.Failure.Kind != sim.Safety {
+				t.Errorf("seed %d: %v", seed, r.Failure)
+			}
+			return
+		}
+	}
+	t.Error("ten seeds find nothing wrong with SimImpatient")
+}
