@@ -561,7 +561,11 @@ func TestCyclesAreThoseOfTheDefinitions(t *testing.T) {
 	if same < compared*98/100 {
 		t.Errorf("of %d histories only %d show the very same forms", compared, same)
 	}
-	for _, must := range []string{"G0", "G1c", "G-single", "G2-item", "G0-realtime", "G-single-process", "G-single-realtime", "G2-item-realtime"} {
+	musts := []string{"G0", "G1c", "G-single", "G2-item", "G0-realtime", "G-single-process", "G-single-realtime"}
+	if !testing.Short() {
+		musts = append(musts, "G2-item-realtime") // rare
+	}
+	for _, must := range musts {
 		if tally[must] == 0 {
 			t.Errorf("no history with %s: the generator is no good", must)
 		}
