@@ -87,7 +87,7 @@ func (d *disk) done(life uint64) {
 	}
 	d.busy = false
 	d.work()
-	n.turnSoon()
+	n.turnNow()
 }
 
 // Syncing implements loop.DiskEvents.

@@ -233,7 +233,14 @@ func (n *Node) woken(tag uint64) {
 		return
 	}
 	n.wakeAt = 0
-	n.turnSoon()
+	n.turnNow()
+}
+
+// turnNow polls the loop at once, unless a turn is to come anyway.
+func (n *Node) turnNow() {
+	if !n.turns {
+		n.turn(n.life)
+	}
 }
 
 // turn is one Poll of the loop with what belongs to it.
@@ -242,6 +249,7 @@ func (n *Node) turn(life uint64) {
 		return
 	}
 	if n.paused > n.w.now {
+		n.turns = true
 		n.w.queue.put(n.paused, happening{kind: happensTurn, node: n, tag: life})
 		return
 	}
@@ -272,7 +280,9 @@ func (n *Node) turn(life uint64) {
 	if after := n.l.Seq(); after != before {
 		n.w.steps(n, after-before)
 		n.shadowSoon()
-		n.turnSoon()
+		if n.j.Waiting() > 0 || !n.l.Begun() {
+			n.turnSoon() // there is more than one batch
+		}
 	}
 	n.setWake()
 }
