@@ -69,7 +69,7 @@ type Config struct {
 	Batch           int    // events per Poll; 0 is DefaultBatch
 	MaxHeld         int    // 0 is DefaultMaxHeld
 	MaxHeldBytes    int    // 0 is DefaultMaxHeldBytes
-	CheckpointEvery uint64 // events; 0 is DefaultCheckpointEvery
+	CheckpointEvery uint64 // events between two, the first up to half of them earlier; 0 is DefaultCheckpointEvery
 	// Again is the sequence number of an event that the journal's Skip names, to be
 	// appended once more, behind the upgrades of this start: the way on when an
 	// event stopped the node and a new version can handle it. 0 is none.
@@ -128,6 +128,7 @@ type Loop struct {
 	jumping     bool                  // a jump of the clock is being refused, and was noted
 	drifting    drifts                // peers whose messages are being refused for their clocks
 	checkpoint  uint64
+	stagger     uint64 // see staggerOf
 	wantCheck   bool
 	wantReopen  bool        // WantReopen was called, or a checkpoint is due that needs it
 	reopening   bool        // a reopen event is in the journal and not handled yet
@@ -391,7 +392,19 @@ func (l *Loop) WantCheckpoint() { l.wantCheck = true }
 // checkpointDue reports whether a checkpoint is to be taken.
 func (l *Loop) checkpointDue() bool {
 	l.wantCheck = l.wantCheck && l.seq != l.checkpoint
-	return l.wantCheck || l.seq-l.checkpoint >= l.cfg.CheckpointEvery
+	every := l.cfg.CheckpointEvery
+	return l.wantCheck || l.seq > l.checkpoint && (l.seq+l.stagger)/every != (l.checkpoint+l.stagger)/every
+}
+
+// staggerOf is by how many events a node's first checkpoint comes before its time,
+// in [0, every/2]. It depends on the node's name, so that nodes with the same load
+// don't take theirs at the same moment, nor reopen what they then have to.
+func staggerOf(node string, every uint64) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(node) {
+		h = (h ^ uint64(node[i])) * 1099511628211
+	}
+	return (h >> 32) % (every/2 + 1)
 }
 
 func (l *Loop) maybeCheckpoint() {

@@ -38,7 +38,7 @@ func (e *ClockError) Error() string {
 func Open(cfg Config, r hlc.Reading) (*Loop, error) {
 	c := cfg.withDefaults()
 	l := &Loop{cfg: c, j: c.Journal, boot: c.Journal.Boot(), ceiling: c.Journal.Ceiling(),
-		reading: r, armed: map[timerName]armed{}}
+		reading: r, stagger: staggerOf(c.Node, c.CheckpointEvery), armed: map[timerName]armed{}}
 	last := l.j.LastStamp()
 	remembered := max(last.Time, l.ceiling)
 	wall := r.Wall.Physical()
