@@ -215,7 +215,7 @@ func OutcomeOf(r *Result, floors Floors) *Outcome {
 // take adds the outcome of the next seed.
 func (s *Search) take(t *Tally, o *Outcome) error {
 	if o.err != nil {
-		return o.err
+		return fmt.Errorf("seed %d: %w", o.Seed, o.err)
 	}
 	t.add(o)
 	if err := t.unused(s.Options.Set, s.Last >= s.First && o.Seed == s.Last); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/hlc"
 	"hindcast.dev/replay"
 	"hindcast.dev/stepper"
 	"hindcast.dev/vfs"
@@ -119,6 +120,12 @@ func (l *lostDisk) Var(name string) history.VarID {
 func (l *lostDisk) Append(e *history.Event) error {
 	l.last = e.Position
 	return l.NodeWriter.Append(e)
+}
+
+// Base may stand behind the last event: a checkpoint with nothing readable after it.
+func (l *lostDisk) Base(seq uint64, at hlc.Timestamp, vars []history.Change) error {
+	l.last = history.Position{Time: at, Seq: seq}
+	return l.NodeWriter.Base(seq, at, vars)
 }
 
 func (l *lostDisk) Close() error {
