@@ -25,7 +25,12 @@ func (w *World) Int(name string, lo, hi int) int {
 
 // Chance draws a fact that holds with probability p.
 func (w *World) Chance(name string, p float64) bool {
-	return drawn(w, name, fmt.Sprintf("true with %g", p), strconv.FormatBool, strconv.ParseBool,
+	return w.chanceFrom(name, p, fmt.Sprintf("true with %g", p))
+}
+
+// chanceFrom is Chance where p was drawn itself: from says how, for people.
+func (w *World) chanceFrom(name string, p float64, from string) bool {
+	return drawn(w, name, from, strconv.FormatBool, strconv.ParseBool,
 		func(r *machine.Rand) bool { return r.Float64() < p })
 }
 

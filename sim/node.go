@@ -177,7 +177,7 @@ func (n *Node) start(life uint64) {
 		return
 	}
 	n.up, n.boot, n.wakeAt = true, n.j.Boot(), 0
-	if err := n.openShadow(); err != nil {
+	if err := n.openShadow(); err != nil && !n.disk.isInjected(err) && !n.disk.explains(err) {
 		n.judge(err, 0, "has a shadow replica that doesn't start")
 		return
 	}

@@ -69,7 +69,7 @@ func (d *drawer) kinds() []FaultKind {
 	var may, kinds []FaultKind
 	share := w.Float("fault.share", 0.1, 0.7)
 	for _, k := range allFaults {
-		some := w.Chance("fault."+string(k), share)
+		some := w.chanceFrom("fault."+string(k), share, "true with fault.share")
 		if slices.Contains(w.nemesis.without, k) || !d.possible(k) {
 			continue
 		}

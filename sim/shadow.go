@@ -83,8 +83,8 @@ func (n *Node) advanceShadow() {
 	n.w.mix(r.s.Seq(), r.s.Stepper().Chain())
 	switch {
 	case err == nil:
-	case n.disk.isInjected(err) || errors.Is(err, journal.ErrClosed):
-		n.shadow = nil
+	case n.disk.isInjected(err) || n.disk.explains(err) || errors.Is(err, journal.ErrClosed):
+		n.shadow = nil // the node goes on without, until its next start
 		return
 	default:
 		n.judge(err, r.s.Seq(), "has a shadow replica that goes wrong")
