@@ -112,7 +112,7 @@ uses     context.WithTimeout context.WithDeadline fmt.Print fmt.Printf fmt.Print
 go       banned
 
 class    driven
-packages loop
+packages loop sim/adapter.go sim/atlas.go sim/client.go sim/clock.go sim/coverage.go sim/disk.go sim/draw.go sim/fault.go sim/judge.go sim/nemesis.go sim/net.go sim/node.go sim/plan.go sim/points.go sim/queue.go sim/run.go sim/schedule.go sim/shadow.go sim/subject.go sim/weather.go sim/world.go
 imports  net math/rand crypto/rand hash/maphash syscall unsafe
 uses     time.Now time.Since time.Until time.Sleep time.After time.AfterFunc time.Tick time.NewTimer time.NewTicker
 go       banned
