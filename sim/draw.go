@@ -19,7 +19,14 @@ import (
 // Int draws an integer from [lo, hi], all equally likely. Like every draw it may
 // be asked for again and is then the same.
 func (w *World) Int(name string, lo, hi int) int {
-	return drawn(w, name, fmt.Sprintf("%d..%d", lo, hi), strconv.Itoa, strconv.Atoi,
+	return drawn(w, name, fmt.Sprintf("%d..%d", lo, hi), strconv.Itoa,
+		func(s string) (int, error) {
+			n, err := strconv.Atoi(s)
+			if err == nil {
+				err = within(float64(n), float64(lo), float64(hi))
+			}
+			return n, err
+		},
 		func(r *machine.Rand) int { return lo + r.IntN(hi-lo+1) })
 }
 
@@ -37,7 +44,13 @@ func (w *World) chanceFrom(name string, p float64, from string) bool {
 // Float draws a number from [lo, hi).
 func (w *World) Float(name string, lo, hi float64) float64 {
 	return drawn(w, name, fmt.Sprintf("%g..%g", lo, hi), formatFloat,
-		func(s string) (float64, error) { return strconv.ParseFloat(s, 64) },
+		func(s string) (float64, error) {
+			f, err := strconv.ParseFloat(s, 64)
+			if err == nil {
+				err = within(f, lo, hi)
+			}
+			return f, err
+		},
 		func(r *machine.Rand) float64 { return math.Round((lo+r.Float64()*(hi-lo))*1e4) / 1e4 })
 }
 
@@ -45,7 +58,14 @@ func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) 
 
 // Duration draws from [lo, hi), every order of magnitude equally likely; lo > 0.
 func (w *World) Duration(name string, lo, hi time.Duration) time.Duration {
-	return drawn(w, name, fmt.Sprintf("%s..%s", lo, hi), time.Duration.String, time.ParseDuration,
+	return drawn(w, name, fmt.Sprintf("%s..%s", lo, hi), time.Duration.String,
+		func(s string) (time.Duration, error) {
+			d, err := time.ParseDuration(s)
+			if err == nil {
+				err = withinLongest(d, 0)
+			}
+			return d, err
+		},
 		func(r *machine.Rand) time.Duration {
 			d := time.Duration(float64(lo) * math.Exp(r.Float64()*math.Log(float64(hi)/float64(lo))))
 			return d.Round(time.Microsecond)

@@ -73,7 +73,9 @@ func (m *nemesis) begin(w *World, i int) {
 		m.ended[i] = true
 		return
 	}
-	m.happened[f.Kind]++
+	if f.Kind != FaultPoint && f.Kind != FaultSync { // these wait for their point
+		m.happened[f.Kind]++
+	}
 	if f.For > 0 {
 		m.active = append(m.active, i)
 		w.queue.put(w.now+int64(f.For), happening{kind: happensMending, tag: uint64(i)})
@@ -173,8 +175,8 @@ func (m *nemesis) recompute(w *World) {
 		m.compute(w, &w.faults[i], rates)
 	}
 	for i, n := range w.nodes {
-		if n.clock.rate != rates[i] {
-			n.clock.setRate(w.now, rates[i])
+		if rate := min(max(rates[i], -slowest), fastest); n.clock.rate != rate {
+			n.clock.setRate(w.now, rate)
 		}
 	}
 	for i := range w.net.links {

@@ -193,7 +193,7 @@ func (n *Node) startIn(d time.Duration) {
 func (n *Node) open() error {
 	w := n.w
 	o := journal.Options{FS: n.fs, Dir: journalDir, Node: n.name, SegmentBytes: w.phases.segmentBytes, FirstBoot: n.replaced,
-		Durability: w.phases.durability, Nonce: n.disk.nonce, WantMaintain: n.disk.wantMaintain}
+		Durability: w.phases.durability, Nonce: n.disk.nonce, WantMaintain: n.disk.wantMaintain, Faults: n.points}
 	j, err := journal.Open(o)
 	if errors.Is(err, journal.ErrNotNew) { // it died in the middle of its first start
 		o.FirstBoot = 0
@@ -208,7 +208,7 @@ func (n *Node) open() error {
 	}
 	l, err := loop.Open(loop.Config{Journal: j, FS: n.fs, Checkpoints: checkpointsDir, Registry: w.subject.Machines,
 		Versions: n.versions, Node: n.name, Peers: n.peers, Settings: w.phases.settings, Build: simulatedBuild, Arch: simulatedBuild,
-		Seed: w.Rand("node " + n.name).Uint64(), Durability: w.phases.durability, CheckpointEvery: every,
+		Seed: w.Rand("node " + n.name).Uint64(), Durability: w.phases.durability, CheckpointEvery: every, Faults: n.points,
 		Stepper: stepper.Options{Stack: w.phases.stack}}, n.clock.reading(w.now))
 	if err != nil {
 		return err // the journal is left as a dead process leaves it

@@ -11,7 +11,9 @@ const syncPoint = faultpoint.JournalSyncSegment
 // An arm is a point of production code where something is to happen.
 type arm struct {
 	point string
+	kind  FaultKind
 	rare  bool // a path that is taken now and then, while it is armed
+	took  bool // rare: it was taken
 	die   bool // else it fails
 	power bool // the machine goes down too
 	rand  *machine.Rand
@@ -19,7 +21,7 @@ type arm struct {
 
 // arm prepares a point of the node.
 func (n *Node) arm(point string, die bool, f *Fault) bool {
-	a := arm{point: point, die: die, power: f.Seed%2 == 0, rand: machine.NewRand(f.Seed)}
+	a := arm{point: point, kind: f.Kind, die: die, power: f.Seed%2 == 0, rand: machine.NewRand(f.Seed)}
 	for _, p := range faultpoint.Points() {
 		if p.Name == point {
 			a.rare = p.Kind == faultpoint.Rare
@@ -41,6 +43,10 @@ func (n *Node) decide(point string) faultpoint.Action {
 		case a.point != point:
 		case a.rare:
 			if a.rand.IntN(2) == 0 {
+				if !a.took {
+					a.took = true
+					n.w.happenedNow(a.kind)
+				}
 				return faultpoint.Take
 			}
 			return faultpoint.Pass
@@ -56,6 +62,7 @@ func (n *Node) decide(point string) faultpoint.Action {
 func (n *Node) fire(i int) faultpoint.Action {
 	a := n.arms[i]
 	n.arms = append(n.arms[:i:i], n.arms[i+1:]...)
+	n.w.happenedNow(a.kind)
 	if !a.die {
 		return faultpoint.Fail
 	}

@@ -91,6 +91,7 @@ func prepare(s *Subject, o Options) (*World, error) {
 	for _, p := range o.Properties {
 		w.Demand(p)
 	}
+	w.checkGiven()
 	return w, w.misused
 }
 

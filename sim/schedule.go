@@ -118,7 +118,8 @@ func (w *World) estimate() time.Duration {
 		return 10 * time.Second
 	}
 	one := w.load.work.Think + 4*(w.net.base+w.net.jitter) + 2*(w.phases.diskBase+w.phases.diskJitter)
-	return one * time.Duration(w.load.target) / time.Duration(len(w.load.clients))
+	all := float64(one) * float64(w.load.target) / float64(len(w.load.clients))
+	return time.Duration(min(max(all, 1), float64(faultsMax)))
 }
 
 // fault draws a fault of a kind; a swizzle is several.

@@ -14,7 +14,7 @@ import (
 type Tally struct {
 	Next       uint64            `json:"next"` // the first seed that isn't done
 	Runs       int               `json:"runs"`
-	Counted    int               `json:"counted"`    // seeds above the floors
+	Counted    int               `json:"counted"`    // seeds above the floors that were decided
 	NotCounted map[string]int    `json:"notCounted"` // why not → seeds
 	Failing    int               `json:"failing"`
 	Undecided  int               `json:"undecided"` // seeds with a check that came to no verdict
@@ -119,6 +119,8 @@ func (t *Tally) add(o *Outcome) {
 		if t.First == nil {
 			t.First, t.FirstSeed = o.Failure, o.Seed
 		}
+	case len(o.Undecided) > 0:
+		t.NotCounted["a check without a verdict"]++
 	case o.NotCounted != "":
 		t.NotCounted[o.NotCounted]++
 	default:

@@ -24,6 +24,7 @@ type World struct {
 	queue   queue
 	now     int64  // ns since the world began
 	events  uint64 // happened so far
+	moved   uint64 // events when time passed last
 	hash    uint64
 
 	seed    uint64 // that decides from here on: Options.Seed, until a Reseed
@@ -125,8 +126,12 @@ var kindNames = [...]string{happensDelivery: "delivery", happensTurn: "turn", ha
 // step lets the next thing happen. The queue isn't empty.
 func (w *World) step() {
 	at, h := w.queue.take()
-	w.now = max(w.now, at)
 	w.events++
+	if at > w.now {
+		w.now, w.moved = at, w.events
+	} else if w.events-w.moved > stillMax {
+		w.stands()
+	}
 	if r := w.options.Reseed; r != nil && w.events == r.At+1 {
 		w.reseed(r.Seed)
 	}
