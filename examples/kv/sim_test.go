@@ -121,3 +121,16 @@ func TestJudgesFindBrokenPromises(t *testing.T) {
 		}
 	}
 }
+
+// A checker that comes to no verdict leaves the promise undecided: it is not kept.
+func TestWhatACheckerLeavesOpenIsNotHeld(t *testing.T) {
+	j := &judge{}
+	j.took(check.Result{Verdict: check.Undecided, Bound: "4 steps"})
+	if r := j.result("p"); r.Verdict != check.Undecided || r.Bound != "4 steps" {
+		t.Errorf("%v, bound %q", r.Verdict, r.Bound)
+	}
+	j.took(check.Result{Verdict: check.Violated, Violations: []check.Violation{{Text: "wrong"}}})
+	if r := j.result("p"); r.Verdict != check.Violated {
+		t.Errorf("%v", r.Verdict)
+	}
+}

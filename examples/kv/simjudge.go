@@ -20,6 +20,7 @@ type judge struct {
 	w     *sim.World
 	deeds []deed // by Call
 	found []check.Violation
+	bound string // that a check ran into; "" if all came to a verdict
 }
 
 // judged states what is demanded of a run.
@@ -56,10 +57,21 @@ func judged(w *sim.World) {
 
 func (j *judge) result(name string) check.Result {
 	r := check.Result{Check: name, Verdict: check.Holds, Operations: len(j.deeds), Violations: j.found}
-	if len(j.found) > 0 {
+	switch {
+	case len(j.found) > 0:
 		r.Verdict = check.Violated
+	case j.bound != "":
+		r.Verdict, r.Bound = check.Undecided, j.bound
 	}
 	return r
+}
+
+// took takes over what a checker found, or that it came to no verdict.
+func (j *judge) took(r check.Result) {
+	j.found = append(j.found, r.Violations...)
+	if r.Verdict == check.Undecided {
+		j.bound = r.Bound
+	}
 }
 
 const violationsMax = 5
@@ -174,7 +186,7 @@ func (j *judge) linear() {
 		ops = append(ops, op)
 	}
 	model, _ := check.ModelByName("kv")
-	j.found = append(j.found, check.Linearizable(ops, model, check.Options{}).Violations...)
+	j.took(check.Linearizable(ops, model, check.Options{}))
 }
 
 // kept is what a node owes to whoever asks it twice: what it has told it keeps,
