@@ -343,6 +343,9 @@ func (f *simFlags) floorsOf() (sim.Floors, error) {
 			return floors, fmt.Errorf("--floors %s: no floor %q; there are operations, faults and events", f.floors, name)
 		}
 	}
+	if floors == (sim.Floors{}) {
+		floors.Events = math.MaxInt64 // none at all; what is zero stands for those of always
+	}
 	return floors, nil
 }
 

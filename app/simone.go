@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -102,15 +104,35 @@ func writeResult(w io.Writer, r *sim.Result, kept, again, command string) {
 		fmt.Fprintf(w, "as one of many seeds it wouldn't count: %s\n", short)
 	}
 	fmt.Fprintf(w, "hash %016x\n", r.Hash)
+	writeSilent(w, r)
 	switch {
 	case r.Failure != nil:
 		writeFailure(w, r.Seed, r.Failure, kept, again, command)
 	case r.Stopped:
 		fmt.Fprintln(w, "stopped before the end")
+	case r.Undecided != "":
+		fmt.Fprintf(w, "undecided: %s\n", r.Undecided)
 	default:
 		fmt.Fprintln(w, "all holds")
 	}
 }
+
+// writeSilent shows what properties can't be held for having held.
+func writeSilent(w io.Writer, r *sim.Result) {
+	for _, name := range slices.Sorted(maps.Keys(r.Vacuous)) {
+		fmt.Fprintf(w, "said nothing: %s: %s\n", name, oneLine(r.Vacuous[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Sometimes)) {
+		if !r.Sometimes[name] {
+			fmt.Fprintf(w, "sometimes: %s: not in this run\n", name)
+		}
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", oneLine(warning))
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // failureLinesMax bounds the lines of a failure's text.
 const failureLinesMax = 40

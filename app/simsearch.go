@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -176,6 +177,9 @@ func (r *searchRun) resume() error {
 	if why := r.state.differs(&old); why != "" {
 		return fmt.Errorf("%s keeps a search %s\nuse another directory for --keep, or remove %s", r.f.keep, why, name)
 	}
+	if old.Kept == nil {
+		old.Kept = map[string]int{}
+	}
 	r.state = old
 	return nil
 }
@@ -341,7 +345,7 @@ func writeTally(w io.Writer, subject string, t *sim.Tally, floors sim.Floors) {
 		plural(t.Operations, "operation"), plural(t.Events, "event"), grouped(t.Steps), shortDuration(t.Simulated))
 	fmt.Fprintf(w, "counted: %s of %s (≥ %s operations, ≥ %d kinds of fault", grouped(uint64(t.Counted)), grouped(uint64(t.Runs)),
 		grouped(uint64(floors.Operations)), floors.FaultKinds)
-	if floors.Events > 0 {
+	if floors.Events > 0 && floors.Events < math.MaxInt64 {
 		fmt.Fprintf(w, ", ≤ %s events", grouped(floors.Events))
 	}
 	fmt.Fprint(w, ")")
@@ -361,6 +365,8 @@ func writeTally(w io.Writer, subject string, t *sim.Tally, floors sim.Floors) {
 		fmt.Fprintf(w, "failed: %s: %s\n", name, plural(t.Kinds[name], "seed"))
 	}
 	switch v := t.Verdict(); {
+	case v == nil && t.Undecided > 0:
+		fmt.Fprintf(w, "undecided: a check came to no verdict in %s\n", plural(t.Undecided, "seed"))
 	case v == nil:
 		fmt.Fprintln(w, "all holds")
 	case t.First == nil:

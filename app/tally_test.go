@@ -72,6 +72,9 @@ func setUpTally(w *sim.World) {
 			return sim.Finding{Outcome: check.Ok, Output: event.Int(total.N)}
 		},
 	})
+	if w.Chance("hard", 0) {
+		w.Judge("too hard", func([]check.Operation) check.Result { return check.Result{Verdict: check.Undecided, Bound: "4 steps"} })
+	}
 	w.Invariant("no more than was added", func(n *sim.Node) error {
 		if m, _ := n.Machine("tally").(*Tally); m != nil && m.Total > asked {
 			return fmt.Errorf("%s counts %d, and only %d were ever added", n.Name(), m.Total, asked)
