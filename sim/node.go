@@ -452,11 +452,25 @@ func (n *Node) die() {
 func (n *Node) stopped(err error) {
 	seq := n.l.Seq()
 	n.die()
-	if n.disk.isInjected(err) {
+	switch {
+	case n.rolledBack(err): // the upgrade was in the journal, and not stamped yet
 		n.startIn(restartWait)
-		return
+	case n.disk.isInjected(err):
+		n.startIn(restartWait)
+	default:
+		n.judge(err, seq, "stopped")
 	}
-	n.judge(err, seq, "stopped")
+}
+
+// rolledBack reports whether a lower version than the state's was refused, and
+// then has the operator take it back.
+func (n *Node) rolledBack(err error) bool {
+	var rollback *stepper.RollbackError
+	if n.versions == nil || !errors.As(err, &rollback) {
+		return false
+	}
+	n.pin(0)
+	return true
 }
 
 // judge says what an error of a node means that no fault explains.
@@ -477,10 +491,8 @@ func (n *Node) judge(err error, seq uint64, did string) {
 func (n *Node) cannotStart(err error) {
 	n.life++
 	n.disk.died()
-	var rollback *stepper.RollbackError
 	switch {
-	case errors.As(err, &rollback) && n.versions != nil:
-		n.pin(0) // a lower version is refused, and the operator takes it back
+	case n.rolledBack(err):
 		n.startIn(restartWait)
 	case n.disk.isInjected(err):
 		n.startIn(restartWait)
