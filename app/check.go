@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
+	"hindcast.dev/rql/syntax"
 )
 
 // checkFlags are the flags of check.
@@ -163,17 +165,17 @@ func (f *checkFlags) validate(c *cobra.Command) error {
 	}
 	for _, p := range f.properties {
 		if !slices.Contains(propertyNames(), p) {
-			return Usage(fmt.Errorf("--property %s: want %s\nsee '%s --help'", p, strings.Join(propertyNames(), ", "), c.CommandPath()))
+			return mistyped(c, "property", p, propertyNames())
 		}
 	}
 	if f.model != "" && !slices.Contains(modelNames(), f.model) {
-		return Usage(fmt.Errorf("--model %s: want %s\nsee '%s --help'", f.model, strings.Join(modelNames(), ", "), c.CommandPath()))
+		return mistyped(c, "model", f.model, modelNames())
 	}
 	if f.model == modelListAppend && len(f.properties) > 0 && !slices.Equal(f.properties, []string{propertyTransactions}) {
 		return Usage(fmt.Errorf("--model %s goes with --property %s alone", modelListAppend, propertyTransactions))
 	}
 	if f.isolation != "" && !slices.Contains(isolationNames(), propertyName(f.isolation)) {
-		return Usage(fmt.Errorf("--isolation %s: want %s\nsee '%s --help'", f.isolation, strings.Join(isolationNames(), ", "), c.CommandPath()))
+		return mistyped(c, "isolation", f.isolation, isolationNames())
 	}
 	if f.steps == 0 || f.steps < -1 {
 		return Usage(fmt.Errorf("--steps %d: want 1 or more, or -1 for no bound", f.steps))
@@ -254,10 +256,10 @@ func (f *checkFlags) read(ctx context.Context, c *cobra.Command, services []Serv
 			return nil, Usage(fmt.Errorf("%s, as %s log: %w", name, format, err))
 		}
 		return &clientLog{ops: ops, format: format.String()}, nil
+	case len(bytes.TrimSpace(begin)) == 0:
+		return nil, Usage(fmt.Errorf("%s is empty: want a log of operations", name))
 	case what != "-":
 		return f.readHistory(ctx, c, services, what)
-	case len(bytes.TrimSpace(begin)) == 0:
-		return nil, Usage(errors.New("standard input is empty: pipe a log of operations into it"))
 	}
 	h, err := history.ReadText(r, name, history.TextOptions{SkipBad: f.skipBad})
 	if err != nil {
@@ -272,7 +274,7 @@ func (f *checkFlags) readHistory(ctx context.Context, c *cobra.Command, services
 		if _, statErr := os.Stat(what); errors.Is(statErr, fs.ErrNotExist) || ctx.Err() != nil {
 			return nil, err
 		}
-		return nil, Usage(fmt.Errorf("%w\n(it is no log of operations either: those are lines of Jepsen's log, maps in Clojure's notation, or JSON Lines that begin with process and type)", err))
+		return nil, Usage(fmt.Errorf("%w\n(it is no log of operations either: those are lines of Jepsen's log, maps in Clojure's notation, or JSON Lines with process, type and f)", err))
 	}
 	defer o.Close()
 	return clientLanes(ctx, o.Source, what)
@@ -382,7 +384,7 @@ func (f *checkFlags) property(p string, ops []check.Operation, o check.Options) 
 			m, ok = check.GuessModel(ops)
 		}
 		if !ok {
-			return nil, "", fmt.Errorf("no model knows all of these operations; choose with --model (%s), or --property %s", strings.Join(modelNames(), ", "), propertyTransactions)
+			return nil, "", noModel(ops)
 		}
 		if err := m.Accepts(ops); err != nil {
 			return nil, "", err
@@ -395,6 +397,30 @@ func (f *checkFlags) property(p string, ops []check.Operation, o check.Options) 
 		}
 	}
 	return nil, "", fmt.Errorf("no property %s", p)
+}
+
+// noModel says which operations no model knows, or knows together.
+func noModel(ops []check.Operation) error {
+	unknown, names := map[string]string{}, map[string]bool{}
+	for i := range ops {
+		names[ops[i].F] = true
+		if _, ok := check.GuessModel(ops[i : i+1]); !ok && unknown[ops[i].F] == "" {
+			unknown[ops[i].F] = fmt.Sprintf("%q (%s)", ops[i].F, ops[i].Ref)
+		}
+	}
+	for _, f := range slices.Sorted(maps.Keys(unknown)) {
+		return fmt.Errorf("no model has an operation %s: rename it to what it does, one of those of 'hindcast check --help', or leave it out", unknown[f])
+	}
+	return fmt.Errorf("no model has all of %s: choose with --model, one of %s", strings.Join(slices.Sorted(maps.Keys(names)), ", "), strings.Join(modelNames(), ", "))
+}
+
+// mistyped is an error about a value that isn't among those that there are.
+func mistyped(c *cobra.Command, flag, value string, all []string) error {
+	hint := ""
+	if near, ok := syntax.Nearest(value, all); ok {
+		hint = fmt.Sprintf("did you mean %s?\n", near)
+	}
+	return Usage(fmt.Errorf("--%s %s: want %s\n%ssee '%s --help'", flag, value, strings.Join(all, ", "), hint, c.CommandPath()))
 }
 
 // pictures writes the violations as pages: FILE, and FILE with -2, -3 and so on

@@ -13,6 +13,7 @@ import (
 	"hindcast.dev/debug"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
+	"hindcast.dev/sim"
 	"hindcast.dev/vfs"
 )
 
@@ -99,13 +100,18 @@ func openError(err error) error {
 }
 
 // serviceOf chooses the service to replay WHAT with: that of the recording, or
-// the only one there is.
+// the only one there is. What was simulated ran the machines of its Sim, which may
+// have versions that aren't served.
 func serviceOf(services []Service, what string) (Service, bool) {
 	rec, err := recording.Open(vfs.OS(), filepath.ToSlash(filepath.Clean(what)))
 	if err == nil {
-		name := rec.Manifest().Service
+		m := rec.Manifest()
 		for _, s := range services {
-			if s.Name == name {
+			if m.Origin == sim.Origin && s.Sim != nil && s.Sim.Name == m.Service {
+				s.Name, s.Machines = m.Service, s.Sim.Machines
+				return s, true
+			}
+			if s.Name == m.Service {
 				return s, true
 			}
 		}

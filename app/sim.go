@@ -142,10 +142,13 @@ and judges what the clients saw.
 
 Targets:
 `)
-	for _, s := range services {
-		if s.Sim != nil {
-			fmt.Fprintf(&b, "  %-10s %s\n", s.Sim.Name, s.Sim.Doc)
-		}
+	subjects := simulated(services)
+	width := 0
+	for _, name := range subjectNames(subjects) {
+		width = max(width, len(name))
+	}
+	for _, s := range subjects {
+		fmt.Fprintf(&b, "  %-*s  %s\n", width, s.Name, s.Doc)
 	}
 	b.WriteString(`
 FAILURE is a directory that --keep has left. With --keep the same command goes on

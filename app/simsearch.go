@@ -367,6 +367,8 @@ func writeTally(w io.Writer, subject string, t *sim.Tally, floors sim.Floors) {
 	switch v := t.Verdict(); {
 	case v == nil && t.Undecided > 0:
 		fmt.Fprintf(w, "undecided: a check came to no verdict in %s\n", plural(t.Undecided, "seed"))
+	case v == nil && t.Runs == 0:
+		fmt.Fprintln(w, "nothing was judged")
 	case v == nil:
 		fmt.Fprintln(w, "all holds")
 	case t.First == nil:
@@ -382,7 +384,10 @@ func writeRanges(w io.Writer, t *sim.Tally) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, name := range slices.Sorted(maps.Keys(t.Options)) {
 		r := t.Options[name]
-		drawn := r.Min + " … " + r.Max
+		drawn := r.Min
+		if r.Max != r.Min {
+			drawn += " … " + r.Max
+		}
 		if len(r.Values) > 0 {
 			drawn = countsOf(r.Values)
 		}

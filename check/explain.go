@@ -239,10 +239,14 @@ func reason(obj *object, kept []Operation, j judgement) string {
 	}
 	op := &kept[j.failed]
 	if verb(op.F) == "read" && !op.Output.IsAbsent() {
-		can := "the object then " + statesText(j)
-		return fmt.Sprintf("Whatever the order, when %s returned %s, and not %s.", op.whose(), can, valueText(op.Output))
+		return fmt.Sprintf("Whatever the order, when %s returned, the object %s, and not %s.", op.whose(), statesText(j), valueText(op.Output))
 	}
-	return fmt.Sprintf("Whatever the order, when %s returned the object %s before it: the answer doesn't fit.", op.whose(), statesText(j))
+	switch verb(op.F) {
+	case "cas", "acquire", "release", "dequeue":
+	default: // one without an answer: the search saw ahead that a later one can't be had
+		return fmt.Sprintf("Whatever the order, the object %s when %s came, and after that not all answers can be explained.", statesText(j), op.whose())
+	}
+	return fmt.Sprintf("Whatever the order, when %s returned, the object %s before it: the answer doesn't fit.", op.whose(), statesText(j))
 }
 
 // statesText lists the states that were possible.

@@ -41,8 +41,8 @@ func DetectFormat(begin []byte) Format {
 		return FormatEDN
 	case strings.Contains(line, "jepsen") && strings.Contains(line, "\t:"):
 		return FormatJepsen
-	case strings.HasPrefix(s, "{") && strings.Contains(line, `"process"`) && strings.Contains(line, `"type"`):
-		return FormatJSONL
+	case strings.HasPrefix(s, "{") && (strings.Contains(line, `"process"`) || strings.Contains(line, `"f"`)) && !strings.Contains(line, `"kind"`):
+		return FormatJSONL // its events have a kind where a History's line is of one
 	}
 	return FormatUnknown
 }
@@ -116,6 +116,11 @@ type pairer struct {
 // take takes a line in.
 func (p *pairer) take(l logLine) error {
 	at, pending := p.open[l.process]
+	switch l.kind {
+	case "invoke", "ok", "fail", "info":
+	default:
+		return fmt.Errorf("type %q: want invoke, ok, fail or info", l.kind)
+	}
 	if l.kind == "invoke" {
 		if pending {
 			return fmt.Errorf("process %d invokes %s while its %s (%s) has no completion: a process does one operation at a time; end that with type info if its answer never came",
@@ -150,9 +155,6 @@ func complete(op *Operation, l logLine) error {
 		op.Output = outputOf(op.F, l.value)
 	case "fail":
 		op.Outcome, op.Return = Fail, l.time
-	case "info":
-	default:
-		return fmt.Errorf("unknown type %q; want invoke, ok, fail or info", l.kind)
 	}
 	return nil
 }

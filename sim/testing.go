@@ -192,7 +192,21 @@ func (tt *tester) command(seed uint64) string {
 	for i, p := range parts {
 		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
 	}
-	return fmt.Sprintf("go test -run '%s' -hindcast.seed=%d", strings.Join(parts, "/"), seed)
+	return fmt.Sprintf("go test %s-run '%s' -hindcast.seed=%d", testedPackage(), strings.Join(parts, "/"), seed)
+}
+
+// testedPackage is the import path of the package under test and a space; "" if
+// the binary doesn't know it.
+func testedPackage() string {
+	b, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	pkg, ok := strings.CutSuffix(b.Path, ".test")
+	if !ok || pkg == "command-line-arguments" {
+		return ""
+	}
+	return pkg + " "
 }
 
 // save leaves the recording where the test's artifacts are kept; "" if nowhere.

@@ -73,7 +73,7 @@ func TestTestOfAFaultySystem(t *testing.T) {
 	f.write(".git/refs/heads/trunk", "0123456789abcdef\n")
 
 	out, ok := f.run("", "-test.count=2")
-	command := wantMatch(t, out, `seed (\d+) of commit 0123456789abcdef: safety: counted once\n +n[12] counts \d+ of \d+\n +again: go test -run '(\^TestCounter\$/\^one\$)' -hindcast\.seed=(\d+)\n`)
+	command := wantMatch(t, out, `seed (\d+) of commit 0123456789abcdef: safety: counted once\n +n[12] counts \d+ of \d+\n +again: go test \S+ -run '(\^TestCounter\$/\^one\$)' -hindcast\.seed=(\d+)\n`)
 	if ok || command[1] != command[3] {
 		t.Errorf("ok %t, and the command is for seed %s: %s", ok, command[3], command[0])
 	}

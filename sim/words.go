@@ -55,7 +55,7 @@ func (r *Result) story() []storyLine {
 			all = append(all, storyLine{f.At, f.Words()})
 		}
 	}
-	if r.Healed > 0 && len(r.Faults) > 0 {
+	if r.Healed > 0 && len(r.Faults) > 0 && (r.Failure == nil || r.Failure.At == 0 || r.Healed <= r.Failure.At) {
 		all = append(all, storyLine{r.Healed, "the faults end"})
 	}
 	for i := range r.Operations {

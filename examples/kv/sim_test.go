@@ -134,3 +134,18 @@ func TestWhatACheckerLeavesOpenIsNotHeld(t *testing.T) {
 		t.Errorf("%v", r.Verdict)
 	}
 }
+
+// A few operations under the whole schedule of faults: restarts come so thick
+// that a node dies in the middle of its first start, with a newer version than it
+// starts with again.
+func TestFaultsThatComeThickAreSurvived(t *testing.T) {
+	for seed := range seeds(40, 5) {
+		r, err := sim.Run(Sim(), sim.Options{Seed: seed, Set: map[string]string{"operations": "10"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Failure != nil {
+			t.Errorf("seed %d: %v", seed, r.Failure)
+		}
+	}
+}
