@@ -270,7 +270,7 @@ func (l *sessionLog) clientsView(name string, o *Options) Result {
 		}
 	}
 	r.Steps = b.spent
-	l.finish(&r, o)
+	l.finishOrder(&r, o)
 	return r
 }
 

@@ -44,7 +44,7 @@ func (l *sessionLog) sequential(o *Options) Result {
 			r.Bound = b.bound()
 		}
 	}
-	l.finish(&r, o)
+	l.finishOrder(&r, o)
 	return r
 }
 
