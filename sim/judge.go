@@ -61,7 +61,9 @@ func (j *judges) look(w *World, n *Node) {
 	}
 }
 
-// apart says why the world isn't at rest and equal yet, "" if it is.
+// apart says why the world isn't at rest and equal yet, "" if it is. What waits for
+// a disk since the last look only is no unrest: nodes that never fall silent, such
+// as a leader and its followers, always have something on the way to their disks.
 func (j *judges) apart(w *World) string {
 	var why []string
 	for _, n := range w.nodes {
@@ -69,7 +71,7 @@ func (j *judges) apart(w *World) string {
 		case n.stays != "":
 		case !n.up:
 			why = append(why, n.name+" is down")
-		case n.l.Stats().Held > 0 || len(n.waiting) > 0:
+		case n.l.Stats().Held > 0 && n.j.Durable() < n.looked || len(n.waiting) > 0:
 			why = append(why, n.name+" has effects that wait for its disk, or messages that wait for room")
 		}
 	}

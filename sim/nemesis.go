@@ -14,6 +14,7 @@ import (
 type nemesis struct {
 	rand     *machine.Rand
 	without  []FaultKind
+	often    []FaultKind
 	atlas    atlas
 	active   []int  // indices of faults under way, in the order in which they began
 	ended    []bool // by fault: it is over, or is never to begin

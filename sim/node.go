@@ -74,6 +74,7 @@ type Node struct {
 	stays     string            // why it doesn't start by itself any more, "" if it does
 
 	moments []moment // in order of time
+	looked  uint64   // the last event when it was last looked at whether all is at rest
 }
 
 // A waiting message finds no room in the journal, or its node is paused.

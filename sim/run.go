@@ -185,6 +185,9 @@ func (w *World) lookConverged() {
 	if w.phases.equal++; w.judges.apart(w) != "" {
 		w.phases.equal = 0
 	}
+	for _, n := range w.nodes {
+		n.looked = n.Seq()
+	}
 	if w.phases.equal >= convergeLooks {
 		w.phases.over = true
 		return

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -33,12 +34,20 @@ func (w *World) Without(doc string, kinds ...FaultKind) {
 	w.nemesis.without = append(w.nemesis.without, kinds...)
 }
 
+// Often has kinds of fault in more runs than others: those of which the subject
+// has most to fear. It is called in Setup.
+func (w *World) Often(kinds ...FaultKind) { w.nemesis.often = append(w.nemesis.often, kinds...) }
+
+// oftenShare is the least share of runs that have such a kind.
+const oftenShare = 0.6
+
 // A drawer draws schedules.
 type drawer struct {
-	w     *World
-	rand  *machine.Rand
-	span  time.Duration // in which faults begin
-	group int
+	w      *World
+	rand   *machine.Rand
+	span   time.Duration   // in which faults begin
+	bursts []time.Duration // when they begin; none: faults come at any time
+	group  int
 }
 
 // draw draws the faults that begin in [from, from+span).
@@ -50,17 +59,45 @@ func (m *nemesis) draw(w *World, from time.Duration) []Fault {
 	}
 	count := max(drawn, len(kinds))
 	faults := []Fault{}
+	d.drawBursts()
 	for i := range count {
 		k := kinds[d.rand.IntN(len(kinds))]
 		if i < len(kinds) {
 			k = kinds[i] // each at least once
 		}
-		at := warmUp + time.Duration(d.rand.Uint64N(uint64(d.span)))
-		faults = append(faults, d.fault(k, at)...)
+		faults = append(faults, d.fault(k, warmUp+d.when(i < len(kinds)))...)
 	}
 	faults = slices.DeleteFunc(faults, func(f Fault) bool { return f.At < from })
 	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return faults
+}
+
+// drawBursts draws whether faults come in bursts, and when those are: many things
+// are wrong at once, and then for a while nothing is.
+func (d *drawer) drawBursts() {
+	some, count := d.w.Chance("fault.inBursts", 0.5), d.w.Int("fault.bursts", 1, 5)
+	if !some {
+		return
+	}
+	for i := range count {
+		at := time.Duration(d.rand.Uint64N(uint64(d.span)))
+		if i == 0 {
+			at /= 4 // clients may be faster than was thought
+		}
+		d.bursts = append(d.bursts, at)
+	}
+}
+
+// when draws when a fault begins. The first burst has all kinds.
+func (d *drawer) when(first bool) time.Duration {
+	if len(d.bursts) == 0 {
+		return time.Duration(d.rand.Uint64N(uint64(d.span)))
+	}
+	at := d.bursts[0]
+	if !first {
+		at = d.bursts[d.rand.IntN(len(d.bursts))]
+	}
+	return at + time.Duration(d.rand.Uint64N(uint64(d.span/8+1)))
 }
 
 // kinds draws the kinds of this run: a swarm has runs that leave most out.
@@ -69,7 +106,11 @@ func (d *drawer) kinds() []FaultKind {
 	var may, kinds []FaultKind
 	share := w.Float("fault.share", 0.1, 0.7)
 	for _, k := range allFaults {
-		some := w.chanceFrom("fault."+string(k), share, "true with fault.share")
+		p, from := share, "true with fault.share"
+		if slices.Contains(w.nemesis.often, k) {
+			p, from = max(share, oftenShare), fmt.Sprintf("true with fault.share, at least %g", oftenShare)
+		}
+		some := w.chanceFrom("fault."+string(k), p, from)
 		if slices.Contains(w.nemesis.without, k) || !d.possible(k) {
 			continue
 		}
@@ -117,8 +158,11 @@ func (w *World) estimate() time.Duration {
 	if w.load == nil || len(w.load.clients) == 0 {
 		return 10 * time.Second
 	}
-	one := w.load.work.Think + 4*(w.net.base+w.net.jitter) + 2*(w.phases.diskBase+w.phases.diskJitter)
-	all := float64(one) * float64(w.load.target) / float64(len(w.load.clients))
+	takes := w.load.work.Takes
+	if takes == 0 {
+		takes = 4*(w.net.base+w.net.jitter) + 2*(w.phases.diskBase+w.phases.diskJitter)
+	}
+	all := float64(w.load.work.Think+takes) * float64(w.load.target) / float64(len(w.load.clients))
 	return time.Duration(min(max(all, 1), float64(faultsMax)))
 }
 
@@ -143,8 +187,7 @@ func (d *drawer) fault(k FaultKind, at time.Duration) []Fault {
 		f.Nodes = pick(1 + d.rand.IntN(len(perm)-1))
 		f.Peers = pick(len(perm))
 	case FaultSlowLink:
-		f.Nodes, f.Peers = pick(1), pick(1)
-		f.Delay = d.millis(1, 500)
+		return d.slow(f, pick)
 	case FaultLoss, FaultDouble, FaultGarble:
 		f.Nodes, f.Peers, f.Amount = pick(1), pick(1), 0.01*float64(1+d.rand.IntN(100))
 	case FaultSwizzle:
@@ -154,6 +197,36 @@ func (d *drawer) fault(k FaultKind, at time.Duration) []Fault {
 		d.alone(&f)
 	}
 	return []Fault{f}
+}
+
+// slow draws which links are slow: one, all on which a node is heard, or all on
+// which it hears; and for how long: for longer than messages then take, or few
+// would be late. A node that hears late may drop out altogether: for a while nobody
+// hears it, and what it hears is from before that.
+func (d *drawer) slow(f Fault, pick func(n int) []string) []Fault {
+	one, direction := pick(1), d.rand.IntN(5)
+	f.Nodes, f.Delay = one, d.millis(1, int(min(max(d.span/4, 500*time.Millisecond), 3*time.Second).Milliseconds()))
+	f.For += 4 * f.Delay
+	switch direction {
+	case 0:
+		f.Peers = pick(1)
+		return []Fault{f}
+	case 1:
+		f.Peers = pick(len(d.w.nodes) - 1)
+		return []Fault{f}
+	}
+	f.Nodes, f.Peers = pick(len(d.w.nodes)-1), one
+	if direction == 2 {
+		return []Fault{f}
+	}
+	out := Fault{Kind: FaultOneWay, At: f.At + d.upto(3*f.Delay), For: f.Delay + d.length(), Nodes: one, Peers: f.Nodes, Seed: f.Seed}
+	f.For = max(f.For, out.At+out.For-f.At)
+	return []Fault{f, out}
+}
+
+// upto draws a duration below most, which isn't 0.
+func (d *drawer) upto(most time.Duration) time.Duration {
+	return time.Duration(d.rand.Uint64N(uint64(most))).Round(time.Microsecond)
 }
 
 // alone draws what faults of a single node have.

@@ -187,6 +187,9 @@ type Workload struct {
 	// Think is the mean time between two operations of a client.
 	Think   time.Duration
 	Timeout time.Duration // 0 is 1 s
+	// Takes is about how long an operation takes among faults. Faults are spread over
+	// the time that all operations take by that. 0 is a few messages and syncs.
+	Takes time.Duration
 	// Next draws the next operation from c.Rand.
 	Next func(c *Client) Op
 	// Found judges an answer; it isn't asked for a Lost one, which is Info.

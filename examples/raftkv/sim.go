@@ -19,36 +19,37 @@ func Subject() *sim.Subject {
 // setup draws what a run is like. Everything that the library lets one choose is
 // drawn, in ranges that make elections, snapshots and full windows frequent.
 func setup(w *sim.World) {
-	nodes, changes := 3, w.Chance("members", 0.2)
+	nodes, changes := 3, w.Chance("members", 0.1)
 	switch {
 	case changes:
 		nodes = 4 // of which the last comes and goes: any three have a majority all the time
-	case w.Chance("five", 0.2):
+	case w.Chance("five", 0.05):
 		nodes = 5
 	}
-	heartbeat := w.Int("heartbeatTick", 1, 3)
+	heartbeat := w.Int("heartbeatTick", 1, 2)
 	for name, value := range map[string]string{
-		"tick":          w.Duration("tick", 20*time.Millisecond, 200*time.Millisecond).String(),
+		"tick":          w.Duration("tick", 20*time.Millisecond, 80*time.Millisecond).String(),
 		"heartbeatTick": strconv.Itoa(heartbeat),
-		"electionTick":  strconv.Itoa(heartbeat + w.Int("electionTick", 1, 10)),
-		"checkQuorum":   strconv.FormatBool(w.Chance("checkQuorum", 0.5)),
+		"electionTick":  strconv.Itoa(heartbeat + w.Int("electionTick", 1, 4)),
+		"checkQuorum":   strconv.FormatBool(w.Chance("checkQuorum", 0.3)),
 		"preVote":       strconv.FormatBool(w.Chance("preVote", 0.5)),
 		"forward":       strconv.FormatBool(w.Chance("forward", 0.5)),
 		"maxInflight":   strconv.Itoa(w.Int("maxInflight", 1, 64)),
 		"maxMessage":    strconv.Itoa(w.Int("maxMessage", 100, 8000)),
-		"snapshotEvery": strconv.Itoa(w.Int("snapshotEvery", 10, 1000)),
+		"snapshotEvery": strconv.Itoa(w.Int("snapshotEvery", 10, 500)),
 		"keep":          strconv.Itoa(w.Int("keep", 0, 20)),
 		"maxBytes":      "16384",
-		"timeout":       w.Duration("timeout", 200*time.Millisecond, 5*time.Second).String(),
-		"retry":         w.Pick("retry", "500ms", "500ms", "100ms", "20ms"), // etcd's, and with faster networks in mind
+		"timeout":       w.Duration("timeout", 500*time.Millisecond, 3*time.Second).String(),
+		"retry":         "500ms", // etcd's
 	} {
 		w.Setting(name, value)
 	}
 	w.Cluster(nodes)
 	w.Without("Raft counts votes and acknowledgements: what was synced must stay", sim.FaultLostWrite, sim.FaultMisplaced, sim.FaultDiskLoss)
+	w.Often(sim.FaultSlowLink) // Raft orders by terms, not by time: late messages are its trial
 	l := newLoad(w, changes)
-	w.Clients(sim.Workload{Clients: w.Int("clients", 2, 20), Think: w.Duration("think", 500*time.Microsecond, 30*time.Millisecond),
-		Timeout: w.Duration("patience", 300*time.Millisecond, 3*time.Second), Next: l.next, Found: l.found})
+	w.Clients(sim.Workload{Clients: w.Int("clients", 8, 24), Think: w.Duration("think", 10*time.Millisecond, 60*time.Millisecond),
+		Timeout: w.Duration("patience", 500*time.Millisecond, 2*time.Second), Takes: 60 * time.Millisecond, Next: l.next, Found: l.found})
 	w.State(func(n *sim.Node) string {
 		if r := raftOf(n); r != nil {
 			return r.State
@@ -144,9 +145,18 @@ type load struct {
 	unsure   map[int]uint64    // by client: the write of which an attempt has an unknown fate
 }
 
+// newLoad draws what clients do. Appends and the like have no value that is only
+// written once, and whether there is an order must be searched for: there are more
+// keys then, so that each has few operations of which nobody knows whether they
+// were done.
 func newLoad(w *sim.World, changes bool) *load {
-	return &load{keys: w.Int("keys", 1, 4), changes: changes, sessions: w.Chance("sessions", 0.5),
-		reads: w.Float("reads", 0.3, 0.9), others: w.Float("others", 0, 0.5), last: map[string]string{}, writes: map[int]uint64{}, unsure: map[int]uint64{}}
+	l := &load{keys: w.Int("keys", 1, 3), changes: changes, sessions: w.Chance("sessions", 0.5),
+		reads: w.Float("reads", 0.6, 0.95), last: map[string]string{}, writes: map[int]uint64{}, unsure: map[int]uint64{}}
+	mixed, keys, others := w.Chance("mixed", 0.4), w.Int("mixed.keys", 10, 30), w.Float("others", 0.05, 0.5)
+	if mixed {
+		l.keys, l.others = keys, others
+	}
+	return l
 }
 
 func (l *load) next(c *sim.Client) sim.Op {
