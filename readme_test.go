@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestReadmeExampleCompiles builds the README's service as a user would: in a
-// module of its own, with the README's replace line.
+// TestReadmeExampleCompiles builds and tests the README's service as a user would:
+// in a module of its own, with the README's replace line.
 func TestReadmeExampleCompiles(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
@@ -49,16 +49,23 @@ func TestReadmeExampleCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, rest, _ = strings.Cut(rest, "```go\n")
+	test, _, _ := strings.Cut(rest, "```\n")
+	if !strings.Contains(test, "sim.Test(") {
+		t.Fatal("README.md has no Go example with sim.Test")
+	}
 	dir := t.TempDir()
-	for name, b := range map[string][]byte{"go.mod": []byte(own), "go.sum": sum, "main.go": []byte(program)} {
+	for name, b := range map[string][]byte{"go.mod": []byte(own), "go.sum": sum, "main.go": []byte(program), "main_test.go": []byte(test)} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "counter"), ".")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, args := range [][]string{{"build", "-o", filepath.Join(dir, "counter"), "."}, {"test", ".", "-hindcast.runs=3"}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", args, err, out)
+		}
 	}
 }

@@ -199,11 +199,11 @@ func (tt *tester) command(seed uint64) string {
 // the binary doesn't know it.
 func testedPackage() string {
 	b, ok := debug.ReadBuildInfo()
-	if !ok {
+	if !ok || b.Path == "" {
 		return ""
 	}
-	pkg, ok := strings.CutSuffix(b.Path, ".test")
-	if !ok || pkg == "command-line-arguments" {
+	pkg := strings.TrimSuffix(b.Path, ".test") // a main package's is without it
+	if pkg == "command-line-arguments" {
 		return ""
 	}
 	return pkg + " "
