@@ -102,9 +102,6 @@ func (tt *tester) run() error {
 			return fmt.Errorf("-hindcast.seed=%s: want a number", tt.flags.seed)
 		}
 		r, err := tt.seed(seed)
-		if err == nil && r.Undecided != "" {
-			tt.t.Errorf("seed %d is undecided: %s", seed, r.Undecided)
-		}
 		if err == nil && r.Failure == nil {
 			tt.t.Logf("seed %d: %s, %s simulated, hash %016x", seed, count(len(r.Operations), "operation"), round(r.Simulated), r.Hash)
 		}
@@ -169,6 +166,9 @@ func (tt *tester) seed(seed uint64) (*Result, error) {
 	}
 	if r.Failure != nil {
 		return r, tt.failed(seed, r)
+	}
+	if r.Undecided != "" {
+		tt.t.Errorf("seed %d is undecided: %s", seed, r.Undecided)
 	}
 	return r, nil
 }

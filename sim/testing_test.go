@@ -117,6 +117,10 @@ func TestTestOfAFaultySystem(t *testing.T) {
 	if out, ok := f.run("FIXED=1 HARD=1", "-hindcast.seed=1"); ok || !strings.Contains(out, "seed 1 is undecided: too hard: 0 steps") {
 		t.Errorf("undecided:\n%s", out)
 	}
+	f.write("testdata/hindcast/TestCounter_two.seeds", "900001\n")
+	if out, ok := f.run("FIXED=1 HARD=1", "-test.run", "TestCounter/two"); ok || !strings.Contains(out, "seed 900001 is undecided: too hard: 0 steps") {
+		t.Errorf("a kept seed that is undecided:\n%s", out)
+	}
 	if out, ok := f.run("", "-hindcast.seed=x"); ok || !strings.Contains(out, "-hindcast.seed=x: want a number") {
 		t.Errorf("a seed that is none:\n%s", out)
 	}
