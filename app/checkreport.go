@@ -117,8 +117,11 @@ func newCheckOperation(op *check.Operation) checkOperation {
 func (r *checkReport) write(w io.Writer) error {
 	var b strings.Builder
 	for i := range r.Results {
-		said := i > 0 && r.Results[i].Bound == r.Results[i-1].Bound
-		r.Results[i].write(&b, said)
+		var before *checkResult
+		if i > 0 {
+			before = &r.Results[i-1]
+		}
+		r.Results[i].write(&b, before)
 	}
 	if r.Strongest != "" {
 		fmt.Fprintf(&b, "%s\n", r.Strongest)
@@ -130,8 +133,8 @@ func (r *checkReport) write(w io.Writer) error {
 	return err
 }
 
-// write writes one result; said tells that its bound was said just before.
-func (r *checkResult) write(b *strings.Builder, said bool) {
+// write writes one result; what the one before it had said isn't said again.
+func (r *checkResult) write(b *strings.Builder, before *checkResult) {
 	name := r.Property
 	if r.Model != "" {
 		name += " (" + r.Model + ")"
@@ -141,11 +144,17 @@ func (r *checkResult) write(b *strings.Builder, said bool) {
 		on = " on " + plural(r.Keys, "key")
 	}
 	fmt.Fprintf(b, "%s: %s, %s%s\n", name, r.Verdict, plural(r.Operations, "operation"), on)
-	if r.Bound != "" && !said {
+	if r.Bound != "" && (before == nil || r.Bound != before.Bound) {
 		fmt.Fprintf(b, "  %s\n", r.Bound)
 	}
 	for i := range r.violations {
-		fmt.Fprintf(b, "\n  %s\n", strings.ReplaceAll(r.violations[i].Text, "\n", "\n  "))
+		text := r.violations[i].Text
+		if first, why, _ := strings.Cut(text, "\n"); before != nil && len(before.violations) == len(r.violations) && i < len(before.violations) {
+			if _, same, told := strings.Cut(before.violations[i].Text, "\n"); told && why == same {
+				text = first + ",\nfor the same reason"
+			}
+		}
+		fmt.Fprintf(b, "\n  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
 	}
 	if len(r.violations) > 0 {
 		b.WriteString("\n")
