@@ -141,6 +141,9 @@ func (f *simFlags) tellChances(w io.Writer, b *sim.Branch, chances []sim.Chance,
 		if c.Others > 0 {
 			line += fmt.Sprintf("  %d failed otherwise", c.Others)
 		}
+		if c.Undecided > 0 {
+			line += fmt.Sprintf("  %d undecided", c.Undecided)
+		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 	switch {

@@ -105,3 +105,32 @@ func TestASeedWithoutAVerdictDoesNotCount(t *testing.T) {
 		t.Errorf("%d counted, %d undecided, %d failing", tally.Counted, tally.Undecided, tally.Failing)
 	}
 }
+
+// Clients that are refused everything exercise nothing.
+func TestASeedInWhichNothingIsDoneDoesNotCount(t *testing.T) {
+	r := &sim.Result{Operations: make([]check.Operation, 2000), Happened: map[sim.FaultKind]int{"a": 1, "b": 1, "c": 1}}
+	for i := range r.Operations {
+		r.Operations[i].Outcome = check.Fail
+		if i < 499 {
+			r.Operations[i].Outcome = check.Ok
+		}
+	}
+	if got := sim.DefaultFloors.Short(r); got != "fewer than 500 operations that were done" {
+		t.Errorf("%q", got)
+	}
+	r.Operations[499].Outcome = check.Ok
+	if got := sim.DefaultFloors.Short(r); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A future that nobody can judge isn't one without a failure.
+func TestUndecidedFuturesAreCounted(t *testing.T) {
+	s := subject(func(w *sim.World) {
+		w.Judge("hard", func([]check.Operation) check.Result { return check.Result{Verdict: check.Undecided, Bound: "4 steps"} })
+	})
+	b := &sim.Branch{Subject: s, Options: sim.Options{Seed: 1, Set: map[string]string{"operations": "5"}, Faults: []sim.Fault{}}, Futures: 3, KeepFaults: true}
+	if c, err := b.At(t.Context(), sim.Moment{}); err != nil || c.Undecided != 3 || c.Failed != 0 {
+		t.Errorf("%+v (%v)", c, err)
+	}
+}

@@ -32,6 +32,8 @@ type Chance struct {
 	Runs   int           `json:"runs"`
 	Failed int           `json:"failed"` // as Branch.Want says
 	Others int           `json:"others"` // failed at something else
+	// Undecided are futures in which a check came to no verdict: they may have failed.
+	Undecided int `json:"undecided,omitempty"`
 	// Low and High are Wilson's interval for the probability, at 95 %: Wilson,
 	// "Probable inference" (1927).
 	Low  float64 `json:"low"`
@@ -44,7 +46,7 @@ func (c Chance) P() float64 { return float64(c.Failed) / float64(max(1, c.Runs))
 // At explores the futures from one moment on.
 func (b *Branch) At(ctx context.Context, m Moment) (Chance, error) {
 	c := Chance{Event: m.Event, At: m.At, Runs: b.Futures}
-	var failed, others atomic.Int64
+	var failed, others, undecided atomic.Int64
 	var next atomic.Uint64
 	var first sync.Once
 	var mistake error
@@ -52,13 +54,19 @@ func (b *Branch) At(ctx context.Context, m Moment) (Chance, error) {
 	for range max(1, b.Workers) {
 		workers.Go(func() {
 			for i := next.Add(1); i <= uint64(b.Futures) && ctx.Err() == nil; i = next.Add(1) {
-				same, other, err := b.future(ctx, m, i)
-				if err != nil {
+				r, err := b.future(ctx, m, i)
+				switch {
+				case err != nil:
 					first.Do(func() { mistake = err })
 					return
+				case r.Failure == nil && r.Undecided != "":
+					undecided.Add(1)
+				case r.Failure == nil:
+				case b.Want == nil || r.Failure.Kind == b.Want.Kind && r.Failure.Property == b.Want.Property:
+					failed.Add(1)
+				default:
+					others.Add(1)
 				}
-				failed.Add(same)
-				others.Add(other)
 				if b.Progress != nil {
 					b.Progress()
 				}
@@ -69,24 +77,17 @@ func (b *Branch) At(ctx context.Context, m Moment) (Chance, error) {
 	if mistake == nil {
 		mistake = ctx.Err()
 	}
-	c.Failed, c.Others = int(failed.Load()), int(others.Load())
+	c.Failed, c.Others, c.Undecided = int(failed.Load()), int(others.Load()), int(undecided.Load())
 	c.Low, c.High = wilson(c.Failed, c.Runs)
 	return c, mistake
 }
 
-// future runs one future: 1 for what it came to.
-func (b *Branch) future(ctx context.Context, m Moment, i uint64) (same, other int64, err error) {
+// future runs one future.
+func (b *Branch) future(ctx context.Context, m Moment, i uint64) (*Result, error) {
 	o := b.Options
 	o.Reseed = &Reseed{At: m.Event, Seed: scramble(o.Seed + i*0x9e3779b97f4a7c15), KeepFaults: b.KeepFaults}
 	o.Stop = func() bool { return ctx.Err() != nil }
-	r, err := Attempt(b.Subject, o)
-	switch {
-	case err != nil || r.Failure == nil:
-		return 0, 0, err
-	case b.Want == nil || r.Failure.Kind == b.Want.Kind && r.Failure.Property == b.Want.Property:
-		return 1, 0, nil
-	}
-	return 0, 1, nil
+	return Attempt(b.Subject, o)
 }
 
 // wilson is Wilson's interval at 95 %.

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"hindcast.dev/check"
 )
 
 // A Search runs a subject under many seeds, each as a world of its own.
@@ -58,7 +60,7 @@ type Outcome struct {
 
 // Floors say what a seed must exercise to count.
 type Floors struct {
-	Operations int    `json:"operations"` // of clients, at least
+	Operations int    `json:"operations"` // of clients, at least; and a quarter of so many that were done
 	FaultKinds int    `json:"faultKinds"` // that took effect, at least
 	Events     uint64 `json:"events"`     // that loops stamped, at most; 0 is no bound
 }
@@ -71,12 +73,24 @@ func (f Floors) Short(r *Result) string {
 	switch {
 	case len(r.Operations) < f.Operations:
 		return fmt.Sprintf("fewer than %d operations", f.Operations)
+	case 4*done(r.Operations) < f.Operations:
+		return fmt.Sprintf("fewer than %d operations that were done", (f.Operations+3)/4)
 	case len(r.Happened) < f.FaultKinds:
 		return fmt.Sprintf("fewer than %d kinds of fault", f.FaultKinds)
 	case f.Events > 0 && r.Steps > f.Events:
 		return fmt.Sprintf("more than %d events", f.Events)
 	}
 	return ""
+}
+
+// done counts the operations that succeeded: a system that refuses all shows nothing.
+func done(ops []check.Operation) (n int) {
+	for i := range ops {
+		if ops[i].Outcome == check.Ok {
+			n++
+		}
+	}
+	return n
 }
 
 // Run runs the seeds from t.Next on, and adds what comes of them to t, in their
