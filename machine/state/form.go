@@ -392,18 +392,26 @@ func boxed(typ, p unsafe.Pointer) (v any) {
 }
 
 // pointerShaped reports whether an interface may hold a value of the type itself
-// instead of a pointer to it: one that is as large as a pointer, and has one in it.
+// instead of a pointer to it: one that is as large as a pointer, and has one in it,
+// in whichever field, also one that has no part in the form.
 func (f *form) pointerShaped() bool {
-	return f.typ.Size() == unsafe.Sizeof(uintptr(0)) && f.hasPointer()
+	return f.typ.Size() == unsafe.Sizeof(uintptr(0)) && hasPointer(f.typ)
 }
 
-func (f *form) hasPointer() bool {
-	for i := range f.fields {
-		if f.fields[i].form.hasPointer() {
-			return true
+func hasPointer(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		return true
+	case reflect.Array:
+		return t.Len() > 0 && hasPointer(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasPointer(t.Field(i).Type) {
+				return true
+			}
 		}
 	}
-	return f.kind == pointerKind || f.elem != nil && f.elem.hasPointer()
+	return false
 }
 
 // dataOf returns where the value, or what the pointer points to, lies that v holds.

@@ -288,6 +288,34 @@ func TestAPayloadThatIsAPointerInsideComesBack(t *testing.T) {
 	}
 }
 
+// So does one with its pointer in a field that isn't exported, or is left out.
+func TestAPayloadThatIsAHiddenPointerComesBack(t *testing.T) {
+	type (
+		hidden struct {
+			Z struct{}
+			p *int
+		}
+		dashed struct {
+			Z [0]int
+			P *int `cbor:"-"`
+		}
+	)
+	n := 7
+	for _, v := range []any{hidden{p: &n}, dashed{P: &n}} {
+		c, err := NewCodec([]any{v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, version, b, err := c.Encode(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Decode(name, version, b); err != nil || !reflect.DeepEqual(got, reflect.Zero(reflect.TypeOf(v)).Interface()) {
+			t.Errorf("%T comes back as %+v (%v)", v, got, err)
+		}
+	}
+}
+
 // What a Codec gives is of the registered type, whichever way it was read, and a
 // payload that a form doesn't take is judged by the general decoder alone.
 func TestACodecReadsWhatAFormDoesNotTake(t *testing.T) {
