@@ -1,0 +1,5 @@
+//go:build raft36
+
+package raftkv
+
+const staleReads = true
