@@ -8,4 +8,4 @@ type canaryRecovery struct{}
 
 func (rc *recovering) beforeLast(*mapped, item) {}
 
-func (rc *recovering) dropLast() {}
+func (rc *recovering) dropLast() { _ = rc.canary }
