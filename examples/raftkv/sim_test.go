@@ -54,6 +54,13 @@ func TestTheSeedThatHasStaleReadsInV360(t *testing.T) {
 	}
 }
 
+func TestALogMayBeCutMoreOftenThanItKeeps(t *testing.T) {
+	r := mustRun(t, sim.Options{Seed: 3, Quick: true, Set: map[string]string{"snapshotEvery": "10", "keep": "20"}})
+	if r.Failure != nil {
+		t.Error(r.Failure)
+	}
+}
+
 // Both runs draw from the library's global source, which is the operating
 // system's: were a drawn timeout looked at anywhere, they would differ. There are
 // elections in the run, and nodes that are made anew at checkpoints.

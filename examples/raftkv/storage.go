@@ -159,7 +159,7 @@ func (r *Raft) compact() {
 		return
 	}
 	l := r.lib
-	to := r.Applied - uint64(r.Options.Keep)
+	to := r.Applied - min(r.Applied, uint64(r.Options.Keep)) // it may keep more than there is
 	if to <= r.Compacted.Index {
 		return
 	}
