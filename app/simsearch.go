@@ -329,7 +329,7 @@ func (r *searchRun) summary(interrupted bool) error {
 		}{"summary", r.state.Subject, r.state.Build, interrupted, r.state.Seconds, t.Verdict(), t})
 	}
 	w := safeFor(r.c.OutOrStdout())
-	writeTally(w, r.t.subject.Name, t, r.state.Floors)
+	writeTally(w, r.t.subject.Name, t, r.state.Floors, interrupted)
 	fmt.Fprintf(r.c.ErrOrStderr(), "%s in %.1f s: %.1f seeds/s, %s, %s events/s\n", plural(t.Runs-r.runs0, "seed"), took.Seconds(),
 		float64(t.Runs-r.runs0)/took.Seconds(), pace(t.Simulated-r.sim0, took), grouped(uint64(float64(t.Events)/r.state.Seconds)))
 	if r.s.FailuresMax > 0 && t.Failing >= r.s.FailuresMax && !r.f.failFast {
@@ -340,7 +340,7 @@ func (r *searchRun) summary(interrupted bool) error {
 
 // writeTally shows a tally. There are no times in it: the same seeds of the same
 // build give the same text.
-func writeTally(w io.Writer, subject string, t *sim.Tally, floors sim.Floors) {
+func writeTally(w io.Writer, subject string, t *sim.Tally, floors sim.Floors, interrupted bool) {
 	fmt.Fprintf(w, "%s: %s: %s; %s of the world, %s by nodes; %s simulated\n", subject, plural(t.Runs, "seed"),
 		plural(t.Operations, "operation"), plural(t.Events, "event"), grouped(t.Steps), shortDuration(t.Simulated))
 	fmt.Fprintf(w, "counted: %s of %s (≥ %s operations, ≥ %d kinds of fault", grouped(uint64(t.Counted)), grouped(uint64(t.Runs)),
@@ -369,6 +369,8 @@ func writeTally(w io.Writer, subject string, t *sim.Tally, floors sim.Floors) {
 		fmt.Fprintf(w, "undecided: a check came to no verdict in %s\n", plural(t.Undecided, "seed"))
 	case v == nil && t.Runs == 0:
 		fmt.Fprintln(w, "nothing was judged")
+	case v == nil && interrupted:
+		fmt.Fprintf(w, "interrupted: no failure in %s, the others were not run\n", plural(t.Runs, "seed"))
 	case v == nil:
 		fmt.Fprintln(w, "all holds")
 	case t.First == nil:

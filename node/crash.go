@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -153,7 +152,7 @@ func (n *Node) copyTo(ctx context.Context, parent, dir string, m recording.Manif
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removeAll(fsys, dir))
+			err = errors.Join(err, vfs.RemoveAll(fsys, dir))
 		}
 	}()
 	if err := n.checkSize(ctx, o); err != nil {
@@ -193,35 +192,12 @@ func (n *Node) prune(parent string) error {
 		return err
 	}
 	for len(names) > n.o.Limits.CrashBoxes {
-		if err := removeAll(n.o.FS, path.Join(parent, names[0])); err != nil {
+		if err := vfs.RemoveAll(n.o.FS, path.Join(parent, names[0])); err != nil {
 			return err
 		}
 		names = names[1:]
 	}
 	return nil
-}
-
-// removeAll removes a file, or a directory with all that is in it.
-func removeAll(fsys vfs.FS, name string) error {
-	info, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		names, err := fsys.ReadDir(name)
-		if err != nil {
-			return err
-		}
-		for _, sub := range names {
-			if err := removeAll(fsys, path.Join(name, sub)); err != nil {
-				return err
-			}
-		}
-	}
-	return fsys.Remove(name)
 }
 
 // versions is what each machine runs at, or will.

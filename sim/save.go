@@ -70,33 +70,11 @@ func makeWay(fsys vfs.FS, dir string) error {
 		return nil // Save says what is wrong with what is there
 	}
 	for _, name := range []string{"history", "nodes", "operations", replacedName, ReportFile, recording.ManifestName} {
-		if err := removeAll(fsys, path.Join(dir, name)); err != nil {
+		if err := vfs.RemoveAll(fsys, path.Join(dir, name)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func removeAll(fsys vfs.FS, name string) error {
-	info, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		names, err := fsys.ReadDir(name)
-		if err != nil {
-			return err
-		}
-		for _, n := range names {
-			if err := removeAll(fsys, path.Join(name, n)); err != nil {
-				return err
-			}
-		}
-	}
-	return fsys.Remove(name)
 }
 
 // A saver saves one run.

@@ -98,3 +98,27 @@ func MkdirSync(fsys FS, dir string) error {
 	}
 	return nil
 }
+
+// RemoveAll removes a file, or a directory with all that is in it. That there is
+// none of this name is no error.
+func RemoveAll(fsys FS, name string) error {
+	info, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		names, err := fsys.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, sub := range names {
+			if err := RemoveAll(fsys, path.Join(name, sub)); err != nil {
+				return err
+			}
+		}
+	}
+	return fsys.Remove(name)
+}
