@@ -51,6 +51,7 @@ func raftSubject(perSecond int) *sim.Subject {
 
 // raftkv in the simulator: 2000 writes a run, 1000 a simulated second.
 func BenchmarkSimRaftKV(b *testing.B) {
+	asTheCommand(b)
 	k := work{cpu: userTime()}
 	b.ReportAllocs()
 	for i := range b.N {
@@ -61,6 +62,7 @@ func BenchmarkSimRaftKV(b *testing.B) {
 
 // raftkv with nobody who wants anything: ten simulated minutes a run.
 func BenchmarkSimRaftKVIdle(b *testing.B) {
+	asTheCommand(b)
 	k := work{cpu: userTime()}
 	b.ReportAllocs()
 	for i := range b.N {

@@ -1,7 +1,10 @@
 package bench
 
 import (
-	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -48,6 +51,15 @@ func quiet(seed uint64, more map[string]string) sim.Options {
 	return sim.Options{Seed: seed, Quick: true, Faults: []sim.Fault{}, Set: set}
 }
 
+// asTheCommand has the collector run as seldom as `hindcast sim` has it run.
+func asTheCommand(b *testing.B) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	before := debug.SetGCPercent(400)
+	b.Cleanup(func() { debug.SetGCPercent(before) })
+}
+
 // A work is what runs came to.
 type work struct {
 	events, steps uint64
@@ -83,6 +95,7 @@ func (k *work) report(b *testing.B) {
 
 // kv in the simulator: 2000 client operations a run, 1000 a simulated second.
 func BenchmarkSimKV(b *testing.B) {
+	asTheCommand(b)
 	k := work{cpu: userTime()}
 	b.ReportAllocs()
 	for i := range b.N {
@@ -93,6 +106,7 @@ func BenchmarkSimKV(b *testing.B) {
 
 // kv with the faults of its seed.
 func BenchmarkSimKVUnderFaults(b *testing.B) {
+	asTheCommand(b)
 	k := work{cpu: userTime()}
 	b.ReportAllocs()
 	for i := range b.N {
@@ -106,27 +120,57 @@ func BenchmarkSimKVUnderFaults(b *testing.B) {
 	k.report(b)
 }
 
-// The same runs on one worker and on two: what a second core brings.
+// BenchmarkSimKVWorkers runs the same seeds by one worker on one core, by one worker
+// that has another core for its collector, and by two workers; by turns, so that the
+// ratios are of the same moments.
 func BenchmarkSimKVWorkers(b *testing.B) {
-	for _, workers := range []int{1, 2} {
-		b.Run(fmt.Sprint(workers), func(b *testing.B) {
-			begun := userTime()
-			works := make([]work, workers)
-			var wait sync.WaitGroup
-			for w := range works {
-				wait.Go(func() {
-					for i := w; i < b.N; i += workers {
-						works[w].run(b, kvSubject(1000), quiet(uint64(i), map[string]string{"operations": "2000"}))
-					}
-				})
+	asTheCommand(b)
+	var alone, one, two []float64
+	for b.Loop() {
+		before := runtime.GOMAXPROCS(1)
+		a := eventsPerSecond(b, 1)
+		runtime.GOMAXPROCS(before)
+		alone = append(alone, a)
+		one = append(one, eventsPerSecond(b, 1))
+		two = append(two, eventsPerSecond(b, 2))
+	}
+	b.ReportMetric(median(alone), "events/s-one-core")
+	b.ReportMetric(median(one), "events/s-one-worker")
+	b.ReportMetric(median(two), "events/s-two-workers")
+	b.ReportMetric(median(ratios(two, alone)), "x-one-core")
+	b.ReportMetric(median(ratios(two, one)), "x-one-worker")
+}
+
+// eventsPerSecond runs twenty seeds by so many workers.
+func eventsPerSecond(b *testing.B, workers int) float64 {
+	const seeds = 20
+	begun := time.Now()
+	works := make([]work, workers)
+	var wait sync.WaitGroup
+	for w := range works {
+		wait.Go(func() {
+			for i := w; i < seeds; i += workers {
+				works[w].run(b, kvSubject(1000), quiet(uint64(i), map[string]string{"operations": "2000"}))
 			}
-			wait.Wait()
-			all := work{cpu: begun}
-			for _, w := range works {
-				all.events, all.steps, all.operations = all.events+w.events, all.steps+w.steps, all.operations+w.operations
-				all.simulated += w.simulated
-			}
-			all.report(b)
 		})
 	}
+	wait.Wait()
+	var events uint64
+	for _, w := range works {
+		events += w.events
+	}
+	return float64(events) / time.Since(begun).Seconds()
+}
+
+func ratios(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] / b[i]
+	}
+	return out
+}
+
+func median(x []float64) float64 {
+	x = slices.Sorted(slices.Values(x))
+	return x[len(x)/2]
 }
