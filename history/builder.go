@@ -140,14 +140,22 @@ func (b *Builder) Build() (*Mem, error) {
 	for name, id := range vars {
 		m.meta.Vars[id].Name = name
 	}
+	nodes, entries := make([]Node, len(names)), make([][]Event, len(names))
 	for i, name := range names {
 		w := b.nodes[name]
 		if w.err != nil {
 			return nil, w.err
 		}
-		node := w.ledger.finish()
+		nodes[i] = w.ledger.finish()
 		w.number(i, vars)
-		m.addNode(node, w.entries, b.stateEvery)
+		entries[i], w.entries = w.entries, nil
+	}
+	if err := m.order(entries); err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		w := b.nodes[name]
+		m.addNode(nodes[i], b.stateEvery)
 		for v, from := range w.ledger.large {
 			m.meta.Vars[vars[w.ledger.vars[v]]].bulky(i, from)
 		}

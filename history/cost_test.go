@@ -212,6 +212,49 @@ func BenchmarkHistory(b *testing.B) {
 	}
 }
 
+// A walk through a History in memory is at most what an engine's step costs: the
+// queries' benchmarks rest on it.
+func BenchmarkMemWalk(b *testing.B) {
+	for _, nodes := range []int{10, 1000} {
+		const events = 1_000_000
+		src, err := openMem(func(w history.Writer) error {
+			for n := range nodes {
+				nw, err := w.Node(fmt.Sprintf("n%04d", n), "")
+				if err != nil {
+					return err
+				}
+				a := nw.Var("inv.a")
+				for i := range events / nodes {
+					e := &history.Event{}
+					e.Seq, e.Time = uint64(i+1), hlc.Timestamp((i+1)*nodes+n*7919%nodes)<<16
+					e.Changes = []history.Change{{Var: a, Value: event.Int(int64(i % 10))}}
+					if err := nw.Append(e); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
+			b.ReportAllocs()
+			sum := 0
+			for b.Loop() {
+				c, err := src.Walk(context.Background(), history.Begin, history.End, nil)
+				for err == nil {
+					var e *history.Event
+					if e, err = c.Next(); err == nil {
+						sum += int(e.Seq) + len(e.Changes) + int(e.Changes[0].Var)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(events*b.N), "ns/event")
+		})
+	}
+}
+
 func BenchmarkText(b *testing.B) {
 	const events = 20_000
 	mem, err := openMem(feedLong(events, 1000))

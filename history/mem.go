@@ -12,18 +12,19 @@ import (
 )
 
 // Mem is a History in memory, made by a Builder. All of its events are kept as
-// they are handed out; a state at any moment is found from one of the states
-// kept beside them, of which there is one whenever the events and changes since
-// the last have reached half its size: so what the states don't share of their
-// maps stays in proportion to the events.
+// they are handed out, in the order of the walk; a state at any moment is found
+// from one of the states kept beside them, of which there is one whenever the
+// events and changes since the last have reached half its size: so what the
+// states don't share of their maps stays in proportion to the events.
 type Mem struct {
 	meta  Meta
+	walk  []Event   // of all nodes: a walk goes through memory front to back
 	nodes []memNode // like meta.Nodes
 	refs  []msgRef  // sorted by hash, then walk position on the node
 }
 
 type memNode struct {
-	entries []Event
+	entries []*Event  // into Mem.walk
 	states  []stateAt // ascending; none before the first entry
 }
 
@@ -44,15 +45,60 @@ type msgRef struct {
 // stateMin is how many events and changes lie between two kept states at least.
 const stateMin = 1024
 
-// addNode takes a node's entries, turns the variables of its bases into changes
-// and keeps states on the way.
-func (m *Mem) addNode(node Node, entries []Event, stateEvery int) {
-	i := len(m.nodes)
+// order makes the walk of the entries of all nodes, whose changes it puts into
+// one piece of memory too.
+func (m *Mem) order(nodes [][]Event) error {
+	streams := make([]stream, len(nodes))
+	entries, changes := 0, 0
+	for i, es := range nodes {
+		streams[i] = &sliceStream{rest: es}
+		m.nodes = append(m.nodes, memNode{entries: make([]*Event, 0, len(es))})
+		entries += len(es)
+		for j := range es {
+			changes += len(es[j].Changes)
+		}
+	}
+	merge, err := newMerger(streams, false)
+	if err != nil {
+		return err
+	}
+	m.walk = make([]Event, entries)
+	all := make([]Change, 0, changes)
+	for i := range m.walk {
+		from, err := merge.next()
+		if err != nil {
+			return err
+		}
+		e := &m.walk[i]
+		*e = *from
+		all = append(all, e.Changes...)
+		n := len(e.Changes)
+		e.Changes = all[len(all)-n : len(all) : len(all)]
+		m.nodes[e.Node].entries = append(m.nodes[e.Node].entries, e)
+	}
+	return nil
+}
+
+// A sliceStream gives the entries of a slice.
+type sliceStream struct{ rest []Event }
+
+func (s *sliceStream) next() (*Event, error) {
+	if len(s.rest) == 0 {
+		return nil, io.EOF
+	}
+	e := &s.rest[0]
+	s.rest = s.rest[1:]
+	return e, nil
+}
+
+// addNode adds what is known of the next node, whose entries are there: it turns
+// the variables of its bases into changes and keeps states on the way.
+func (m *Mem) addNode(node Node, stateEvery int) {
+	i := len(m.meta.Nodes)
 	node.First.Node, node.Last.Node = i, i
-	n := memNode{entries: entries}
+	n := &m.nodes[i]
 	state, since := NewState(), 0
-	for j := range entries {
-		e := &entries[j]
+	for j, e := range n.entries {
 		if e.Base {
 			e.Changes = baseChanges(state, e.Changes)
 		}
@@ -64,7 +110,6 @@ func (m *Mem) addNode(node Node, entries []Event, stateEvery int) {
 			since = 0
 		}
 	}
-	m.nodes = append(m.nodes, n)
 	m.meta.Nodes = append(m.meta.Nodes, node)
 }
 
@@ -107,6 +152,9 @@ func (n *memNode) find(p Position) int {
 	return sort.Search(len(n.entries), func(i int) bool { return n.entries[i].Position.Compare(p) >= 0 })
 }
 
+// find returns how many entries of the walk lie before p.
+func (m *Mem) find(p Position) int { return split(m.walk, p) }
+
 // state returns the state after the first count entries, nil if count is 0.
 func (n *memNode) state(count int) *State {
 	if count == 0 {
@@ -146,23 +194,28 @@ func (m *Mem) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor,
 	if err != nil {
 		return nil, err
 	}
-	c := &memCursor{walker: walker{ctx: ctx}, mem: m, starts: make([]int, len(m.nodes))}
+	starts := &memStarts{mem: m, at: make([]int, len(m.nodes))}
+	for _, i := range chosen {
+		starts.at[i] = m.nodes[i].find(from)
+	}
+	if len(chosen) == len(m.nodes) {
+		start := m.find(from)
+		return &memCursor{memStarts: starts, ctx: ctx, rest: m.walk[start:max(start, m.find(to))]}, nil
+	}
 	var streams []stream
 	for _, i := range chosen {
 		n := &m.nodes[i]
-		start, end := n.find(from), n.find(to)
-		c.starts[i] = start
-		if start < end {
-			streams = append(streams, &memStream{rest: n.entries[start:end]})
+		if end := n.find(to); starts.at[i] < end {
+			streams = append(streams, &memStream{rest: n.entries[starts.at[i]:end]})
 		}
 	}
-	c.merge, err = newMerger(streams, false)
-	return c, err
+	merge, err := newMerger(streams, false)
+	return &memPartCursor{memStarts: starts, walker: walker{ctx: ctx, merge: merge}}, err
 }
 
 // A memStream gives entries forwards, or backwards.
 type memStream struct {
-	rest      []Event
+	rest      []*Event
 	backwards bool
 }
 
@@ -172,28 +225,60 @@ func (s *memStream) next() (*Event, error) {
 	}
 	if s.backwards {
 		last := len(s.rest) - 1
-		e := &s.rest[last]
+		e := s.rest[last]
 		s.rest = s.rest[:last]
 		return e, nil
 	}
-	e := &s.rest[0]
+	e := s.rest[0]
 	s.rest = s.rest[1:]
 	return e, nil
 }
 
-type memCursor struct {
-	walker
-	mem    *Mem
-	starts []int // by node: how many of its entries lie before; 0 for one not asked for
+// memStarts knows the states at the start of a walk.
+type memStarts struct {
+	mem *Mem
+	at  []int // by node: how many of its entries lie before; 0 for one not asked for
 }
 
 // States implements Cursor.
-func (c *memCursor) States() []*State {
-	out := make([]*State, len(c.starts))
-	for i, n := range c.starts {
-		out[i] = c.mem.nodes[i].state(n)
+func (s *memStarts) States() []*State {
+	out := make([]*State, len(s.at))
+	for i, n := range s.at {
+		out[i] = s.mem.nodes[i].state(n)
 	}
 	return out
+}
+
+// A memCursor walks through all nodes.
+type memCursor struct {
+	*memStarts
+	ctx   context.Context
+	rest  []Event
+	count int
+}
+
+// Next implements Cursor.
+func (c *memCursor) Next() (*Event, error) {
+	if c.count++; c.count%contextEvery == 0 {
+		if err := c.ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.rest) == 0 {
+		return nil, io.EOF
+	}
+	e := &c.rest[0]
+	c.rest = c.rest[1:]
+	return e, nil
+}
+
+// Close implements Cursor.
+func (c *memCursor) Close() error { return nil }
+
+// A memPartCursor walks through some of the nodes.
+type memPartCursor struct {
+	*memStarts
+	walker
 }
 
 // Before implements Source.
@@ -246,7 +331,7 @@ func (m *Mem) Event(_ context.Context, node int, seq uint64) (*Event, error) {
 	i := sort.Search(len(entries), func(i int) bool { return entries[i].Seq >= seq })
 	for ; i < len(entries) && entries[i].Seq == seq; i++ {
 		if !entries[i].Base {
-			return &entries[i], nil
+			return entries[i], nil
 		}
 	}
 	return nil, fmt.Errorf("%s:%d: %w", m.meta.Nodes[node].Name, seq, ErrNoEvent)
@@ -261,7 +346,7 @@ func (m *Mem) Message(_ context.Context, id string) (Message, error) {
 	h := hashID(id)
 	i := sort.Search(len(m.refs), func(i int) bool { return m.refs[i].hash >= h })
 	for ; i < len(m.refs) && m.refs[i].hash == h; i++ {
-		out.take(&m.nodes[m.refs[i].node].entries[m.refs[i].entry])
+		out.take(m.nodes[m.refs[i].node].entries[m.refs[i].entry])
 	}
 	out.sort()
 	return out, nil
@@ -309,14 +394,14 @@ func (m *Mem) violations(w *warnings) {
 func (m *Mem) checkReceives(refs []msgRef, w *warnings) {
 	var msg Message
 	for _, r := range refs {
-		recv := &m.nodes[r.node].entries[r.entry]
+		recv := m.nodes[r.node].entries[r.entry]
 		if recv.Kind != kindRecv || hashID(recv.ID) != r.hash {
 			continue // it only sends under this hash
 		}
 		if recv.ID != msg.ID {
 			msg = Message{ID: recv.ID}
 			for _, r := range refs {
-				msg.take(&m.nodes[r.node].entries[r.entry])
+				msg.take(m.nodes[r.node].entries[r.entry])
 			}
 		}
 		if msg.Sent && recv.Time <= msg.Send.Time {
