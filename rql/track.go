@@ -1,0 +1,207 @@
+package rql
+
+import (
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/rql/plan"
+)
+
+// A watch tells what a change of a variable touches.
+type watch struct {
+	leaf  *plan.Leaf
+	dep   plan.Dep
+	steps []plan.Step // into the variable
+	fixed int         // how many of them depend on nothing
+	keyed bool        // steps[fixed], or the key after all of them, is a member's
+}
+
+// A mark is a leaf to be decided anew; of a Shared one inst is nil.
+type mark struct {
+	leaf *plan.Leaf
+	inst *instance
+	node int
+}
+
+func (e *engine) makeWatches() {
+	for _, l := range e.q.Leaves {
+		for _, d := range l.Deps {
+			for _, c := range d.Ref.Vars {
+				w := watch{leaf: l, dep: d, steps: d.Ref.Steps[c.Rest:], fixed: d.Ref.Fixed - c.Rest}
+				switch {
+				case len(d.Ref.Vars) > 1:
+				case l.Class == plan.ClassEachKey:
+					w.keyed = d.Key == l.Quant.Locals[0] || d.Ref == l.KeysOf()
+				case !l.Shared:
+					w.keyed = d.Key == 0
+				}
+				e.watch[history.VarID(c.Var)] = append(e.watch[history.VarID(c.Var)], w)
+			}
+		}
+	}
+}
+
+// apply makes one change; ok is false if nothing looks at the variable.
+func (e *engine) apply(node int, c *history.Change) (old, now event.Value, ok bool) {
+	if e.used != nil && !e.used[c.Var] || !e.w.in(node) {
+		return old, now, false
+	}
+	s := e.w.states[node]
+	old = s.Get(c.Var)
+	s.Apply(c)
+	now = s.Get(c.Var)
+	if e.sought[c.Var] != nil {
+		e.look(node, c.Var, c.Path)
+	}
+	for _, t := range e.counts[c.Var] {
+		t.change(&e.env, node, c.Path, old, now)
+	}
+	return old, now, true
+}
+
+// change applies one change of this cut's event and marks what it touches.
+func (e *engine) change(node int, c *history.Change) {
+	old, now, ok := e.apply(node, c)
+	if !ok {
+		return
+	}
+	if e.q.UsesPrev {
+		e.w.remember(node, c.Var, old)
+	}
+	for i := range e.watch[c.Var] {
+		e.touch(&e.watch[c.Var][i], node, c.Path, old, now)
+	}
+}
+
+// touch marks what one change touches of one leaf.
+func (e *engine) touch(w *watch, node int, path []event.Value, old, now event.Value) {
+	at := e.nodeOf(w, node)
+	if len(w.dep.Ref.Vars) > 1 {
+		e.markDep(w, nil, at)
+		return
+	}
+	if !onPath(w.steps[:w.fixed], path) {
+		return
+	}
+	was, is := e.walk(old, w.steps[:w.fixed]), e.walk(now, w.steps[:w.fixed])
+	switch {
+	case !w.keyed:
+		if was.Type() < event.TypeList && event.Equal(was, is) {
+			return
+		}
+		e.markDep(w, nil, at)
+	case w.dep.Slot >= 0 && was.IsAbsent() != is.IsAbsent():
+		e.markDep(w, nil, at)
+	case len(path) > w.fixed && (was.IsAbsent() || was.Type() == event.TypeMap):
+		if onPath(leadingKeys(w.steps[min(w.fixed+1, len(w.steps)):]), path[w.fixed+1:]) {
+			e.markDep(w, &path[w.fixed], at)
+		}
+	default:
+		diffKeys(was, is, func(key event.Value) { e.markDep(w, &key, at) })
+	}
+}
+
+// nodeOf says where a change on a node must be looked at: there alone if the
+// leaf reads the variable on the node of its one slot.
+func (e *engine) nodeOf(w *watch, node int) int {
+	l := w.leaf
+	if l.Class == plan.ClassOneNode && w.dep.Slot == l.Slots[0] ||
+		l.Class == plan.ClassEachNode && w.dep.Slot == l.Each.Slot {
+		return node
+	}
+	return allNodes
+}
+
+// leadingKeys is the steps up to the first that isn't a key.
+func leadingKeys(steps []plan.Step) []plan.Step {
+	for i := range steps {
+		if steps[i].Kind != plan.StepKey {
+			return steps[:i]
+		}
+	}
+	return steps
+}
+
+// diffKeys calls f with the keys under which two maps or lists differ.
+func diffKeys(a, b event.Value, f func(event.Value)) {
+	if a.Type() != event.TypeMap || b.Type() != event.TypeMap {
+		for i := range max(len(a.Members()), len(b.Members())) {
+			f(event.Int(int64(i)))
+		}
+	}
+	if a.AsMap() == b.AsMap() {
+		return
+	}
+	for k, v := range a.AsMap().All() {
+		if !event.Equal(v, b.AsMap().Get(k)) {
+			f(k)
+		}
+	}
+	for k := range b.AsMap().All() {
+		if a.AsMap().Get(k).IsAbsent() {
+			f(k)
+		}
+	}
+}
+
+// markDep marks the leaf of a watch: for the member or key alone if it is given.
+func (e *engine) markDep(w *watch, key *event.Value, node int) {
+	switch {
+	case w.leaf.Class == plan.ClassEachKey:
+		k := e.shared[w.leaf.ID].keys
+		if key == nil {
+			k.all = true
+		} else if !k.all {
+			k.touch = append(k.touch, *key)
+		}
+		e.markAgain(w, mark{w.leaf, nil, node})
+	case key == nil && w.leaf.Shared:
+		e.markAgain(w, mark{w.leaf, nil, node})
+	case key == nil:
+		for _, in := range e.insts {
+			e.markAgain(w, mark{w.leaf, in, node})
+		}
+	default:
+		if in := e.byKey[keyID(*key)]; in != nil {
+			e.markAgain(w, mark{w.leaf, in, node})
+		}
+	}
+}
+
+// markAgain marks, and at the next cut once more if PREV or CHANGED is asked.
+func (e *engine) markAgain(w *watch, m mark) {
+	e.mark(m)
+	if w.dep.Prev {
+		e.echo = append(e.echo, m)
+	}
+}
+
+func (e *engine) markAll(l *plan.Leaf, node int) {
+	if l.Class == plan.ClassEachKey {
+		e.shared[l.ID].keys.all = true
+	}
+	if l.Shared {
+		e.mark(mark{l, nil, node})
+		return
+	}
+	for _, in := range e.insts {
+		e.mark(mark{l, in, node})
+	}
+}
+
+func (e *engine) state(m mark) *leafState {
+	if m.inst != nil {
+		return &m.inst.leaves[m.leaf.ID]
+	}
+	return &e.shared[m.leaf.ID]
+}
+
+func (e *engine) mark(m mark) {
+	s := e.state(m)
+	switch {
+	case s.stamp != e.cut:
+		s.stamp, s.node = e.cut, m.node
+		e.work = append(e.work, m)
+	case s.node != m.node:
+		s.node = allNodes
+	}
+}
