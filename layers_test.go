@@ -33,9 +33,9 @@ const modulePath = "hindcast.dev"
 const importLaw = `
 0   hlc faultpoint
 0+  event causal
-1   baggage machine vfs metrics
+1   baggage machine vfs metrics prompt
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
-3   stepper history history/historytest recording transport rql/plan
+3   stepper history history/historytest recording transport rql/plan rql/complete
 4   loop replay rql rql/exec check align tracepoint
 5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify
 6   debug collect monitor
@@ -73,9 +73,10 @@ bubbletea   github.com/charmbracelet
 // library; one that isn't here may use none. A module that pulls in more than a
 // few packages belongs to the one package named for it.
 const moduleLaw = `
-tests           rapid goleak go-internal x/tools
+tests           rapid goleak go-internal x/tools x/sys
 vfs             x/sys
 metrics         x/sys
+prompt          liner
 machine         cbor
 recording       compress
 journal         x/sys compress cbor
@@ -91,10 +92,10 @@ recorder/hcgrpc grpc
 recorder/hcotel otel
 importer/*      otelproto
 export/*        parquet
-debug           liner x/term
+debug           x/term
 collect         nats
 debug/tui       bubbletea x/term
-app             cobra liner x/term
+app             cobra x/term
 examples/raftkv raft protobuf
 cmd/hindcast    cobra x/term
 `
@@ -105,7 +106,7 @@ cmd/hindcast    cobra x/term
 // statement. What is pure gives the same answer for ever and needs no mock.
 const purityLaw = `
 class    pure
-packages hlc event causal baggage machine journal/record stepper rql/syntax rql/plan rql check history/merge.go
+packages hlc event causal baggage machine journal/record stepper rql/syntax rql/plan rql/complete rql check history/merge.go
 imports  os net sync math/rand crypto/rand hash/maphash syscall unsafe log runtime golang.org/x/sys
 uses     time.Now time.Since time.Until time.Sleep time.After time.AfterFunc time.Tick time.NewTimer time.NewTicker
 uses     context.WithTimeout context.WithDeadline fmt.Print fmt.Printf fmt.Println

@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"strings"
 
-	"github.com/peterh/liner"
+	"hindcast.dev/prompt"
 )
 
 // Prompt reads commands from the terminal until the command quit, the end of
@@ -17,18 +17,13 @@ import (
 // empty line repeats the last command. historyFile keeps the lines typed from
 // session to session; "" keeps none.
 func Prompt(ctx context.Context, s *Session, historyFile string) error {
-	in := liner.NewLiner()
+	in := prompt.New(historyFile, s.Complete)
 	defer in.Close()
-	in.SetCtrlCAborts(true)
-	in.SetTabCompletionStyle(liner.TabPrints)
-	in.SetWordCompleter(s.Complete)
-	readLines(in, historyFile)
-	defer saveLines(in, historyFile)
 	last := ""
 	for ctx.Err() == nil {
-		line, err := in.Prompt(s.name(s.at) + "> ")
+		line, err := in.Line(s.name(s.at) + "> ")
 		switch {
-		case errors.Is(err, liner.ErrPromptAborted):
+		case errors.Is(err, prompt.ErrAborted):
 			continue
 		case errors.Is(err, io.EOF):
 			fmt.Fprintln(s.out)
@@ -39,7 +34,7 @@ func Prompt(ctx context.Context, s *Session, historyFile string) error {
 		if line = strings.TrimSpace(line); line == "" {
 			line = last
 		} else {
-			in.AppendHistory(line)
+			in.Remember(line)
 		}
 		last = line
 		err = s.doInterruptible(ctx, line)
@@ -62,32 +57,4 @@ func (s *Session) doInterruptible(ctx context.Context, line string) error {
 		return errors.New("interrupted: the place is unchanged")
 	}
 	return err
-}
-
-// readLines fills the prompt's history. That there is none yet, or that it can't
-// be read, is no reason not to debug.
-func readLines(in *liner.State, file string) {
-	if file == "" {
-		return
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	in.ReadHistory(f)
-}
-
-// saveLines keeps the prompt's history for the next session, readable by nobody
-// else: conditions may name what is in the data.
-func saveLines(in *liner.State, file string) {
-	if file == "" {
-		return
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	in.WriteHistory(f)
 }

@@ -8,13 +8,17 @@ import (
 // Parse reads one statement. Its error is an *Error.
 func Parse(text string) (stmt Statement, err error) {
 	defer catch(&err)
-	p := newParser(text)
-	stmt = p.statement()
+	return newParser(text).whole(), nil
+}
+
+// whole reads a statement and the end of the text.
+func (p *parser) whole() Statement {
+	stmt := p.statement()
 	if p.accept(";") && p.tok.kind != kindEnd {
 		p.unexpectedHint("ask one statement at a time", "the end of the text after ;")
 	}
 	p.end("the end of the text")
-	return stmt, nil
+	return stmt
 }
 
 // ParseExpr reads one expression, for tools that ask for a condition alone. Its
@@ -50,12 +54,16 @@ type parser struct {
 	last    int      // index in clauses of the last one read
 }
 
-func newParser(text string) *parser {
+func newParser(text string) *parser { return newParserAt(text, false) }
+
+// newParserAt makes a parser that reads text; with asked it panics with a *wanted
+// where text ends.
+func newParserAt(text string, asked bool) *parser {
 	start := Pos{Offset: 0, Line: 1, Col: 1}
 	if len(text) > MaxText {
 		fail(start, "", "the text is %d bytes long; the longest that is read has %d", len(text), MaxText)
 	}
-	p := &parser{scan: scanner{text: text, pos: start}}
+	p := &parser{scan: scanner{text: text, pos: start, asked: asked}}
 	p.tok = p.scan.next()
 	return p
 }
@@ -148,6 +156,9 @@ func (p *parser) unexpected(expected string, keywords ...string) {
 }
 
 func (p *parser) unexpectedHint(hint, expected string, keywords ...string) {
+	if p.tok.kind == kindAsked {
+		panic(&wanted{expected, keywords, p.prev})
+	}
 	if hint == "" && p.tok.kind == kindWord && !p.pathFollows() {
 		if near, ok := Nearest(p.tok.upper, keywords); ok {
 			hint = "did you mean " + near + "?"
@@ -168,7 +179,7 @@ var prefixWords = []string{"NOT", "PREVIOUSLY", "ONCE", "ALWAYS", "POSSIBLY", "D
 // afterOperand fails at the next token, which can't follow the operand before it:
 // maybe because a misprinted prefix operator was taken for that operand.
 func (p *parser) afterOperand(expected string, keywords ...string) {
-	operand := p.tok.kind != kindSign && p.tok.kind != kindEnd && !reserved[p.tok.upper]
+	operand := p.tok.kind != kindSign && p.tok.kind != kindEnd && p.tok.kind != kindAsked && !reserved[p.tok.upper]
 	if near, ok := Nearest(p.prev.upper, prefixWords); ok && operand && p.prev.kind == kindWord {
 		fail(p.prev.pos, "did you mean "+near+"?", "the name %q can't be followed by %s", p.prev.text, p.tok.describe())
 	}
@@ -262,7 +273,7 @@ func (p *parser) time(after string) *Time {
 			return tm
 		}
 	}
-	p.unexpectedHint(timeHint, "a time after "+after)
+	p.unexpectedHint(timeHint, wantTime+" after "+after)
 	return nil
 }
 

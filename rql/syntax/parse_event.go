@@ -117,7 +117,7 @@ func (p *parser) keep() Keep {
 
 // eventName reads a name with dots in it.
 func (p *parser) eventName() string {
-	parts := []string{p.anyName("the name of an event").Name}
+	parts := []string{p.anyName(wantEvent).Name}
 	for p.accept(".") {
 		if len(parts) == MaxList {
 			fail(p.tok.pos, "", "a list has more than %d members", MaxList)

@@ -201,7 +201,7 @@ func (p *parser) primary() operand {
 	case kindSign:
 		return p.bracket()
 	}
-	p.unexpected("an expression")
+	p.unexpected(wantOperand)
 	return operand{}
 }
 
@@ -222,9 +222,9 @@ func (p *parser) bracket() operand {
 		s.Elems = exprs(elems)
 		return above(s, elems...)
 	case p.tok.isSign("["):
-		p.unexpectedHint("a set is written {a, b}", "an expression")
+		p.unexpectedHint("a set is written {a, b}", wantOperand)
 	}
-	p.unexpected("an expression")
+	p.unexpected(wantOperand)
 	return operand{}
 }
 
@@ -272,7 +272,7 @@ func (p *parser) word() operand {
 		if next.kind != kindWord {
 			hint = t.upper + " is a keyword; as a name it is written `" + t.text + "`, or after its log: log." + t.text
 		}
-		p.unexpectedHint(hint, "an expression")
+		p.unexpectedHint(hint, wantOperand)
 	case next.isSign("("):
 		return p.call()
 	}
@@ -392,7 +392,7 @@ func (p *parser) caseExpr() operand {
 	for {
 		pos := p.tok.pos
 		if len(c.Whens) == 0 && !p.tok.is("WHEN") {
-			p.unexpectedHint("write CASE WHEN a = b THEN … END", "WHEN after CASE")
+			p.unexpectedHint("write CASE WHEN a = b THEN … END", "WHEN after CASE", "WHEN")
 		} else if !p.acceptWord("WHEN") {
 			break
 		}

@@ -116,7 +116,7 @@ func (p *parser) query() *Query {
 	p.expectWord("SELECT", "")
 	q.Items = list(p, p.item)
 	p.from("FROM after the selected items")
-	q.From = list(p, func() *Ident { return p.anyName("the name of a log") })
+	q.From = list(p, func() *Ident { return p.anyName(wantLog) })
 	q.ForEach = p.forEach()
 	if _, ok := p.clause("COMPUTE"); ok {
 		q.Compute = list(p, p.binding)
@@ -149,7 +149,7 @@ func (p *parser) item() *Item {
 	case p.accept("*"):
 		it.Star = true
 	case p.logStar():
-		it.Star, it.Log = true, p.anyName("the name of a log")
+		it.Star, it.Log = true, p.anyName(wantLog)
 		p.advance()
 		p.advance()
 	default:
@@ -246,7 +246,7 @@ func (p *parser) nodeName() *Ident {
 		t := p.advance()
 		return &Ident{Pos: t.pos, Name: t.text}
 	}
-	return p.anyName("the name of a node")
+	return p.anyName(wantNode)
 }
 
 func (p *parser) onTime() *Range {

@@ -14,8 +14,9 @@ import (
 // A scanner cuts a text into tokens. It is a plain value: a copy of it looks
 // ahead. At a mistake it panics with an *Error, which Parse catches.
 type scanner struct {
-	text string
-	pos  Pos // of the next character
+	text  string
+	pos   Pos  // of the next character
+	asked bool // the text ends with a kindAsked in place of a kindEnd
 }
 
 // signs are punctuation and operators, longer ones before their beginnings.
@@ -46,6 +47,9 @@ func (s *scanner) next() token {
 	rest := s.rest()
 	if rest == "" {
 		t.end = s.pos.Offset
+		if s.asked {
+			t.kind = kindAsked
+		}
 		return t
 	}
 	switch r := s.peek(); {

@@ -23,6 +23,7 @@ const (
 	kindTime
 	kindPlaceholder
 	kindSign
+	kindAsked // the end of a text of which is asked what may follow
 )
 
 // A token is one lexical element. What its text holds depends on kind.
