@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -26,10 +27,12 @@ type engine struct {
 	missing []*sought                   // every path written, found or not; nil: nobody asks
 	sought  map[history.VarID][]*sought // those not found yet, by what they begin with
 
-	cut   uint64 // how many cuts so far
-	work  []mark // leaves to be decided at this cut
-	echo  []mark // to be marked at the next cut, because PREV and CHANGED end there
-	flips []*instance
+	cut    uint64 // how many cuts so far
+	work   []mark // leaves to be decided at this cut
+	echo   []mark // to be marked at the next cut, because PREV and CHANGED end there
+	flips  []*instance
+	gather *gathering  // of a Stream: finds the members of FOR EACH as they come
+	fresh  []*instance // whose truth is to be looked at whatever is marked
 	// anew says that a base came since the last cut: everything is decided anew.
 	anew bool
 	// keysDecided counts the bodies of quantifiers over KEYS that were evaluated.
@@ -38,12 +41,20 @@ type engine struct {
 
 // An instance is the query for one member of FOR EACH.
 type instance struct {
-	index    int // among the members in order
+	index    int // among the members in order; -1 if they come as they do
 	member   value
 	leaves   []leafState // by Leaf.ID; used where the leaf isn't Shared
 	matching bool
 	stamp    uint64
 	open     *entry // its run that isn't over
+}
+
+// compare orders instances by their members.
+func (in *instance) compare(o *instance) int {
+	if in.index >= 0 || in == o {
+		return in.index - o.index
+	}
+	return cmp.Or(canonical(in.member, o.member), identity(in.member, o.member))
 }
 
 // newEngine starts before the first cut. members is nil without FOR EACH.
@@ -107,15 +118,20 @@ func (e *engine) makeInstances(members []value) {
 		return
 	}
 	e.byKey = make(map[string]*instance, len(members))
-	private := !slices.ContainsFunc(e.q.Leaves, func(l *plan.Leaf) bool { return !l.Shared })
 	for i, m := range members {
-		in := &instance{index: i, member: m}
-		if !private {
-			in.leaves = e.newStates()
-		}
-		e.insts = append(e.insts, in)
-		e.byKey[memberID(m)] = in
+		e.addInstance(m, i)
 	}
+}
+
+// addInstance begins a member of FOR EACH.
+func (e *engine) addInstance(m value, index int) *instance {
+	in := &instance{index: index, member: m}
+	if slices.ContainsFunc(e.q.Leaves, func(l *plan.Leaf) bool { return !l.Shared }) {
+		in.leaves = e.newStates()
+	}
+	e.insts = append(e.insts, in)
+	e.byKey[memberID(m)] = in
+	return in
 }
 
 func (e *engine) newStates() []leafState {
@@ -149,6 +165,9 @@ func (e *engine) step(ev *history.Event) error {
 	if e.net != nil {
 		e.net.follow(e, ev)
 	}
+	if e.gather != nil {
+		e.gather.look(ev)
+	}
 	for _, m := range echo {
 		if m.leaf.Class == plan.ClassEachKey {
 			e.shared[m.leaf.ID].keys.all = true
@@ -170,6 +189,9 @@ func (e *engine) step(ev *history.Event) error {
 // cut.
 func (e *engine) base(ev *history.Event) {
 	e.anew = true
+	if e.gather != nil {
+		e.gather.anew = true
+	}
 	e.round++
 	if !e.w.in(ev.Node) {
 		e.w.states[ev.Node] = history.NewState()
@@ -182,7 +204,8 @@ func (e *engine) base(ev *history.Event) {
 // decideMarked decides the marked leaves and finds the instances that flipped.
 func (e *engine) decideMarked() {
 	everyone := e.cut == 1
-	var touched []*instance
+	touched := e.fresh
+	e.fresh = nil
 	for _, m := range e.work {
 		s := e.state(m)
 		was := s.ok
@@ -206,7 +229,7 @@ func (e *engine) decideMarked() {
 			e.flips = append(e.flips, in)
 		}
 	}
-	slices.SortFunc(e.flips, func(a, b *instance) int { return a.index - b.index })
+	slices.SortFunc(e.flips, (*instance).compare)
 }
 
 // enter makes the environment that of a member; nil is none in particular.

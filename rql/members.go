@@ -27,7 +27,7 @@ func (r *runner) members(ctx context.Context) ([]value, error) {
 	}
 	defer cur.Close()
 	e := newEngine(ctx, bare(r.q), r.src.Meta(), cur.States(), nil, r.opt)
-	g := &gathering{e: e, seen: map[string]value{}, keys: keysOf(f.Set), anew: true}
+	g := &gathering{e: e, f: f, seen: map[string]value{}, keys: keysOf(f.Set), anew: true}
 	for {
 		ev, err := cur.Next()
 		if err == io.EOF {
@@ -36,7 +36,7 @@ func (r *runner) members(ctx context.Context) ([]value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := g.step(ev, f); err != nil {
+		if err := g.step(ev); err != nil {
 			return nil, err
 		}
 	}
@@ -66,8 +66,11 @@ func keysOf(set plan.Expr) *plan.Ref {
 // A gathering collects members over the walk.
 type gathering struct {
 	e    *engine
+	f    *plan.ForEach
 	seen map[string]value
-	anew bool      // a base came, or nothing yet: all of it is looked at
+	anew bool // a base came, or nothing yet: all of it is looked at
+	// born is told each member when it comes; nil: it is only collected.
+	born func(value)
 	keys *plan.Ref // over whose keys; nil: the set is evaluated wherever it may change
 }
 
@@ -75,6 +78,9 @@ func (g *gathering) add(v value) {
 	id := memberID(v)
 	if _, ok := g.seen[id]; !ok {
 		g.seen[id] = v
+		if g.born != nil {
+			g.born(v)
+		}
 	}
 }
 
@@ -93,7 +99,7 @@ func (g *gathering) evaluate(set plan.Expr) {
 }
 
 // step follows one event.
-func (g *gathering) step(ev *history.Event, f *plan.ForEach) error {
+func (g *gathering) step(ev *history.Event) error {
 	if ev.Base {
 		g.e.base(ev)
 		g.anew = true
@@ -102,11 +108,17 @@ func (g *gathering) step(ev *history.Event, f *plan.ForEach) error {
 	if err := g.e.step(ev); err != nil {
 		return err
 	}
+	g.look(ev)
+	return g.e.err
+}
+
+// look adds what an event that the engine has applied brought.
+func (g *gathering) look(ev *history.Event) {
 	all := g.anew || g.e.net != nil
 	g.anew = false
 	switch {
-	case g.keys == nil && (all || touches(f.Deps, ev)):
-		g.evaluate(f.Set)
+	case g.keys == nil && (all || touches(g.f.Deps, ev)):
+		g.evaluate(g.f.Set)
 	case g.keys != nil && all:
 		for _, n := range g.e.w.nodes {
 			if g.e.w.in(n) {
@@ -116,7 +128,6 @@ func (g *gathering) step(ev *history.Event, f *plan.ForEach) error {
 	case g.keys != nil:
 		g.changed(ev)
 	}
-	return g.e.err
 }
 
 // changed adds the keys that an event set.

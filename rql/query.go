@@ -46,8 +46,9 @@ type Summary struct {
 // times, also at once.
 type Query struct {
 	schema *plan.Schema
-	vars   int          // how many variables of schema are the History's
-	cut    *plan.Query  // of a cut query
+	vars   int // how many variables of schema are the History's
+	tree   *syntax.Query
+	cut    *plan.Query  // of a cut query, made from tree
 	show   *syntax.Show // of SHOW
 	nodes  []int        // of SHOW … AT NODES
 }
@@ -65,6 +66,7 @@ func Compile(meta *history.Meta, text string) (*Query, error) {
 		q.show = st
 		q.nodes, err = showNodes(q.schema, st)
 	case *syntax.Query:
+		q.tree = st
 		q.cut, err = plan.Compile(q.schema, st)
 	default:
 		err = &syntax.Error{Pos: st.Position(), Msg: "an event query (FROM name IN source …) is not yet supported by this build",
@@ -88,7 +90,7 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 	case q.cut.Explain:
 		return explain(q.cut, emit)
 	}
-	r := &runner{q: q.cut, src: src, opt: opt, emit: emit}
+	r := &runner{q: q.cut, src: src, meta: src.Meta(), gaps: gapsOf(src.Meta()), opt: opt, emit: emit}
 	return r.run(ctx)
 }
 

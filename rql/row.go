@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 // A Row is one answer of a query. Of a cut query it is a run of cuts (or one
 // cut) with what the query shows of it; SHOW and EXPLAIN fill Columns alone.
 type Row struct {
+	Edge       string        // of a Stream that gives both edges: EdgeEnter or EdgeLeave
 	From       hlc.Timestamp // of the event that made the first cut
 	To         hlc.Timestamp // of the next cut after the run; if Open there is none
 	Open       bool
@@ -23,6 +25,13 @@ type Row struct {
 
 	Columns []Field // of SHOW and EXPLAIN
 }
+
+// What Row.Edge says: the first cut at which the condition held, or the first at
+// which it didn't any more.
+const (
+	EdgeEnter = "enter"
+	EdgeLeave = "leave"
+)
 
 // A Field is a named value. Absent is shown as null.
 type Field struct {
@@ -76,7 +85,13 @@ func (r *Row) AppendJSON(b []byte) []byte {
 	if r.Columns != nil {
 		return appendObject(b, r.Columns)
 	}
-	b = append(b, `{"from":`...)
+	b = append(b, '{')
+	if r.Edge != "" {
+		b = append(b, `"edge":"`...)
+		b = append(b, r.Edge...)
+		b = append(b, `",`...)
+	}
+	b = append(b, `"from":`...)
 	b = appendTime(b, r.From)
 	b = append(b, `,"to":`...)
 	if r.Open {
@@ -160,9 +175,13 @@ func (r *Row) Fields() []Field {
 	if r.Columns != nil {
 		return r.Columns
 	}
-	fs := []Field{{"from", event.Time(r.From)}, {"to", event.Null()}, {"cuts", event.Uint(r.Cuts)}}
+	to := event.Null()
 	if !r.Open {
-		fs[1].Value = event.Time(r.To)
+		to = event.Time(r.To)
+	}
+	fs := []Field{{"from", event.Time(r.From)}, {"to", to}, {"cuts", event.Uint(r.Cuts)}}
+	if r.Edge != "" {
+		fs = slices.Insert(fs, 0, Field{"edge", event.String(r.Edge)})
 	}
 	if r.Each != nil {
 		fs = append(fs, Field{r.Each.Name, orNull(r.Each.Value)})

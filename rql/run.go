@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -11,12 +12,18 @@ import (
 	"hindcast.dev/rql/syntax"
 )
 
-// A runner walks a History with an engine and turns what flips into rows.
+// A runner turns what an engine finds at the cuts of a walk into rows. It walks a
+// History by itself (run), or is fed by a Stream.
 type runner struct {
 	q    *plan.Query
-	src  history.Source
+	src  history.Source // nil of a Stream
+	meta *history.Meta
 	opt  Options
 	emit func(*Row) error
+	// asDone gives each row as soon as its end is known, in place of by its from.
+	asDone bool
+	edges  bool             // rows of both edges, in place of q.Emit
+	gaps   [][]history.Span // by node, where it is unknown
 
 	e       *engine
 	begin   history.Position // ON TIME: of the event that makes the first cut of the range
@@ -31,7 +38,7 @@ type runner struct {
 // An entry is a row that waits for its end or for its turn.
 type entry struct {
 	row   *Row
-	index int    // of its member
+	inst  *instance
 	start uint64 // the cut of the range that it begins with
 	done  bool
 }
@@ -57,7 +64,11 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	}
 	defer cur.Close()
 	r.e = newEngine(ctx, r.q, r.src.Meta(), cur.States(), members, r.opt)
-	err = r.walk(cur)
+	return r.result(r.walk(cur))
+}
+
+// result ends the run, with the error that ended the walk.
+func (r *runner) result(err error) (Summary, error) {
 	if err == nil {
 		err = r.finish()
 	}
@@ -69,8 +80,17 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	return r.sum, err
 }
 
-// errLimit ends a walk whose LIMIT is reached.
+// errLimit ends a walk whose LIMIT is reached, or of which nothing more is asked.
 var errLimit = errors.New("limit")
+
+// gapsOf is where the nodes of a History are unknown.
+func gapsOf(meta *history.Meta) [][]history.Span {
+	gaps := make([][]history.Span, len(meta.Nodes))
+	for i := range meta.Nodes {
+		gaps[i] = meta.Nodes[i].Unknown
+	}
+	return gaps
+}
 
 // timeRange finds the cut at the beginning of ON TIME, where the walk can begin.
 func (r *runner) timeRange(ctx context.Context) error {
@@ -105,25 +125,31 @@ func (r *runner) walk(cur history.Cursor) error {
 		if err != nil {
 			return err
 		}
-		if ev.Base {
-			r.e.base(ev)
-			continue
-		}
-		if ev.Time > r.to {
-			r.close(ev.Time)
-			return r.flush(hlc.Max)
-		}
-		if err := r.e.step(ev); err != nil {
-			return err
-		}
-		r.sum.Cuts++
-		if ev.Position.Compare(r.begin) < 0 {
-			continue
-		}
-		if err := r.cut(ev); err != nil {
+		if err := r.feed(ev); err != nil {
 			return err
 		}
 	}
+}
+
+// feed takes the next entry of the walk. errLimit says that nothing more is
+// asked.
+func (r *runner) feed(ev *history.Event) error {
+	if ev.Base {
+		r.e.base(ev)
+		return nil
+	}
+	if ev.Time > r.to {
+		r.close(ev.Time)
+		return cmp.Or(r.flush(hlc.Max), errLimit)
+	}
+	if err := r.e.step(ev); err != nil {
+		return err
+	}
+	r.sum.Cuts++
+	if ev.Position.Compare(r.begin) < 0 {
+		return nil
+	}
+	return r.cut(ev)
 }
 
 // cut takes one cut of the range.
@@ -145,17 +171,32 @@ func (r *runner) cut(ev *history.Event) error {
 			}
 		}
 	}
-	switch r.q.Emit {
-	case syntax.EmitCuts:
+	switch {
+	case r.edges:
+		r.bothEdges(flips)
+	case r.q.Emit == syntax.EmitCuts:
 		r.cuts(flips)
 	default:
-		r.edges(flips, ev.Time)
+		r.turns(flips, ev.Time)
 	}
 	return r.e.err
 }
 
-// edges makes rows of what became true or false.
-func (r *runner) edges(flips []*instance, now hlc.Timestamp) {
+// bothEdges makes a row of everything that became true or false, which says
+// which of the two.
+func (r *runner) bothEdges(flips []*instance) {
+	for _, in := range flips {
+		if o := r.single(in, in.matching); o != nil {
+			o.row.Edge = EdgeLeave
+			if in.matching {
+				o.row.Edge = EdgeEnter
+			}
+		}
+	}
+}
+
+// turns makes rows of what became true or false.
+func (r *runner) turns(flips []*instance, now hlc.Timestamp) {
 	for _, in := range flips {
 		switch r.q.Emit {
 		case syntax.EmitEnter:
@@ -188,7 +229,7 @@ func (r *runner) end(in *instance, now hlc.Timestamp) {
 func (r *runner) cuts(flips []*instance) {
 	for _, in := range flips {
 		i := 0
-		for i < len(r.on) && r.on[i].index < in.index {
+		for i < len(r.on) && r.on[i].compare(in) < 0 {
 			i++
 		}
 		if in.matching {
@@ -203,10 +244,12 @@ func (r *runner) cuts(flips []*instance) {
 }
 
 // single adds a row of one cut.
-func (r *runner) single(in *instance, witness bool) {
-	if o := r.add(in, witness); o != nil {
+func (r *runner) single(in *instance, witness bool) *entry {
+	o := r.add(in, witness)
+	if o != nil {
 		r.pending = append(r.pending, o)
 	}
+	return o
 }
 
 // add puts a row of the current cut into the queue, rows of the same moment by
@@ -217,9 +260,9 @@ func (r *runner) add(in *instance, witness bool) *entry {
 		r.queue[len(r.queue)-1].row.From < now {
 		return nil
 	}
-	o := &entry{row: r.e.rowOf(in, witness), index: in.index, start: r.inRange}
+	o := &entry{row: r.e.rowOf(in, witness), inst: in, start: r.inRange}
 	i := len(r.queue)
-	for i > 0 && r.queue[i-1].row.From == now && r.queue[i-1].index > o.index {
+	for i > 0 && r.queue[i-1].row.From == now && r.queue[i-1].inst.compare(in) > 0 {
 		i--
 	}
 	r.queue = append(r.queue, nil)
@@ -259,18 +302,44 @@ func (r *runner) finish() error {
 
 // flush gives the finished rows whose turn it is: those before now.
 func (r *runner) flush(now hlc.Timestamp) error {
+	if r.asDone {
+		return r.flushDone(now)
+	}
 	n := 0
 	for ; n < len(r.queue) && r.queue[n].done && (now == hlc.Max || r.queue[n].row.From < now); n++ {
-		row := r.queue[n].row
-		row.Incomplete = r.incomplete(row)
-		if err := r.emit(row); err != nil {
+		if err := r.give(r.queue[n].row); err != nil {
 			return err
-		}
-		if r.sum.Rows++; int64(r.sum.Rows) == r.q.Limit {
-			return errLimit
 		}
 	}
 	r.queue = r.queue[n:]
+	return nil
+}
+
+// flushDone gives all finished rows; one that isn't holds back none.
+func (r *runner) flushDone(now hlc.Timestamp) error {
+	var err error
+	left := r.queue[:0]
+	for _, o := range r.queue {
+		if err == nil && o.done && (now == hlc.Max || o.row.From < now) {
+			err = r.give(o.row)
+		} else {
+			left = append(left, o)
+		}
+	}
+	clear(r.queue[len(left):])
+	r.queue = left
+	return err
+}
+
+// give gives a row.
+func (r *runner) give(row *Row) error {
+	row.Incomplete = r.incomplete(row)
+	if err := r.emit(row); err != nil {
+		return err
+	}
+	if r.sum.Rows++; int64(r.sum.Rows) == r.q.Limit {
+		return errLimit
+	}
 	return nil
 }
 
@@ -290,11 +359,10 @@ func (r *runner) anyUnknown(f func(history.Span) bool) []string {
 	if len(r.q.Refs) == 0 && r.e.used != nil {
 		return nil
 	}
-	meta := r.src.Meta()
 	for _, n := range r.e.w.nodes {
-		for _, s := range meta.Nodes[n].Unknown {
+		for _, s := range r.gaps[n] {
 			if f(s) {
-				names = append(names, meta.Nodes[n].Name)
+				names = append(names, r.meta.Nodes[n].Name)
 				break
 			}
 		}

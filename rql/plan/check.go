@@ -60,7 +60,7 @@ func unsupported(pos syntax.Pos, what string) {
 
 // builtin are the variables of the logs that every History has.
 var builtin = map[string][]string{
-	"node": {"node.up", "node.boot", "node.version", "node.link", "node.fault"},
+	"node": {"node.up", "node.boot", "node.version", "node.link", "node.fault", "node.clock", "node.disk"},
 	"net":  {"net.sent", "net.received", "net.inflight"},
 }
 
