@@ -357,9 +357,12 @@ func (m *Mem) index() {
 	for i := range m.nodes {
 		entries := m.nodes[i].entries
 		for j := range entries {
-			entries[j].messageIDs(func(id string) {
+			for id := range entries[j].Received() {
 				m.refs = append(m.refs, msgRef{hashID(id), uint32(i), uint32(j)})
-			})
+			}
+			for id := range entries[j].Sent() {
+				m.refs = append(m.refs, msgRef{hashID(id), uint32(i), uint32(j)})
+			}
 		}
 	}
 	slices.SortFunc(m.refs, func(a, b msgRef) int {
@@ -395,18 +398,21 @@ func (m *Mem) checkReceives(refs []msgRef, w *warnings) {
 	var msg Message
 	for _, r := range refs {
 		recv := m.nodes[r.node].entries[r.entry]
-		if recv.Kind != kindRecv || hashID(recv.ID) != r.hash {
-			continue // it only sends under this hash
-		}
-		if recv.ID != msg.ID {
-			msg = Message{ID: recv.ID}
-			for _, r := range refs {
-				msg.take(m.nodes[r.node].entries[r.entry])
+		for id := range recv.received(false) {
+			if hashID(id) != r.hash {
+				continue
 			}
-		}
-		if msg.Sent && recv.Time <= msg.Send.Time {
-			m.meta.Violations++
-			w.violation(m.meta.Nodes, recv.Position, msg)
+			if id != msg.ID {
+				msg = Message{ID: id}
+				for _, r := range refs {
+					msg.take(m.nodes[r.node].entries[r.entry])
+				}
+			}
+			if msg.Sent && recv.Time <= msg.Send.Time {
+				m.meta.Violations++
+				w.violation(m.meta.Nodes, recv.Position, msg)
+			}
+			break
 		}
 	}
 }

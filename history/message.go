@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -25,23 +26,47 @@ func (e *Event) receives() bool {
 	return e.ID != "" && !e.Base && (e.Kind == kindRecv || e.Kind == kindTimer || e.Kind == kindResult)
 }
 
-// messageIDs calls yield with every message id under which the event is to be
-// found; one may come twice.
-func (e *Event) messageIDs(yield func(id string)) {
-	if e.receives() {
-		yield(e.ID)
+// receives reports whether the event took in this message too.
+func (f *Effect) receives() bool { return f.ID != "" && f.Kind == kindRecv }
+
+// Received are the ids of the messages, timers and calls that the event came of:
+// its own, and those of its effects of kind "recv". One may come twice.
+func (e *Event) Received() iter.Seq[string] { return e.received(true) }
+
+// received are those of Received, without what a node says to itself unless own is
+// set: timers and calls.
+func (e *Event) received(own bool) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if e.receives() && (own || e.Kind == kindRecv) && !yield(e.ID) {
+			return
+		}
+		for i := range e.Effects {
+			if e.Effects[i].receives() && !yield(e.Effects[i].ID) {
+				return
+			}
+		}
 	}
-	for i := range e.Effects {
-		if e.Effects[i].sends() {
-			yield(e.Effects[i].ID)
+}
+
+// Sent are the ids of the messages, timers and calls that the event's effects
+// began. One may come twice.
+func (e *Event) Sent() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range e.Effects {
+			if e.Effects[i].sends() && !yield(e.Effects[i].ID) {
+				return
+			}
 		}
 	}
 }
 
 // take adds what e, which may have nothing to do with it, says of the message.
 func (m *Message) take(e *Event) {
-	if e.receives() && e.ID == m.ID {
-		m.Receives = append(m.Receives, e.Position)
+	for id := range e.Received() {
+		if id == m.ID {
+			m.Receives = append(m.Receives, e.Position)
+			break
+		}
 	}
 	for i := range e.Effects {
 		f := &e.Effects[i]

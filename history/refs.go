@@ -11,7 +11,7 @@ import (
 // Roles of an event towards a message.
 const (
 	roleSent     = 1 // an effect sends it
-	roleReceived = 2 // the event is a "recv" with its id
+	roleReceived = 2 // the event, or an effect, is a "recv" with its id
 	roleAnswered = 4 // the event is a "timer" or "result" with its id
 )
 
@@ -44,8 +44,11 @@ func appendRefs(refs []ref, e *Event, entry uint64) []ref {
 		refs = append(refs, ref{hashID(e.ID), e.Time, entry, role})
 	}
 	for i := range e.Effects {
-		if e.Effects[i].sends() {
-			refs = append(refs, ref{hashID(e.Effects[i].ID), e.Time, entry, roleSent})
+		switch f := &e.Effects[i]; {
+		case f.sends():
+			refs = append(refs, ref{hashID(f.ID), e.Time, entry, roleSent})
+		case f.receives():
+			refs = append(refs, ref{hashID(f.ID), e.Time, entry, roleReceived})
 		}
 	}
 	return refs

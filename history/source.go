@@ -57,11 +57,12 @@ var (
 )
 
 // An Effect is what an event asked for. Of a send, ID links it to the receive
-// that carries the same ID.
+// that carries the same ID. Where an event came of more than one message, as in
+// logs with vector clocks it may, those beyond Event.ID are effects of kind "recv".
 type Effect struct {
-	Kind string // "send", "reply", "call", "settimer", "canceltimer", "log"
+	Kind string // "send", "reply", "call", "settimer", "canceltimer", "log"; "recv"
 	ID   string
-	Peer string // send: the node it goes to
+	Peer string // send: the node it goes to; recv: the one it came from
 	Name string // payload's name; log: the level
 	Data event.Value
 }

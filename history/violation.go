@@ -81,7 +81,12 @@ func (d *Disk) checkGroup(group []runRef, m *manifest, w *warnings) error {
 		if err != nil {
 			return err
 		}
-		w.violation(d.meta.Nodes, to.Position, Message{ID: to.ID, Send: from.Position})
+		for id := range to.received(false) {
+			if hashID(id) == r.hash {
+				w.violation(d.meta.Nodes, to.Position, Message{ID: id, Send: from.Position})
+				break
+			}
+		}
 	}
 	return nil
 }

@@ -130,8 +130,19 @@ func (c *checker) checkTotals() {
 			events++
 			last = e.Position
 		}
-		if m := c.model.message(e.ID); e.Kind == "recv" && m.Sent && e.Time <= m.Send.Time {
-			violations++
+		var ids []string
+		if e.Kind == "recv" {
+			ids = append(ids, e.ID)
+		}
+		for _, f := range e.Effects {
+			if f.Kind == "recv" && !slices.Contains(ids, f.ID) {
+				ids = append(ids, f.ID)
+			}
+		}
+		for _, id := range ids {
+			if m := c.model.message(id); m.Sent && e.Time <= m.Send.Time {
+				violations++
+			}
 		}
 	}
 	c.equal("number of events", c.meta.Events, events)

@@ -21,7 +21,7 @@ var (
 	nodeNames = []string{"n1", "n10", "n2", "böse\nnode", "z"}
 	varNames  = []string{"inv.a", "inv.b", "kv.items", "kv.log", "x", "a[b]", "`", "kv.items.deep"}
 	kinds     = []string{"set", "send", "recv", "timer", "result", "request", "note", "hdfs.read", "base"}
-	effects   = []string{"send", "send", "settimer", "call", "reply", "log"}
+	effects   = []string{"send", "send", "settimer", "call", "reply", "log", "recv"}
 	texts     = []string{"", "Put", "Get", "ünïcode", "\xff\x00", "a\"b"}
 )
 

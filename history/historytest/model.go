@@ -241,7 +241,11 @@ func (m *Model) message(id string) history.Message {
 				out.Sent, out.Send = true, e.Position
 			}
 		}
-		if id != "" && e.ID == id && slices.Contains([]string{"recv", "timer", "result"}, e.Kind) {
+		receives := e.ID == id && slices.Contains([]string{"recv", "timer", "result"}, e.Kind)
+		for _, f := range e.Effects {
+			receives = receives || f.ID == id && f.Kind == "recv"
+		}
+		if id != "" && receives {
 			out.Receives = append(out.Receives, e.Position)
 		}
 	}
