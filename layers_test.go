@@ -35,7 +35,7 @@ const importLaw = `
 0+  event causal
 1   baggage machine vfs metrics prompt
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
-3   stepper history history/historytest recording transport rql/plan rql/complete
+3   stepper history history/historytest recording transport rql/plan rql/complete rql/lattice
 4   loop replay rql rql/exec check align tracepoint
 5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify
 6   debug collect monitor
@@ -106,7 +106,7 @@ cmd/hindcast    cobra x/term
 // statement. What is pure gives the same answer for ever and needs no mock.
 const purityLaw = `
 class    pure
-packages hlc event causal baggage machine journal/record stepper rql/syntax rql/plan rql/complete rql check history/merge.go
+packages hlc event causal baggage machine journal/record stepper rql/syntax rql/plan rql/complete rql/lattice rql check history/merge.go
 imports  os net sync math/rand crypto/rand hash/maphash syscall unsafe log runtime golang.org/x/sys
 uses     time.Now time.Since time.Until time.Sleep time.After time.AfterFunc time.Tick time.NewTimer time.NewTicker
 uses     context.WithTimeout context.WithDeadline fmt.Print fmt.Printf fmt.Println
