@@ -89,7 +89,7 @@ func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) 
 	// Ctrl-C is the prompt's from here on: it ends a command, not the session.
 	stop()
 	greet(c.OutOrStdout(), o.Source.Meta(), what, begin)
-	return debug.Prompt(context.Background(), s, promptHistory())
+	return debug.Prompt(context.Background(), s, promptHistory("debug-history"))
 }
 
 // input is where commands come from if not from the prompt.
@@ -170,9 +170,9 @@ func greet(w io.Writer, meta *history.Meta, what, begin string) {
 	}
 }
 
-// promptHistory is the file that keeps the lines typed at the prompt, "" if there
-// is no place for it.
-func promptHistory() string {
+// promptHistory is the file that keeps the lines typed at a prompt, "" if there is
+// no place for it.
+func promptHistory(name string) string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return ""
@@ -181,5 +181,5 @@ func promptHistory() string {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return ""
 	}
-	return filepath.Join(dir, "debug-history")
+	return filepath.Join(dir, name)
 }

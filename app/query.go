@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ type queryFlags struct {
 	output          string
 	file            string
 	timeout         time.Duration
+	maxMemory       byteSize
 	maxCombinations int
 	wide            bool
 	quiet           bool
@@ -36,27 +36,30 @@ var outputs = []string{"table", "json", "jsonl", "csv"}
 func queryCommand(services []Service) *cobra.Command {
 	f := &queryFlags{}
 	c := &cobra.Command{
-		Use:   "query WHAT 'RQL'",
+		Use:   "query WHAT ['RQL']",
 		Short: "Ask a recording when and where a condition over its nodes held",
 		Long: `Ask a recording, in RQL, when and where a condition over variables of its nodes
 held. SHOW VARIABLES says what there is to ask about, EXPLAIN before a query how
-it will be answered.
+it will be answered. Without a query it asks for some at a prompt, where TAB
+completes what the recording has, and \help tells more; where standard input is no
+terminal it reads one from there.
 
 ` + whatHelp + `
 
 Rows go to standard output, a summary to standard error. The exit code is 0 when
 the search came to its end, with rows or without, and 2 for a mistake in the query.
-It is 3, undecided, where Ctrl-C, --timeout or --max-combinations ended the search
-(the rows found so far are printed), and where the recording of a node that is
+It is 3, undecided, where Ctrl-C, --timeout, --max-memory or --max-combinations
+ended the search (the rows found so far are printed), and where the recording of a node that is
 asked is missing in part and there are no rows, or rows marked incomplete: with it
 the answer could be another.`,
 		Example: `  hindcast query demo 'SHOW VARIABLES'
   hindcast query demo 'SELECT kv.items["item-00"].value FROM kv, node WHEN NOT node.up LIMIT 5'
   hindcast query demo 'SELECT kv.items[k].version FROM kv FOR EACH k IN KEYS(kv.items)
       WHEN (kv.items[k].version < MAX(kv.items[k].version)) LINK SAME_NODE'
-  hindcast query -o jsonl -f question.rql incident`,
+  hindcast query -o jsonl -f question.rql incident
+  hindcast query demo`,
 		Args:              usageArgs(cobra.RangeArgs(1, 2)),
-		ValidArgsFunction: filesFor(1),
+		ValidArgsFunction: completeQuery,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkOutput(c, f.output, outputs...); err != nil {
 				return err
@@ -72,24 +75,46 @@ the answer could be another.`,
 	outputFlag(c, &f.output, outputs...)
 	c.Flags().StringVarP(&f.file, "file", "f", "", "read the query from this file, - for standard input")
 	c.Flags().DurationVar(&f.timeout, "timeout", 0, "end the search after this time (default none)")
+	c.Flags().Var(&f.maxMemory, "max-memory", "end the search when the program's heap holds more than this, such as 2GiB (default none)")
 	c.Flags().IntVar(&f.maxCombinations, "max-combinations", rql.DefaultMaxCombinations, "choices of nodes and members tried at one cut")
 	c.Flags().BoolVar(&f.wide, "wide", false, "don't shorten the cells of a table")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no summary")
 	return c
 }
 
-// text is the query, from its argument, a file or standard input.
+// completeQuery completes WHAT, a file name, and the beginnings of a statement.
+func completeQuery(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return nil, cobra.ShellCompDirectiveDefault
+	case 1:
+		var out []string
+		for _, s := range []string{"SHOW VARIABLES", "SHOW LOGS", "SHOW NODES", "SHOW EVENTS", "SELECT ", "EXPLAIN SELECT "} {
+			if strings.HasPrefix(s, strings.ToUpper(word)) {
+				out = append(out, s)
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// text is the query, from its argument, a file or standard input; "" where it is
+// to be asked for at the prompt.
 func (f *queryFlags) text(c *cobra.Command, args []string) (string, error) {
 	switch {
 	case f.file != "" && len(args) > 0:
 		return "", fmt.Errorf("there is a query on the command line and one in --file %s: want one of them", f.file)
-	case f.file == "" && len(args) == 0:
-		return "", errors.New("there is no query: give one after WHAT, or with --file; try 'SHOW VARIABLES'")
-	case f.file == "":
+	case f.file == "" && len(args) > 0:
+		if strings.TrimSpace(args[0]) == "" {
+			return "", errNoQuery
+		}
 		return args[0], nil
+	case f.file == "" && interactive(c):
+		return "", nil
 	}
 	in := c.InOrStdin()
-	if f.file != "-" {
+	if f.file != "" && f.file != "-" {
 		file, err := os.Open(f.file)
 		if err != nil {
 			return "", err
@@ -98,12 +123,28 @@ func (f *queryFlags) text(c *cobra.Command, args []string) (string, error) {
 		in = file
 	}
 	b, err := io.ReadAll(io.LimitReader(in, syntax.MaxText+1))
-	return strings.TrimRight(string(b), "\r\n"), err
+	text := strings.TrimRight(string(b), "\r\n")
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = errNoQuery
+	}
+	return text, err
 }
 
+// errNoQuery is where a query should be and isn't.
+var errNoQuery = errors.New("there is no query: give one after WHAT, with --file, or on standard input; try 'SHOW VARIABLES'")
+
+// interactive reports whether one who reads the answers can type the questions.
+func interactive(c *cobra.Command) bool {
+	_, in := terminal(c.InOrStdin())
+	_, out := terminal(c.OutOrStdout())
+	return in && out
+}
+
+// runQuery opens WHAT and asks it one statement; "" is whatever is typed at the
+// prompt.
 func runQuery(c *cobra.Command, services []Service, f *queryFlags, what, text string) error {
-	if f.maxCombinations < 1 {
-		return Usage(fmt.Errorf("--max-combinations %d: want 1 or more", f.maxCombinations))
+	if err := f.check(); err != nil {
+		return Usage(err)
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
@@ -112,24 +153,42 @@ func runQuery(c *cobra.Command, services []Service, f *queryFlags, what, text st
 		return err
 	}
 	defer o.Close()
+	if text == "" {
+		stop() // Ctrl-C is the prompt's from here on: it ends a query, not the program
+		return runConsole(c, f, o, what)
+	}
+	return f.ask(ctx, c, o, text)
+}
+
+// check refuses bounds that can't be kept.
+func (f *queryFlags) check() error {
+	switch {
+	case f.maxCombinations < 1:
+		return fmt.Errorf("--max-combinations %d: want 1 or more", f.maxCombinations)
+	case f.timeout < 0:
+		return fmt.Errorf("--timeout %v: want a time to search for, or 0 for no bound", f.timeout)
+	}
+	return nil
+}
+
+// ask compiles a statement and runs it within its bounds.
+func (f *queryFlags) ask(ctx context.Context, c *cobra.Command, o *opened, text string) error {
 	q, err := compileQuery(ctx, c, o, text)
 	if err != nil {
 		return queryError(err, text)
 	}
-	if f.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.timeout)
-		defer cancel()
-	}
+	ctx, stop := f.bounded(ctx)
+	defer stop()
 	return f.run(ctx, c, o, q, text)
 }
 
 // run asks, and prints rows as they come.
 func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rql.Query, text string) error {
 	bar := newProgress(c.ErrOrStderr())
-	src := &watchedSource{Source: o.Source, bar: bar}
-	out := newRowWriter(c.OutOrStdout(), f, q, text)
 	begin := time.Now()
+	src := watchSource(o.Source, bar, text, begin)
+	out := newRowWriter(c.OutOrStdout(), f, q, text)
+	stop := src.show()
 	incomplete := false
 	sum, err := q.Run(ctx, src, rql.Options{MaxCombinations: f.maxCombinations, Now: hlc.FromTime(begin)}, func(r *rql.Row) error {
 		bar.clear()
@@ -137,7 +196,10 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 		incomplete = incomplete || r.Incomplete
 		return out.row(r)
 	})
-	bar.clear()
+	stop()
+	if err != nil {
+		err = endedBy(ctx, err)
+	}
 	s := newSummary(sum, time.Since(begin), err)
 	s.query = text
 	if err := out.end(s); err != nil {
@@ -164,81 +226,11 @@ func queryError(err error, text string) error {
 	case errors.As(err, &mistake):
 		return Usage(errors.New(strings.TrimRight(debug.PrintableText(mistake.Render(text)), "\n")))
 	case errors.As(err, &many):
-		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w; the rows are those found before: raise --max-combinations, or ask more narrowly", err)}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &ExitError{Code: ExitUndecided, Err: errors.New("--timeout ended the search: the rows are those found so far")}
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w; the rows are partial, those found before", err)}
+	case errors.As(err, new(*memoryError)), errors.Is(err, errTimeout), errors.Is(err, errInterrupted):
+		return &ExitError{Code: ExitUndecided, Err: err}
 	case errors.Is(err, context.Canceled):
-		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted: the rows are those found so far")}
+		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted before the search")}
 	}
 	return err
-}
-
-// A summary is what is said after the rows.
-type summary struct {
-	Cuts       uint64       `json:"cuts"`
-	Rows       uint64       `json:"rows"`
-	Seconds    float64      `json:"seconds"`
-	Errors     []queryFault `json:"errors,omitempty"`
-	Incomplete []string     `json:"incomplete,omitempty"` // nodes whose recording is missing somewhere
-	Partial    string       `json:"partial,omitempty"`    // why there may be more rows, "" if there are none
-	Absent     []queryNote  `json:"absent,omitempty"`     // paths that no cut had
-	Unequal    []queryNote  `json:"unequal,omitempty"`    // = and != between types that never met
-
-	query string
-}
-
-// A queryNote says what is most likely a mistake in a query, though it runs.
-type queryNote struct {
-	Note     string `json:"note"`
-	Position string `json:"position"` // in the query
-	Hint     string `json:"hint,omitempty"`
-	at       *syntax.Error
-}
-
-func newQueryNote(e *syntax.Error) queryNote {
-	return queryNote{e.Msg, e.Pos.String(), e.Hint, e}
-}
-
-type queryFault struct {
-	Fault    string        `json:"error"`
-	Count    uint64        `json:"count"`
-	Position string        `json:"position"` // in the query
-	Node     string        `json:"node"`     // whose event was the first
-	Seq      uint64        `json:"seq"`
-	Time     hlc.Timestamp `json:"time"`
-}
-
-func newSummary(sum rql.Summary, took time.Duration, err error) *summary {
-	s := &summary{Cuts: sum.Cuts, Rows: sum.Rows, Seconds: took.Seconds(), Incomplete: sum.Incomplete}
-	for _, e := range sum.Errors {
-		s.Errors = append(s.Errors, queryFault{string(e.Fault), e.Count, e.Pos.String(), e.Node, e.Seq, e.Time})
-	}
-	for _, a := range sum.Absent {
-		s.Absent = append(s.Absent, newQueryNote(a.Note()))
-	}
-	for _, u := range sum.Unequal {
-		s.Unequal = append(s.Unequal, newQueryNote(u.Note()))
-	}
-	if err != nil {
-		s.Partial = err.Error()
-	}
-	return s
-}
-
-func (s *summary) write(w io.Writer) {
-	w = debug.SafeWriter(w)
-	from := ""
-	if s.Cuts > 0 || s.Partial != "" { // SHOW and EXPLAIN walk through nothing
-		from = " from " + plural(s.Cuts, "cut")
-	}
-	fmt.Fprintf(w, "%s%s in %.3f s\n", plural(s.Rows, "row"), from, s.Seconds)
-	for _, n := range slices.Concat(s.Absent, s.Unequal) {
-		fmt.Fprintf(w, "note: %s", n.at.Render(s.query))
-	}
-	for _, e := range s.Errors {
-		fmt.Fprintf(w, "note: %s, %s, first by %s:%d (place %s in the query)\n", e.Fault, plural(e.Count, "time"), e.Node, e.Seq, e.Position)
-	}
-	if len(s.Incomplete) > 0 {
-		fmt.Fprintf(w, "note: the recording of %s is missing in part: rows that this could change are marked incomplete\n", strings.Join(s.Incomplete, ", "))
-	}
 }
