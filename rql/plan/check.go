@@ -94,6 +94,9 @@ type checker struct {
 	link    link
 	slot    int // the slot of the LINK or item that is being checked, or -1
 	linked  int // placeholders seen in the LINK so far
+	quants  int // how many quantifiers are around
+	scope   int // the operand of past time that is being checked; 0 is none
+	scopes  int // how many there were
 	locals  []local
 	compute map[string]int
 	joins   [][]int // by COMPUTE name: raw slots of its placeholders

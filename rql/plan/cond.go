@@ -55,8 +55,11 @@ type Leaf struct {
 	// Wanes says of a Volatile leaf that by time alone it can only become false: while
 	// it is false it is decided where its variables change.
 	Wanes bool
-	// Shared leaves don't depend on the name of FOR EACH.
+	// Shared leaves are the same for all members of FOR EACH.
 	Shared bool
+	// Stage is the ID of the operator of past time whose operand it is part of;
+	// len(Query.Pasts) of the condition's. Leaves are decided by stage.
+	Stage int
 }
 
 // A Part is a condition with the chosen slots that it needs.
@@ -170,8 +173,13 @@ func overlap(a, b map[int]bool) bool {
 // leaf makes a leaf of conditions that must hold together.
 func (q *Query) leaf(parts []Expr) *Cond {
 	f := q.factsOf(parts...)
-	l := &Leaf{ID: len(q.Leaves), Slots: q.chosen(f), Deps: f.deps, Volatile: f.volatile}
-	l.Shared = q.ForEach == nil || !f.locals[0]
+	l := &Leaf{ID: len(q.Leaves), Slots: q.chosen(f), Deps: f.deps, Volatile: f.volatile, Stage: q.stage}
+	l.Shared = q.shares(f)
+	for _, p := range f.pasts {
+		if !slices.Contains(p.Leaves, l) {
+			p.Leaves = append(p.Leaves, l)
+		}
+	}
 	for _, x := range parts {
 		l.Parts = append(l.Parts, Part{x, q.chosen(q.factsOf(x))})
 	}

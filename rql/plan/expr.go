@@ -240,5 +240,7 @@ func walk(e Expr, f func(Expr) bool) {
 		each(e.L, e.R)
 	case *EachNode:
 		each(e.X)
+	case *Past:
+		each(e.While.X, e.X.X)
 	}
 }

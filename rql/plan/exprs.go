@@ -73,9 +73,9 @@ func (c *checker) scalar(e syntax.Expr) Expr {
 	case *syntax.Link:
 		return c.linkExpr(e)
 	case *syntax.Past:
-		unsupported(e.Pos, e.Op.String())
+		return c.past(e)
 	case *syntax.For:
-		unsupported(e.Pos, "FOR a duration")
+		return c.lasting(e)
 	}
 	fail(e.Position(), "", "unknown expression %T", e)
 	return nil
@@ -129,7 +129,7 @@ func (c *checker) binary(e *syntax.Binary) Expr {
 	c.noteLoose(e)
 	switch e.Op {
 	case syntax.Since:
-		unsupported(e.Pos, "SINCE")
+		return c.since(e)
 	case syntax.In, syntax.NotIn:
 		b.L = c.scalar(e.L)
 		b.R = c.set(e.R, "the right side of "+e.Op.String())
@@ -153,6 +153,8 @@ func (c *checker) quantifier(e *syntax.Quantifier) Expr {
 		name = "FORALL"
 	}
 	q := &Quant{Pos: e.Pos, All: e.All}
+	c.quants++
+	defer func() { c.quants-- }()
 	q.Set = c.set(e.Set, name+" … IN")
 	depth := len(c.locals)
 	for i, id := range e.Names {
@@ -203,8 +205,8 @@ func (c *checker) linkExpr(e *syntax.Link) Expr {
 		out = each
 	} else {
 		c.link = linkSame
-		if c.place == placeCondition {
-			c.slot = c.newSlot(SlotChosen)
+		if c.place == placeCondition || c.scope > 0 {
+			c.slot = c.newSlot(c.chosenKind())
 		}
 		out = c.scalar(e.X)
 	}

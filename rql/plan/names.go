@@ -52,6 +52,9 @@ func (c *checker) useComputed(p *syntax.Path, i int) {
 		fail(p.Pos, "", "FOR EACH comes before COMPUTE and can't use %s", p.Root())
 	}
 	joins := c.joins[i]
+	if len(joins) > 0 && c.scope > 0 {
+		fail(p.Pos, "write the expression itself", "%s stands for nodes chosen outside of this operand of past time", p.Root())
+	}
 	if len(joins) == 0 || c.place == placeSelect {
 		return
 	}
@@ -231,7 +234,7 @@ func (c *checker) variable(p *syntax.Path, mode Mode, anyway bool) *Var {
 	v := &Var{Pos: p.Pos, Mode: mode, Anyway: anyway, Slot: c.slot}
 	v.Ref = c.ref(p)
 	if v.Slot < 0 {
-		v.Slot = c.newSlot(SlotChosen)
+		v.Slot = c.newSlot(c.chosenKind())
 	}
 	c.linked++
 	c.placed = append(c.placed, v)
@@ -239,7 +242,7 @@ func (c *checker) variable(p *syntax.Path, mode Mode, anyway bool) *Var {
 		if len(c.out.Holders) == MaxPlaceholders {
 			fail(p.Pos, "", "a query has at most %d placeholders", MaxPlaceholders)
 		}
-		c.out.Holders = append(c.out.Holders, Holder{Pos: p.Pos, Text: v.Ref.Text, Slot: v.Slot, Var: v})
+		c.out.Holders = append(c.out.Holders, Holder{Pos: p.Pos, Text: v.Ref.Text, Slot: v.Slot, Var: v, Scope: c.scope})
 		v.Holder = len(c.out.Holders)
 		c.written[v.Ref.Text] = append(c.written[v.Ref.Text], v.Holder)
 	}
@@ -294,12 +297,13 @@ func (c *checker) placeholder(p *syntax.Placeholder) Expr {
 		fail(p.Pos, "", "FOR EACH comes before all placeholders and can't use $%d", p.N)
 	}
 	v := &HolderValue{Pos: p.Pos, N: p.N}
-	slot := c.slot
+	slot, scope := c.slot, c.scope
 	c.pending = append(c.pending, func() {
 		h := c.holder(p.N, p.Pos)
 		if c.slots[h.Slot].Kind == SlotEach && h.Slot != slot {
 			fail(p.Pos, "", "$%d stands for every node of its LINK EACH_NODE: it has no value outside of it", p.N)
 		}
+		c.inScope(h, p.N, scope, p.Pos)
 		v.Var = h.Var
 	})
 	return v
@@ -327,12 +331,14 @@ func (c *checker) nodeOf(call *syntax.Call) Expr {
 	default:
 		fail(arg.Position(), "write NODE($1) or NODE(log.name)", "NODE wants a placeholder or a variable")
 	}
+	scope := c.scope
 	c.pending = append(c.pending, func() {
 		n.Holder = number()
 		h := c.holder(n.Holder, arg.Position())
 		if c.slots[h.Slot].Kind == SlotEach {
 			fail(arg.Position(), "", "$%d stands for every node of its LINK EACH_NODE: no node is chosen for it", n.Holder)
 		}
+		c.inScope(h, n.Holder, scope, arg.Position())
 		n.Slot = h.Slot
 	})
 	return n

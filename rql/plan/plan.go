@@ -24,6 +24,7 @@ type Query struct {
 	Holders []Holder // placeholder $n is Holders[n-1]
 	Slots   []Slot   // chosen slots come first, by their first placeholder
 	Chosen  int      // how many of Slots are chosen
+	Closed  int      // how many after those are chosen inside operands of past time
 	Nodes   []int    // of AT NODES, sorted; nil is all
 	OnTime  *syntax.Range
 	Emit    syntax.Emit
@@ -36,6 +37,11 @@ type Query struct {
 	Refs       []*Ref // every variable written
 	// UsesPrev says that some part asks for what was one cut before.
 	UsesPrev bool
+	Pasts    []*Past // operators of past time, inner ones first
+	// Apart says that members of FOR EACH have ticks of their own.
+	Apart bool
+
+	stage int // of the leaves that are being built
 }
 
 // An Item is what SELECT shows.
@@ -72,6 +78,8 @@ type Holder struct {
 	Text string // the variable as in the canonical text
 	Slot int
 	Var  *Var
+	// Scope tells the operand of past time in which it is chosen; 0 is none.
+	Scope int
 }
 
 // SlotKind says how a slot's node is found.
@@ -82,6 +90,7 @@ const (
 	SlotChosen SlotKind = iota // some node that makes the condition true
 	SlotEach                   // every node, of LINK EACH_NODE
 	SlotShown                  // every node, of an item
+	SlotPast                   // some node that makes an operand of past time true, at each cut anew
 )
 
 // A Slot is a node that several variables speak of.

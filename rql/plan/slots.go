@@ -17,9 +17,12 @@ func (c *checker) numberSlots() {
 		place(c.out.Holders[i].Slot, SlotChosen)
 	}
 	c.out.Chosen = len(c.out.Slots)
-	for _, kind := range []SlotKind{SlotEach, SlotShown} {
+	for _, kind := range []SlotKind{SlotPast, SlotEach, SlotShown} {
 		for _, v := range c.placed {
 			place(v.Slot, kind)
+		}
+		if kind == SlotPast {
+			c.out.Closed = len(c.out.Slots) - c.out.Chosen
 		}
 	}
 	at := func(raw int) int { return final[c.find(raw)] }
@@ -76,7 +79,8 @@ type facts struct {
 	slots    map[int]bool // chosen and shown slots, and such of LINK EACH_NODE as aren't bound in it
 	locals   map[int]bool // that aren't bound in it
 	deps     []Dep
-	volatile bool // it may change at every cut
+	volatile bool    // it may change at every cut
+	pasts    []*Past // operators of past time, not those inside them
 }
 
 // factsOf gathers what e depends on, through names of COMPUTE too.
@@ -104,6 +108,9 @@ func (q *Query) gather(e Expr, f *facts, bound, computed map[int]bool) {
 		switch e := e.(type) {
 		case *Now:
 			f.volatile = true
+		case *Past:
+			f.pasts = append(f.pasts, e)
+			return false
 		case *Local:
 			f.locals[e.Index] = true
 		case *Computed:
@@ -157,7 +164,7 @@ func compactDeps(deps []Dep) []Dep {
 func (q *Query) chosen(f *facts) []int {
 	var out []int
 	for s := range f.slots {
-		if q.Slots[s].Kind == SlotChosen {
+		if k := q.Slots[s].Kind; k == SlotChosen || k == SlotPast {
 			out = append(out, s)
 		}
 	}
@@ -190,6 +197,7 @@ func (c *checker) analyse() {
 	if q.ForEach != nil {
 		q.ForEach.Deps = q.factsOf(q.ForEach.Set).deps
 	}
+	q.analysePasts()
 	if q.Cond != nil {
 		q.Root = q.build(q.Cond, false)
 	}
