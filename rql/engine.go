@@ -28,6 +28,7 @@ type engine struct {
 	sought  map[history.VarID][]*sought // those not found yet, by what they begin with
 
 	cut    uint64 // how many cuts so far
+	stage  uint64 // grows with every stage of a cut
 	work   []mark // leaves to be decided at this cut
 	echo   []mark // to be marked at the next cut, because PREV and CHANGED end there
 	flips  []*instance
@@ -37,6 +38,12 @@ type engine struct {
 	anew bool
 	// keysDecided counts the bodies of quantifiers over KEYS that were evaluated.
 	keysDecided uint64
+
+	timers  timers           // operators of past time that time alone will change
+	before  []*pastState     // PREVIOUSLY whose operand changed at the last cut
+	wake    [][]*pastState   // by Past.ID: those to be updated at this cut
+	ticking []*instance      // which this tick is a cut of
+	bases   []*history.Event // that wait for the ticks before them
 }
 
 // An instance is the query for one member of FOR EACH.
@@ -47,6 +54,10 @@ type instance struct {
 	matching bool
 	stamp    uint64
 	open     *entry // its run that isn't over
+
+	pasts  []pastState // by Past.ID; used where the operator isn't Shared
+	ticked uint64      // the last cut that was a tick of its own
+	ticks  uint64      // how many it had in the range of the query
 }
 
 // compare orders instances by their members.
@@ -82,6 +93,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	}
 	e.makeTallies()
 	e.makeWatches()
+	e.makePasts()
 	e.makeInstances(members)
 	e.seek()
 	return e
@@ -129,6 +141,9 @@ func (e *engine) addInstance(m value, index int) *instance {
 	if slices.ContainsFunc(e.q.Leaves, func(l *plan.Leaf) bool { return !l.Shared }) {
 		in.leaves = e.newStates()
 	}
+	if slices.ContainsFunc(e.q.Pasts, func(p *plan.Past) bool { return !p.Shared }) {
+		in.pasts = e.newPasts(in)
+	}
 	e.insts = append(e.insts, in)
 	e.byKey[memberID(m)] = in
 	return in
@@ -147,14 +162,8 @@ func (e *engine) newStates() []leafState {
 // step moves to the cut that an event makes. What became true or false is in
 // flips then, ordered by member.
 func (e *engine) step(ev *history.Event) error {
-	e.cut++
-	e.round++
-	e.choice++
-	e.spent = 0
-	e.w.event, e.w.now, e.w.before = ev, ev.Time, e.w.before[:0]
-	e.work, e.flips = e.work[:0], e.flips[:0]
-	echo := e.echo
-	e.echo = nil
+	e.begin(ev, ev.Time)
+	e.resume(nil)
 	enters := !e.w.in(ev.Node)
 	if enters {
 		e.w.states[ev.Node] = history.NewState()
@@ -168,12 +177,6 @@ func (e *engine) step(ev *history.Event) error {
 	if e.gather != nil {
 		e.gather.look(ev)
 	}
-	for _, m := range echo {
-		if m.leaf.Class == plan.ClassEachKey {
-			e.shared[m.leaf.ID].keys.all = true
-		}
-		e.mark(m)
-	}
 	for _, l := range e.q.Leaves {
 		if enters || e.anew || e.cut == 1 || l.Volatile && (!l.Wanes || e.shared[l.ID].ok) {
 			e.markAll(l, allNodes)
@@ -184,10 +187,28 @@ func (e *engine) step(ev *history.Event) error {
 	return e.err
 }
 
+// begin makes everything ready for the next cut; ev is nil for a tick.
+func (e *engine) begin(ev *history.Event, now hlc.Timestamp) {
+	e.cut++
+	e.round++
+	e.choice++
+	e.spent = 0
+	e.w.event, e.w.now, e.w.before = ev, now, e.w.before[:0]
+	e.work, e.flips = e.work[:0], e.flips[:0]
+}
+
 // base takes a node's variables from the moment at which its recording begins.
 // That is no cut and changes nothing for PREV and CHANGED; it shows at the next
 // cut.
 func (e *engine) base(ev *history.Event) {
+	if len(e.timers) > 0 {
+		e.bases = append(e.bases, ev)
+		return
+	}
+	e.enterBase(ev)
+}
+
+func (e *engine) enterBase(ev *history.Event) {
 	e.anew = true
 	if e.gather != nil {
 		e.gather.anew = true
@@ -203,10 +224,30 @@ func (e *engine) base(ev *history.Event) {
 
 // decideMarked decides the marked leaves and finds the instances that flipped.
 func (e *engine) decideMarked() {
-	everyone := e.cut == 1
-	touched := e.fresh
+	for _, p := range e.q.Pasts {
+		e.pass(p, e.decideStage(p.ID))
+	}
+	for _, in := range e.decideStage(len(e.q.Pasts)) {
+		if now := e.q.Root == nil || e.truth(e.q.Root, in); now != in.matching {
+			in.matching = now
+			e.flips = append(e.flips, in)
+		}
+	}
 	e.fresh = nil
-	for _, m := range e.work {
+	slices.SortFunc(e.flips, (*instance).compare)
+}
+
+// decideStage decides the marked leaves of a stage and returns the instances for
+// which one changed.
+func (e *engine) decideStage(stage int) []*instance {
+	everyone := e.cut == 1
+	e.stage++
+	touched := slices.Clip(e.fresh)
+	for i := 0; i < len(e.work); i++ {
+		m := e.work[i]
+		if m.leaf.Stage != stage {
+			continue
+		}
 		s := e.state(m)
 		was := s.ok
 		e.enter(m.inst)
@@ -215,27 +256,22 @@ func (e *engine) decideMarked() {
 		case s.ok == was:
 		case m.inst == nil:
 			everyone = true
-		case m.inst.stamp != e.cut:
-			m.inst.stamp = e.cut
+		case m.inst.stamp != e.stage:
+			m.inst.stamp = e.stage
 			touched = append(touched, m.inst)
 		}
 	}
 	if everyone {
-		touched = e.insts
+		return e.insts
 	}
-	for _, in := range touched {
-		if now := e.q.Root == nil || e.truth(e.q.Root, in); now != in.matching {
-			in.matching = now
-			e.flips = append(e.flips, in)
-		}
-	}
-	slices.SortFunc(e.flips, (*instance).compare)
+	return touched
 }
 
 // enter makes the environment that of a member; nil is none in particular.
 func (e *engine) enter(in *instance) {
 	e.round++
 	e.choice++
+	e.inst = in
 	if in != nil && e.q.ForEach != nil {
 		e.locals[0] = in.member
 	}

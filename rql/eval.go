@@ -29,7 +29,9 @@ type env struct {
 	start    hlc.Timestamp // what START, END and NOW stand for
 	end      hlc.Timestamp
 	clock    hlc.Timestamp
-	opaque   bool // no choice is known: COMPUTE names and $n have no value
+	inst     *instance   // the member that was entered, nil for none in particular
+	pasts    []pastState // by Past.ID; used where the operator is Shared
+	opaque   bool        // no choice is known: COMPUTE names and $n have no value
 
 	ctx   context.Context
 	limit int   // choices and quantified combinations allowed at one cut
@@ -119,6 +121,8 @@ func (e *env) eval(x plan.Expr) value {
 		return e.unary(x)
 	case *plan.Binary:
 		return e.binary(x)
+	case *plan.Past:
+		return ofBool(e.pastHolds(x))
 	case *plan.EachNode:
 		return ofBool(e.eachNode(x))
 	}

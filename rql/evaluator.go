@@ -82,8 +82,10 @@ func valueIn(s *history.State, r *plan.Ref, steps int) event.Value {
 func (c *Condition) Placeholder(n int) string { return c.plan.Holders[n-1].Text }
 
 // FromBegin reports whether an Evaluator must be fed from the beginning of the
-// History: log net depends on every event so far.
-func (c *Condition) FromBegin() bool { return usesNet(c.plan, c.meta) }
+// History: log net and operators of past time depend on every event so far.
+func (c *Condition) FromBegin() bool {
+	return usesNet(c.plan, c.meta) || len(c.plan.Pasts) > 0
+}
 
 // Evaluator returns an Evaluator that stands where the states are, which it
 // takes over: those of a Cursor that was just opened.
@@ -100,13 +102,18 @@ type Evaluator struct {
 }
 
 // Feed moves to the cut that ev makes and reports whether the condition holds
-// there. A base makes no cut: the answer is then that of the cut before.
+// there. A base makes no cut: the answer is then that of the cut before. Ticks
+// before ev are cuts too, but nobody is told of them.
 func (v *Evaluator) Feed(ev *history.Event) (matching bool, err error) {
 	if ev.Base {
 		v.e.base(ev)
 		return v.e.insts[0].matching, v.e.err
 	}
-	if err := v.e.step(ev); err != nil {
+	err = v.e.until(ev, func() error { return nil })
+	if err == nil {
+		err = v.e.step(ev)
+	}
+	if err != nil {
 		return false, err
 	}
 	return v.e.insts[0].matching, nil

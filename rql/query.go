@@ -171,8 +171,10 @@ func named(q *plan.Query, vars int) []history.VarID {
 
 // rowOf is the row of the current cut, whose end isn't known yet.
 func (e *engine) rowOf(in *instance, witness bool) *Row {
-	ev := e.w.event
-	r := &Row{From: e.w.now, Open: true, Cuts: 1, Event: EventRef{e.w.names[ev.Node], ev.Seq}}
+	r := &Row{From: e.w.now, Open: true, Cuts: 1}
+	if ev := e.w.event; ev != nil {
+		r.Event = EventRef{e.w.names[ev.Node], ev.Seq}
+	}
 	if f := e.q.ForEach; f != nil {
 		v, _ := in.member.shown()
 		r.Each = &Field{f.Name, v}

@@ -20,7 +20,7 @@ type Row struct {
 	Each       *Field // the member of FOR EACH
 	Values     []Cell
 	Witness    []Witness // the smallest satisfying choice, by placeholder
-	Event      EventRef  // that made the first cut
+	Event      EventRef  // that made the first cut; zero if that is a tick
 	Incomplete bool      // a node whose recording is missing there could make a difference
 
 	Columns []Field // of SHOW and EXPLAIN
@@ -116,15 +116,34 @@ func (r *Row) AppendJSON(b []byte) []byte {
 	if len(r.Witness) > 0 {
 		b = r.appendWitness(b)
 	}
-	b = append(b, `,"event":{"node":`...)
-	b = event.String(r.Event.Node).AppendJSON(b)
-	b = append(b, `,"seq":`...)
-	b = strconv.AppendUint(b, r.Event.Seq, 10)
-	b = append(b, '}')
+	b = append(b, `,"event":`...)
+	b = r.Event.appendJSON(b)
 	if r.Incomplete {
 		b = append(b, `,"incomplete":true`...)
 	}
 	return append(b, '}')
+}
+
+// IsTick reports whether there is no event: time alone made the cut.
+func (e EventRef) IsTick() bool { return e.Seq == 0 }
+
+func (e EventRef) appendJSON(b []byte) []byte {
+	if e.IsTick() {
+		return append(b, "null"...)
+	}
+	b = append(b, `{"node":`...)
+	b = event.String(e.Node).AppendJSON(b)
+	b = append(b, `,"seq":`...)
+	b = strconv.AppendUint(b, e.Seq, 10)
+	return append(b, '}')
+}
+
+// value is the event for a table.
+func (e EventRef) value() event.Value {
+	if e.IsTick() {
+		return event.Null()
+	}
+	return event.String(e.Node + ":" + strconv.FormatUint(e.Seq, 10))
 }
 
 // MarshalJSON is AppendJSON.
@@ -194,7 +213,7 @@ func (r *Row) Fields() []Field {
 		ws = append(ws, "$"+strconv.Itoa(w.Holder)+"="+w.Node)
 	}
 	fs = append(fs, Field{"witness", event.String(strings.Join(ws, " "))},
-		Field{"event", event.String(r.Event.Node + ":" + strconv.FormatUint(r.Event.Seq, 10))})
+		Field{"event", r.Event.value()})
 	if r.Incomplete {
 		fs = append(fs, Field{"incomplete", event.Bool(true)})
 	}

@@ -27,6 +27,7 @@ type runner struct {
 
 	e       *engine
 	begin   history.Position // ON TIME: of the event that makes the first cut of the range
+	from    hlc.Timestamp    // when the range begins; 0 without ON TIME
 	to      hlc.Timestamp    // and no cut after this is in it
 	queue   []*entry         // rows not given yet, in their order
 	pending []*entry         // rows of one cut, which end at the next
@@ -54,7 +55,10 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	if err := r.timeRange(ctx); err != nil {
 		return r.sum, err
 	}
-	start := r.begin
+	start, err := r.lookback(ctx)
+	if err != nil {
+		return r.sum, err
+	}
 	if usesNet(r.q, r.src.Meta()) {
 		start = history.Begin // what log net says depends on every event so far
 	}
@@ -102,7 +106,7 @@ func (r *runner) timeRange(ctx context.Context) error {
 	}
 	e := newEngine(ctx, r.q, meta, make([]*history.State, len(meta.Nodes)), nil, r.opt)
 	from := e.instant(t.From)
-	r.to = from
+	r.from, r.to = from, from
 	if t.To != nil {
 		if r.to = e.instant(t.To); r.to < from {
 			return &syntax.Error{Pos: t.To.Pos, Msg: "ON TIME ends before it begins", Hint: "write the earlier time first"}
@@ -138,8 +142,11 @@ func (r *runner) feed(ev *history.Event) error {
 		r.e.base(ev)
 		return nil
 	}
+	if err := r.e.until(ev, r.tick); err != nil {
+		return err
+	}
 	if ev.Time > r.to {
-		r.close(ev.Time)
+		r.close(r.e.insts, ev.Time)
 		return cmp.Or(r.flush(hlc.Max), errLimit)
 	}
 	if err := r.e.step(ev); err != nil {
@@ -149,23 +156,27 @@ func (r *runner) feed(ev *history.Event) error {
 	if ev.Position.Compare(r.begin) < 0 {
 		return nil
 	}
-	return r.cut(ev)
+	return r.cut()
 }
 
 // cut takes one cut of the range.
-func (r *runner) cut(ev *history.Event) error {
+func (r *runner) cut() error {
 	r.inRange++
-	for _, p := range r.pending {
-		p.row.To, p.row.Open, p.done = ev.Time, false, true
-	}
-	r.pending = r.pending[:0]
-	if err := r.flush(ev.Time); err != nil {
+	return r.rows(r.e.insts, r.inRange == 1)
+}
+
+// rows takes one cut of the range for these instances; their first one forms
+// runs anew.
+func (r *runner) rows(ins []*instance, first bool) error {
+	now := r.e.w.now
+	r.settle(ins, now)
+	if err := r.flush(now); err != nil {
 		return err
 	}
 	flips := r.e.flips
-	if r.inRange == 1 {
+	if first {
 		flips = nil
-		for _, in := range r.e.insts {
+		for _, in := range ins {
 			if in.matching {
 				flips = append(flips, in)
 			}
@@ -175,11 +186,25 @@ func (r *runner) cut(ev *history.Event) error {
 	case r.edges:
 		r.bothEdges(flips)
 	case r.q.Emit == syntax.EmitCuts:
-		r.cuts(flips)
+		r.cuts(ins, flips)
 	default:
-		r.turns(flips, ev.Time)
+		r.turns(flips, now)
 	}
 	return r.e.err
+}
+
+// settle ends the rows of one cut at the next, for the instances that have one
+// now.
+func (r *runner) settle(ins []*instance, now hlc.Timestamp) {
+	left := r.pending[:0]
+	for _, o := range r.pending {
+		if !r.among(ins, o.inst) {
+			left = append(left, o)
+			continue
+		}
+		o.row.To, o.row.Open, o.done = now, false, true
+	}
+	r.pending = left
 }
 
 // bothEdges makes a row of everything that became true or false, which says
@@ -222,11 +247,11 @@ func (r *runner) end(in *instance, now hlc.Timestamp) {
 	o := in.open
 	in.open = nil
 	o.row.To, o.row.Open, o.done = now, false, true
-	o.row.Cuts = r.inRange - o.start
+	o.row.Cuts = r.count(in) - o.start
 }
 
 // cuts makes a row for every instance that matches now.
-func (r *runner) cuts(flips []*instance) {
+func (r *runner) cuts(ins, flips []*instance) {
 	for _, in := range flips {
 		i := 0
 		for i < len(r.on) && r.on[i].compare(in) < 0 {
@@ -239,7 +264,9 @@ func (r *runner) cuts(flips []*instance) {
 		}
 	}
 	for _, in := range r.on {
-		r.single(in, true)
+		if r.among(ins, in) {
+			r.single(in, true)
+		}
 	}
 }
 
@@ -260,7 +287,7 @@ func (r *runner) add(in *instance, witness bool) *entry {
 		r.queue[len(r.queue)-1].row.From < now {
 		return nil
 	}
-	o := &entry{row: r.e.rowOf(in, witness), inst: in, start: r.inRange}
+	o := &entry{row: r.e.rowOf(in, witness), inst: in, start: r.count(in)}
 	i := len(r.queue)
 	for i > 0 && r.queue[i-1].row.From == now && r.queue[i-1].inst.compare(in) > 0 {
 		i--
@@ -271,17 +298,13 @@ func (r *runner) add(in *instance, witness bool) *entry {
 	return o
 }
 
-// close ends all rows at the first cut after the range.
-func (r *runner) close(now hlc.Timestamp) {
-	for _, o := range r.pending {
-		o.row.To, o.row.Open, o.done = now, false, true
-	}
-	r.pending = nil
-	for _, in := range r.e.insts {
+// close ends the rows of these instances at the first cut after the range.
+func (r *runner) close(ins []*instance, now hlc.Timestamp) {
+	r.settle(ins, now)
+	for _, in := range ins {
 		if in.open != nil {
-			r.inRange++
+			in.ticks++ // that cut, which isn't in the range
 			r.end(in, now)
-			r.inRange--
 		}
 	}
 }
@@ -290,7 +313,7 @@ func (r *runner) close(now hlc.Timestamp) {
 func (r *runner) finish() error {
 	for _, in := range r.e.insts {
 		if in.open != nil {
-			in.open.row.Cuts = r.inRange - in.open.start + 1
+			in.open.row.Cuts = r.count(in) - in.open.start + 1
 			in.open.done = true
 		}
 	}

@@ -30,7 +30,7 @@ const unset = -2
 type choice []int
 
 func (e *engine) newChoice() choice {
-	return slices.Repeat(choice{unset}, e.q.Chosen)
+	return slices.Repeat(choice{unset}, e.q.Chosen+e.q.Closed)
 }
 
 // candidates returns the nodes that a slot may stand for; [none] if there are

@@ -240,6 +240,7 @@ func (e *engine) adopt(old *engine, to []int) {
 		in := e.heir(was)
 		in.matching, in.open = was.matching, was.open
 	}
+	e.adoptPasts(old, to)
 	e.fresh = slices.Clone(e.insts)
 }
 
