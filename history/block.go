@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
@@ -19,11 +20,15 @@ const (
 	flagEffects
 )
 
-// Columns of a block, in their order.
+// Columns of a block, in their order. Behind them stand two for each variable
+// that changes in it.
 const (
 	colFlags = iota
 	colTime
+	colLogical
 	colSeq
+	colChanges
+	colTargets
 	colPhysical
 	colKind
 	colName
@@ -35,10 +40,13 @@ const (
 	colEffectWords
 	colEffectID
 	colEffectData
-	colChanges
-	colTargets
-	colValues
 	columns
+)
+
+// Forms of a column of values.
+const (
+	formValues = 0
+	formInts   = 1 // differences
 )
 
 // blockEntriesMax bounds the entries of a block.
@@ -50,25 +58,6 @@ const (
 	wordsMax = 1 << 16
 	wordMax  = 256
 )
-
-// A dictionary gives strings that occur often a number.
-type dictionary struct {
-	ids   map[string]int
-	words []string
-}
-
-func (d *dictionary) appendWord(b []byte, s string) []byte {
-	id, ok := d.ids[s]
-	if !ok {
-		if len(d.words) >= wordsMax || len(s) > wordMax {
-			return appendText(append(b, 0), s)
-		}
-		id = len(d.words)
-		d.ids[s] = id
-		d.words = append(d.words, s)
-	}
-	return appendCount(b, id+1)
-}
 
 // word reads a word; the string may be one of the dictionary.
 func (d *decoder) word(words []string) string {
@@ -83,192 +72,200 @@ func (d *decoder) word(words []string) string {
 	return words[n-1]
 }
 
-// A blockEncoder gathers entries column by column.
-type blockEncoder struct {
-	dict  *dictionary
-	cols  [columns][]byte
-	count int
-	last  Position
+// A blockTable says what the columns of a block are.
+type blockTable struct {
+	count int // entries
+	first Position
+	vars  []blockVar
+	cols  []column
+	body  []byte // the stored columns
 }
 
-// size is about how many bytes the block has so far.
-func (b *blockEncoder) size() int {
-	n := 0
-	for i := range b.cols {
-		n += len(b.cols[i])
-	}
-	return n
+// A blockVar is a variable that changes in a block.
+type blockVar struct {
+	id   VarID // the run's
+	form byte
 }
 
-// add adds an entry, and returns how many bytes its changes took.
-func (b *blockEncoder) add(e *Event) int {
-	c := &b.cols
-	c[colFlags] = append(c[colFlags], flagsOf(e))
-	c[colTime] = appendUint(c[colTime], uint64(e.Time-b.last.Time))
-	c[colSeq] = appendUint(c[colSeq], e.Seq-b.last.Seq)
-	b.last = e.Position
-	if e.Physical != 0 {
-		c[colPhysical] = binary.AppendVarint(c[colPhysical], int64(e.Physical-e.Time))
-	}
-	c[colKind] = b.dict.appendWord(c[colKind], e.Kind)
-	b.optional(colName, e.Name)
-	b.optional(colMachine, e.Machine)
-	b.optional(colPeer, e.Peer)
-	if e.ID != "" {
-		c[colID] = appendText(c[colID], e.ID)
-	}
-	if !e.Data.IsAbsent() {
-		c[colData] = appendValue(c[colData], e.Data)
-	}
-	b.addEffects(e.Effects)
-	b.count++
-	return b.addChanges(e.Changes)
+// A column says where one lies.
+type column struct {
+	codec  byte
+	at     int // in blockTable.body
+	stored int
+	raw    int
+	crc    uint32
+	crcAt  int // where the checksum stands in the table
 }
 
-func (b *blockEncoder) optional(col int, s string) {
-	if s != "" {
-		b.cols[col] = b.dict.appendWord(b.cols[col], s)
-	}
-}
+// varColumns are the columns of a block's variable number i.
+func varColumns(i int) (paths, values int) { return columns + 2*i, columns + 2*i + 1 }
 
-func flagsOf(e *Event) byte {
-	var flags byte
-	for i, set := range [...]bool{e.Base, e.Physical != 0, e.ID != "", !e.Data.IsAbsent(),
-		e.Machine != "", e.Name != "", e.Peer != "", len(e.Effects) > 0} {
-		if set {
-			flags |= 1 << i
+// decodeTable reads a block's table, behind which the body stands.
+func decodeTable(table, body []byte, count, vars int) (*blockTable, error) {
+	d := &decoder{b: table}
+	t := &blockTable{count: count, body: body}
+	t.first = d.position()
+	for range d.count(2) {
+		v := d.uint()
+		form := d.byte()
+		if v >= uint64(vars) || form > formInts {
+			d.fail(errNumber)
 		}
+		t.vars = append(t.vars, blockVar{VarID(v), form})
 	}
-	return flags
-}
-
-func (b *blockEncoder) addEffects(fs []Effect) {
-	if len(fs) == 0 {
-		return
-	}
-	c := &b.cols
-	c[colEffects] = appendCount(c[colEffects], len(fs))
-	for i := range fs {
-		f := &fs[i]
-		for _, s := range [...]string{f.Kind, f.Peer, f.Name} {
-			c[colEffectWords] = b.dict.appendWord(c[colEffectWords], s)
+	at, raw := 0, 0
+	for range columns + 2*len(t.vars) {
+		c := d.column(at, len(body))
+		at += c.stored
+		if raw += c.raw; raw > sectionMax {
+			d.fail(errNumber)
 		}
-		c[colEffectID] = appendText(c[colEffectID], f.ID)
-		c[colEffectData] = appendValue(c[colEffectData], f.Data)
+		if d.err != nil {
+			break
+		}
+		t.cols = append(t.cols, c)
 	}
+	if at != len(body) {
+		d.fail(errOverrun)
+	}
+	return t, d.end()
 }
 
-func (b *blockEncoder) addChanges(cs []Change) int {
-	c := &b.cols
-	before := len(c[colTargets]) + len(c[colValues])
-	c[colChanges] = appendCount(c[colChanges], len(cs))
-	for i := range cs {
-		c[colTargets] = appendTarget(c[colTargets], &cs[i])
-		c[colValues] = appendValue(c[colValues], cs[i].Value)
+// column reads the place of a column that begins at at in a body so long.
+func (d *decoder) column(at, end int) column {
+	c := column{codec: d.byte(), at: at}
+	n := d.uint()
+	if n > uint64(end-at) || c.codec > codecRepeat {
+		d.fail(errNumber)
+		return c
 	}
-	return len(c[colTargets]) + len(c[colValues]) - before
+	c.stored, c.raw = int(n), int(n)
+	if c.stored == 0 {
+		return c
+	}
+	c.crcAt = d.pos
+	c.crc = d.fixed32()
+	if c.codec == codecRaw {
+		return c
+	}
+	raw := d.uint()
+	if raw > sectionMax || c.codec == codecZstd && raw > n*ratioMax || c.codec == codecRepeat && (n != 1 || raw > repeatMax) {
+		d.fail(errNumber)
+	}
+	c.raw = int(raw)
+	return c
 }
 
-func appendTarget(b []byte, c *Change) []byte {
-	b = appendUint(b, uint64(c.Var))
-	b = appendCount(b, len(c.Path))
-	for _, key := range c.Path {
-		b = appendValue(b, key)
+func (d *decoder) fixed32() uint32 {
+	if d.left() < 4 {
+		d.fail(errShort)
+		return 0
 	}
-	return b
+	d.pos += 4
+	return binary.LittleEndian.Uint32(d.b[d.pos-4:])
 }
 
-// finish returns the block's raw bytes and begins the next.
-func (b *blockEncoder) finish() []byte {
-	raw := make([]byte, 0, b.size()+columns*3)
-	for i := range b.cols {
-		raw = append(appendCount(raw, len(b.cols[i])), b.cols[i]...)
-		b.cols[i] = b.cols[i][:0]
-	}
-	b.count, b.last = 0, Position{}
-	return raw
+// sum is a column's checksum as its bytes are.
+func (t *blockTable) sum(c *column) uint32 {
+	return crc32.Checksum(t.body[c.at:c.at+c.stored], castagnoli)
 }
 
-// A blockDecoder reads a block's entries.
+// A timeline decodes the columns that say when: each entry follows from the one
+// before.
+type timeline struct {
+	at    Position
+	begun bool
+}
+
+// next goes on to the next entry's position.
+func (l *timeline) next(cols []decoder) Position {
+	if !l.begun {
+		l.begun = true
+		return l.at
+	}
+	physical, logical, seq := cols[colTime].uint(), cols[colLogical].uint(), cols[colSeq].uint()
+	t := uint64(l.at.Time)
+	if physical == 0 {
+		logical += t & 0xffff
+	}
+	now := t&^0xffff + physical<<16 + logical
+	if logical > 0xffff || physical >= 1<<48 || now < t || l.at.Seq+seq < l.at.Seq || now == t && seq == 0 {
+		cols[colTime].fail(errNumber)
+	}
+	l.at.Time, l.at.Seq = hlc.Timestamp(now), l.at.Seq+seq
+	return l.at
+}
+
+// A blockDecoder reads a block's entries from its columns. Of those that weren't
+// loaded it tells nothing.
 type blockDecoder struct {
-	node  int      // given to every position
-	words []string // dictionary
-	vars  []VarID  // the run's variables → the History's
-	cols  [columns]decoder
-
-	effects []Effect // what is left of one slice for all
-	changes []Change
+	words   []string  // dictionary
+	vars    []VarID   // by variable of the block: the History's, noVar if it isn't wanted
+	cols    []decoder // by column
+	ints    []int64   // by variable of the block: the last value of one in differences
+	forms   []byte
+	line    timeline
+	changes bool // whether columns of changes are loaded
+	fields  Fields
+	reuse   bool // entries are gone when the next is read into the same place
 }
 
-// decode returns the count entries of a block.
-func (b *blockDecoder) decode(raw []byte, count int) ([]Event, error) {
-	d := decoder{b: raw}
-	for i := range b.cols {
-		n := d.count(1)
-		d.pos += n
-		b.cols[i] = decoder{b: raw[d.pos-n : d.pos]}
+// entry reads the next entry. effects and changes are where what it has of them
+// is put, if there is room.
+func (b *blockDecoder) entry(e *Event, effects *[]Effect, changes *[]Change) {
+	c := b.cols
+	flags := c[colFlags].byte()
+	e.Position = b.line.next(c)
+	e.Base = flags&flagBase != 0
+	if b.fields != 0 {
+		b.details(e, flags, effects)
 	}
-	if err := d.end(); err != nil {
-		return nil, err
+	if e.Changes = nil; b.changes {
+		e.Changes = b.takeChanges(changes)
 	}
-	if len(b.cols[colFlags].b) != count || count > blockEntriesMax {
-		return nil, errNumber
-	}
-	out := make([]Event, count)
-	last := Position{Node: b.node}
-	for i := range out {
-		b.entry(&out[i], last, i == 0)
-		last = out[i].Position
-	}
-	for i := range b.cols {
-		if err := b.cols[i].end(); err != nil {
-			return nil, err
+}
+
+// details reads what isn't position and changes.
+func (b *blockDecoder) details(e *Event, flags byte, effects *[]Effect) {
+	c := b.cols
+	if b.fields&FieldPhysical != 0 {
+		if e.Physical = 0; flags&flagPhysical != 0 {
+			e.Physical = e.Time + hlc.Timestamp(c[colPhysical].varint())
 		}
 	}
-	return out, nil
+	if b.fields&FieldKind != 0 {
+		e.Kind = c[colKind].word(b.words)
+		e.Name = b.optional(colName, flags&flagName)
+		e.Machine = b.optional(colMachine, flags&flagMachine)
+	}
+	if b.fields&FieldMessage != 0 {
+		e.Peer = b.optional(colPeer, flags&flagPeer)
+		if e.ID = ""; flags&flagID != 0 {
+			e.ID = c[colID].text()
+		}
+	}
+	if b.fields&FieldData != 0 {
+		if e.Data = event.Absent; flags&flagData != 0 {
+			e.Data = c[colData].value(0)
+		}
+	}
+	if b.fields&FieldEffects != 0 {
+		if e.Effects = nil; flags&flagEffects != 0 {
+			e.Effects = b.takeEffects(effects)
+		}
+	}
 }
 
-func (b *blockDecoder) entry(e *Event, last Position, first bool) {
-	c := &b.cols
-	flags := c[colFlags].byte()
-	dt, ds := c[colTime].uint(), c[colSeq].uint()
-	e.Position = Position{Time: last.Time + hlc.Timestamp(dt), Node: b.node, Seq: last.Seq + ds}
-	if e.Time < last.Time || e.Seq < last.Seq || !first && dt == 0 && ds == 0 {
-		c[colTime].fail(errNumber)
+func (b *blockDecoder) optional(col int, flag byte) string {
+	if flag == 0 {
+		return ""
 	}
-	e.Base = flags&flagBase != 0
-	if flags&flagPhysical != 0 {
-		e.Physical = e.Time + hlc.Timestamp(c[colPhysical].varint())
-	}
-	e.Kind = c[colKind].word(b.words)
-	if flags&flagName != 0 {
-		e.Name = c[colName].word(b.words)
-	}
-	if flags&flagMachine != 0 {
-		e.Machine = c[colMachine].word(b.words)
-	}
-	if flags&flagPeer != 0 {
-		e.Peer = c[colPeer].word(b.words)
-	}
-	if flags&flagID != 0 {
-		e.ID = c[colID].text()
-	}
-	if flags&flagData != 0 {
-		e.Data = c[colData].value(0)
-	}
-	if flags&flagEffects != 0 {
-		e.Effects = b.takeEffects()
-	}
-	e.Changes = b.takeChanges()
+	return b.cols[col].word(b.words)
 }
 
-func (b *blockDecoder) takeEffects() []Effect {
+func (b *blockDecoder) takeEffects(into *[]Effect) []Effect {
 	n := b.cols[colEffects].countIn(&b.cols[colEffectData])
-	if len(b.effects) < n {
-		b.effects = make([]Effect, max(n, 256))
-	}
-	out := b.effects[:n:n]
-	b.effects = b.effects[n:]
+	out := room(into, n, b.reuse)
 	for i := range out {
 		w := &b.cols[colEffectWords]
 		out[i] = Effect{Kind: w.word(b.words), Peer: w.word(b.words), Name: w.word(b.words),
@@ -277,21 +274,85 @@ func (b *blockDecoder) takeEffects() []Effect {
 	return out
 }
 
-func (b *blockDecoder) takeChanges() []Change {
-	n := b.cols[colChanges].countIn(&b.cols[colValues])
+// room takes n elements off the beginning of what is left of one slice for all,
+// or lends them.
+func room[T any](into *[]T, n int, lend bool) []T {
+	if len(*into) < n {
+		size := max(n, 256)
+		if lend {
+			size = max(n, 4)
+		}
+		*into = make([]T, size)
+	}
+	out := (*into)[:n:n]
+	if !lend {
+		*into = (*into)[n:]
+	}
+	return out
+}
+
+func (b *blockDecoder) takeChanges(into *[]Change) []Change {
+	targets := &b.cols[colTargets]
+	n := b.cols[colChanges].countIn(targets)
 	if n == 0 {
 		return nil
 	}
-	if len(b.changes) < n {
-		b.changes = make([]Change, max(n, 256))
+	out := room(into, n, b.reuse)
+	kept := 0
+	for range n {
+		i := targets.uint()
+		if i >= uint64(len(b.vars)) {
+			targets.fail(errNumber)
+			return nil
+		}
+		if b.vars[i] != noVar {
+			b.change(&out[kept], int(i))
+			kept++
+		}
 	}
-	out := b.changes[:n:n]
-	b.changes = b.changes[n:]
-	for i := range out {
-		out[i] = b.cols[colTargets].target(b.vars)
-		out[i].Value = b.cols[colValues].value(0)
+	return out[:kept]
+}
+
+// change reads the next change of the block's variable number i.
+func (b *blockDecoder) change(c *Change, i int) {
+	p, v := varColumns(i)
+	*c = Change{Var: b.vars[i]}
+	if paths := &b.cols[p]; len(paths.b) > 0 {
+		c.Path = paths.path()
 	}
-	return out
+	values := &b.cols[v]
+	if b.forms[i] == formInts {
+		if values.left() == 0 {
+			values.fail(errShort)
+		}
+		b.ints[i] += values.varint()
+		c.Value = event.Int(b.ints[i])
+		return
+	}
+	c.Value = values.value(0)
+}
+
+// path reads a path.
+func (d *decoder) path() []event.Value {
+	n := d.count(1)
+	if n == 0 {
+		return nil
+	}
+	path := make([]event.Value, 0, min(n, 64))
+	for range n {
+		path = append(path, d.value(0))
+	}
+	return path
+}
+
+// end makes sure that all that was loaded was read.
+func (b *blockDecoder) end() error {
+	for i := range b.cols {
+		if err := b.cols[i].end(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countIn reads how many things follow in another column.
@@ -304,19 +365,12 @@ func (d *decoder) countIn(other *decoder) int {
 	return int(n)
 }
 
-// target reads a Change but for its value.
+// target reads a Change of a base but for its value.
 func (d *decoder) target(vars []VarID) Change {
 	id := d.uint()
 	if id >= uint64(len(vars)) {
 		d.fail(errNumber)
 		return Change{}
 	}
-	c := Change{Var: vars[id]}
-	if n := d.count(1); n > 0 {
-		c.Path = make([]event.Value, 0, min(n, 64))
-		for range n {
-			c.Path = append(c.Path, d.value(0))
-		}
-	}
-	return c
+	return Change{Var: vars[id], Path: d.path()}
 }

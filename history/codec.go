@@ -112,6 +112,14 @@ func (d *decoder) byte() byte {
 }
 
 func (d *decoder) uint() uint64 {
+	if d.pos < len(d.b) && d.b[d.pos] < 0x80 {
+		d.pos++
+		return uint64(d.b[d.pos-1])
+	}
+	return d.longUint()
+}
+
+func (d *decoder) longUint() uint64 {
 	n, size := binary.Uvarint(d.b[d.pos:])
 	if size <= 0 {
 		d.fail(errShort)

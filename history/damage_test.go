@@ -182,17 +182,20 @@ func TestForeignFilesAndOtherVersionsAreNamed(t *testing.T) {
 	all := files(t, fsys)
 	run := all["run-000001"]
 	newer := slices.Clone(run)
-	newer[8] = 2
+	newer[8] = 3
+	older := slices.Clone(run)
+	older[8] = 1
 	for _, c := range []struct {
 		what, file string
 		data       []byte
 		kind       error
 		text       string
 	}{
-		{"another version", "run-000001", newer, history.ErrVersion, "version 2, known is 1"},
+		{"another version", "run-000001", newer, history.ErrVersion, "version 3, known is 2"},
+		{"an older version", "run-000001", older, history.ErrVersion, "version 1, known is 2"},
 		{"a text", "run-000001", []byte("hello, this is no run at all, whatever its length"), history.ErrForeign, `want the magic "hindhist", found "hello, t"`},
 		{"another run", "run-000001", all["run-000002"], history.ErrCorrupt, `bytes`},
-		{"another version", manifestFile, []byte(strings.Replace(string(all[manifestFile]), `"version":1`, `"version":12`, 1)), history.ErrVersion, "version 12, known is 1"},
+		{"another version", manifestFile, []byte(strings.Replace(string(all[manifestFile]), `"version":2`, `"version":12`, 1)), history.ErrVersion, "version 12, known is 2"},
 		{"another JSON", manifestFile, []byte("{\"name\":\"x\"}"), history.ErrForeign, "want a manifest"},
 	} {
 		_, err := readAll(damaged(t, fsys, c.file, c.data), "h")

@@ -40,6 +40,8 @@ type blockRef struct {
 	first, last Position
 	base        int    // index into bases, -1 if the run's beginning is the base
 	number      uint64 // of its first entry in the run; not stored
+	stats       []blockStat
+	more        bool // other variables than those of stats change in it too
 }
 
 // A baseRef says where a base lies, and before which block.
@@ -99,6 +101,9 @@ func (d *directory) encode() []byte {
 			b = appendCount(appendUint(b, uint64(p.offset)), p.size)
 			b = binary.LittleEndian.AppendUint64(b, p.first)
 		}
+	}
+	for i := range d.blocks {
+		b = d.blocks[i].appendStats(b)
 	}
 	if len(d.bulky) > 0 {
 		b = appendCount(b, len(d.bulky))
@@ -167,6 +172,9 @@ func decodeDirectory(raw []byte, end int64) (*directory, error) {
 			seq = append(seq, refPage{offset, int(size), d.fixed64()})
 		}
 		dir.refs = append(dir.refs, seq)
+	}
+	for i := range dir.blocks {
+		dir.blocks[i].decodeStats(d, len(dir.vars))
 	}
 	dir.decodeBulky(d)
 	if err := d.end(); err != nil {

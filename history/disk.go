@@ -233,6 +233,12 @@ func (d *Disk) at(node int, p Position) int {
 	return sort.Search(len(parts), func(i int) bool { return comparePlace(parts[i].ref().last, p, node) >= 0 })
 }
 
+// before returns the last part of a node that begins before p, -1 if none does.
+func (d *Disk) before(node int, p Position) int {
+	parts := d.nodes[node]
+	return sort.Search(len(parts), func(i int) bool { return comparePlace(parts[i].ref().first, p, node) >= 0 }) - 1
+}
+
 // comparePlace compares a position that a directory gives, without the node's
 // index, with one of the walk.
 func comparePlace(stored, p Position, node int) int {
@@ -248,7 +254,7 @@ func split(entries []Event, p Position) int {
 // state returns a node's state before p, nil if no entry is.
 func (d *Disk) state(ctx context.Context, node int, p Position) (*State, error) {
 	parts := d.nodes[node]
-	i := sort.Search(len(parts), func(i int) bool { return comparePlace(parts[i].ref().first, p, node) >= 0 }) - 1
+	i := d.before(node, p)
 	if i < 0 {
 		return nil, nil
 	}
@@ -257,7 +263,7 @@ func (d *Disk) state(ctx context.Context, node int, p Position) (*State, error) 
 	if base >= 0 {
 		from = run.dir.bases[base].block
 	}
-	s, err := run.base(base)
+	s, err := run.base(base, &look{})
 	if err != nil {
 		return nil, err
 	}
@@ -327,9 +333,7 @@ func (d *Disk) Before(ctx context.Context, p Position, n int, nodes []int) ([]Ev
 	}
 	var streams []stream
 	for _, i := range chosen {
-		parts := d.nodes[i]
-		last := sort.Search(len(parts), func(j int) bool { return comparePlace(parts[j].ref().first, p, i) >= 0 }) - 1
-		streams = append(streams, &diskStream{disk: d, node: i, part: last, to: p, backwards: true})
+		streams = append(streams, &diskStream{disk: d, node: i, part: d.before(i, p), to: p, backwards: true})
 	}
 	return before(ctx, streams, n)
 }

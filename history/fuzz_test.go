@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -60,12 +61,35 @@ func reseal(b []byte) (directory uint32) {
 		if stored > len(head)-headSize {
 			break
 		}
-		directory = crc32.Update(crc32.Checksum(head[:16], castagnoli), castagnoli, head[headSize:headSize+stored])
-		le.PutUint32(head[16:], directory)
+		if head[0] == sectionBlock {
+			resealBlock(head[:headSize+stored])
+		} else {
+			directory = crc32.Update(crc32.Checksum(head[:16], castagnoli), castagnoli, head[headSize:headSize+stored])
+			le.PutUint32(head[16:], directory)
+		}
 		at += headSize + stored
 	}
 	le.PutUint32(b[end+28:], crc32.Checksum(b[end:end+28], castagnoli))
 	return directory
+}
+
+// resealBlock makes the checksums of a block right again.
+func resealBlock(b []byte) {
+	le := binary.LittleEndian
+	body := b[headSize:]
+	n := int64(le.Uint32(b[8:]))
+	if n > int64(len(body)) {
+		return
+	}
+	table, body := body[:n], body[n:]
+	if t, err := decodeTable(table, body, int(le.Uint32(b[12:])), 1<<30); err == nil {
+		for i := range t.cols {
+			if c := &t.cols[i]; c.stored > 0 {
+				le.PutUint32(table[c.crcAt:], t.sum(c))
+			}
+		}
+	}
+	le.PutUint32(b[16:], crc32.Update(crc32.Checksum(b[:16], castagnoli), castagnoli, table))
 }
 
 // readEverything reads a run in every way and returns the first error.
@@ -89,6 +113,17 @@ func readEverything(d *Disk) error {
 	}
 	if err != io.EOF {
 		note(err)
+	}
+	for _, lens := range []Lens{{}, {Vars: []VarID{0}}, {All: true, Fields: FieldEffects}} {
+		for _, from := range []Position{Begin, {Time: 5}} {
+			c, err := d.WalkThrough(ctx, from, End, nil, lens)
+			for err == nil {
+				_, err = c.Next()
+			}
+			if err != io.EOF {
+				note(err)
+			}
+		}
 	}
 	_, err = d.Before(ctx, End, 3, nil)
 	note(err)
@@ -140,32 +175,99 @@ func TestResealedRunIsWhole(t *testing.T) {
 	}
 }
 
-func FuzzDecodeBlock(f *testing.F) {
-	b := blockEncoder{dict: &dictionary{ids: map[string]int{}}}
-	for i := range 3 {
-		b.add(&Event{Position: Position{Time: 5, Seq: uint64(i + 1)}, Physical: 7, Kind: "k", ID: "i", Data: event.List(event.Null()),
-			Effects: []Effect{{Kind: "send", ID: "j"}}, Changes: []Change{{Path: []event.Value{event.Int(1)}, Value: event.MapOf(nil)}}})
+// blockRun is a run that is one block, of variables a and b.
+func blockRun(t testing.TB, block []byte, words []string) *diskRun {
+	dec, err := newDecompressor()
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.Add(b.finish(), 3)
-	f.Fuzz(func(t *testing.T, raw []byte, count int) {
-		d := blockDecoder{words: []string{"k", "send"}, vars: []VarID{0}}
-		entries, err := d.decode(raw, count)
-		if err != nil {
-			return
-		}
-		enc := blockEncoder{dict: &dictionary{ids: map[string]int{"k": 0, "send": 1}, words: []string{"k", "send"}}}
+	t.Cleanup(dec.Close)
+	ref := blockRef{size: len(block)}
+	if len(block) >= headSize {
+		le := binary.LittleEndian
+		ref.entries = int(le.Uint32(block[12:]))
+		d := decoder{b: block[headSize:]}
+		ref.first = d.position()
+	}
+	return &diskRun{runFile: &runFile{name: "r", f: bytes.NewReader(block), size: int64(len(block)), dec: dec},
+		dir: &directory{words: words, blocks: []blockRef{ref}}, vars: []VarID{0, 1}}
+}
+
+// decodeAll reads the only block of a run through a lens.
+func decodeAll(r *diskRun, l *look) ([]Event, error) {
+	var scratch []byte
+	b, err := r.reader(0, l, nil, &scratch)
+	if err != nil {
+		return nil, err
+	}
+	b.dec.reuse = false
+	out := make([]Event, b.table.count)
+	var effects []Effect
+	var changes []Change
+	for i := range out {
+		b.dec.entry(&out[i], &effects, &changes)
+	}
+	return out, b.dec.end()
+}
+
+func FuzzDecodeBlock(f *testing.F) {
+	codec, err := newCompressor()
+	if err != nil {
+		f.Fatal(err)
+	}
+	words := []string{"k", "send"}
+	encode := func(t testing.TB, entries []Event) ([]byte, []string) {
+		enc := blockEncoder{dict: &dictionary{ids: map[string]int{"k": 0, "send": 1}, words: words}}
 		for i := range entries {
 			enc.add(&entries[i])
 		}
-		again := blockDecoder{words: enc.dict.words, vars: []VarID{0}}
-		back, err := again.decode(enc.finish(), len(entries))
+		b, err := enc.appendTo(nil, codec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b, enc.dict.words
+	}
+	var some []Event
+	for i := range 40 {
+		some = append(some, Event{Position: Position{Time: hlc.Timestamp(5 + i<<20), Seq: uint64(i + 1)}, Physical: 7, Kind: "k", ID: "i", Data: event.List(event.Null()),
+			Effects: []Effect{{Kind: "send", ID: "j"}}, Changes: []Change{{Path: []event.Value{event.Int(1)}, Value: event.MapOf(nil)}, {Var: 1, Value: event.Int(int64(i))}}})
+	}
+	for _, n := range []int{1, 3, 40} {
+		b, _ := encode(f, some[:n])
+		f.Add(b)
+	}
+	meta := &Meta{Vars: []Var{{Name: "a"}, {Name: "b"}}}
+	f.Fuzz(func(t *testing.T, block []byte) {
+		block = bytes.Clone(block)
+		if len(block) >= headSize {
+			resealBlock(block)
+		}
+		run := blockRun(t, block, words)
+		entries, err := decodeAll(run, &look{fields: AllFields})
+		if err != nil {
+			return
+		}
+		narrow, err := decodeAll(run, &look{want: []bool{false, true}})
+		if err != nil || len(narrow) != len(entries) {
+			t.Fatalf("what was decoded can't be through a lens: %v", err)
+		}
+		again, all := encode(t, entries)
+		back, err := decodeAll(blockRun(t, again, all), &look{fields: AllFields})
 		if err != nil || len(back) != len(entries) {
 			t.Fatalf("what was decoded doesn't encode: %v", err)
 		}
-		meta := &Meta{Vars: []Var{{Name: "v"}}}
 		for i := range back {
 			if x, y := appendHashed(nil, meta, &entries[i]), appendHashed(nil, meta, &back[i]); string(x) != string(y) {
 				t.Fatalf("entry %d: %+v comes back as %+v", i, entries[i], back[i])
+			}
+			less := Event{Position: entries[i].Position, Base: entries[i].Base}
+			for _, c := range entries[i].Changes {
+				if c.Var == 1 {
+					less.Changes = append(less.Changes, c)
+				}
+			}
+			if x, y := appendHashed(nil, meta, &less), appendHashed(nil, meta, &narrow[i]); string(x) != string(y) {
+				t.Fatalf("entry %d: %+v is %+v through a lens", i, entries[i], narrow[i])
 			}
 		}
 	})
@@ -175,6 +277,7 @@ func FuzzDecodeDirectory(f *testing.F) {
 	d := directory{node: Node{Name: "n", Unknown: []Span{{1, 2}}}, words: []string{"w"}, vars: []runVar{{"v", 3, 4}},
 		blocks: []blockRef{{offset: 20, size: 30, entries: 2, base: 0}}, bases: []baseRef{{offset: 16, sections: 1, size: 24}},
 		refs: []refSequence{{{offset: 50, size: 20, first: 9}}}}
+	d.blocks[0].stats = []blockStat{{id: 0, changes: 2, types: 1 | 1<<event.TypeInt, least: event.Int(-3), max: event.Uint(1 << 63)}}
 	f.Add(d.encode(), int64(1000))
 	f.Fuzz(func(t *testing.T, raw []byte, end int64) {
 		d, err := decodeDirectory(raw, end)
@@ -189,7 +292,7 @@ func FuzzDecodeDirectory(f *testing.F) {
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	m := manifest{Format: manifestFormat, Version: 1, Runs: []manifestRun{{"run-000001", "n", 5, 6}}}
+	m := manifest{Format: manifestFormat, Version: runVersion, Runs: []manifestRun{{"run-000001", "n", 5, 6}}}
 	f.Add(m.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, err := decodeManifest("m", b)

@@ -22,9 +22,10 @@ type runWriter struct {
 	state  *State // after the last entry
 
 	block    blockEncoder
-	first    Position // of the block
-	blockAt  uint64   // number of the block's first entry in the run
-	vars     []runVar // what is counted of the ledger's variables
+	stats    blockStats // of the block
+	first    Position   // of the block
+	blockAt  uint64     // number of the block's first entry in the run
+	vars     []runVar   // what is counted of the ledger's variables
 	dir      directory
 	refs     []ref
 	baseSize int64 // of the last base, stored raw
@@ -125,7 +126,12 @@ func (r *runWriter) add(e *Event) error {
 	}
 	number := r.blockAt + uint64(r.block.count)
 	r.since += int64(r.block.add(e))
-	r.state.ApplyAll(e.Changes)
+	for i := range e.Changes {
+		c := &e.Changes[i]
+		old := r.state.Get(c.Var)
+		r.state.Apply(c)
+		r.stats.note(c.Var, old, r.state.Get(c.Var))
+	}
 	r.countVars(e)
 	r.refs = appendRefs(r.refs, e, number)
 	if len(r.refs) >= r.w.opts.Refs {
@@ -154,12 +160,17 @@ func (r *runWriter) flush() error {
 		return nil
 	}
 	last := r.block.last
-	offset, err := r.section(sectionBlock, n, r.block.finish())
-	if err != nil {
+	offset := r.offset
+	var err error
+	if r.buf, err = r.block.appendTo(r.buf[:0], r.w.codec); err != nil {
+		return fmt.Errorf("node %s: %w", r.ledger.node.Name, err)
+	}
+	if err := r.write(); err != nil {
 		return err
 	}
-	r.dir.blocks = append(r.dir.blocks, blockRef{offset: offset, size: int(r.offset - offset), entries: n,
-		first: r.first, last: last, base: len(r.dir.bases) - 1})
+	ref := blockRef{offset: offset, size: int(r.offset - offset), entries: n, first: r.first, last: last, base: len(r.dir.bases) - 1}
+	ref.stats, ref.more = r.stats.finish()
+	r.dir.blocks = append(r.dir.blocks, ref)
 	r.blockAt += uint64(n)
 	return nil
 }

@@ -47,7 +47,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 const (
 	runMagic   = "hindhist"
 	endMagic   = "tsihdnih"
-	runVersion = 1
+	runVersion = 2
 
 	headerSize  = 16
 	trailerSize = 32
@@ -58,11 +58,14 @@ const (
 	sectionRefs      = 3
 	sectionDirectory = 4
 
-	codecRaw  = 0
-	codecZstd = 1
+	codecRaw     = 0
+	codecZstd    = 1
+	codecRepeat  = 2 // of a column: one byte
+	codecColumns = 2 // of a block
 
 	sectionMax = 64 << 20 // raw bytes
 	ratioMax   = 1024     // raw bytes for each stored byte
+	repeatMax  = 1 << 20  // raw bytes of a column that repeats one byte
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -138,38 +141,52 @@ func (r *runFile) readAt(off int64, n int) ([]byte, error) {
 		return nil, r.fail(r.size, ErrTruncated, "want %d bytes at byte %d, the file has %d", n, off, r.size)
 	}
 	b := make([]byte, n)
-	if got, err := r.f.ReadAt(b, off); got < n {
+	return b, r.readInto(b, off)
+}
+
+// readInto fills b from off, where the file must have so much.
+func (r *runFile) readInto(b []byte, off int64) error {
+	if got, err := r.f.ReadAt(b, off); got < len(b) {
 		if err == nil || errors.Is(err, io.EOF) {
-			return nil, r.fail(off+int64(got), ErrTruncated, "want %d bytes at byte %d, the file became shorter", n, off)
+			return r.fail(off+int64(got), ErrTruncated, "want %d bytes at byte %d, the file became shorter", len(b), off)
 		}
-		return nil, fmt.Errorf("%s: at byte %d: %w", r.name, off, err)
+		return fmt.Errorf("%s: at byte %d: %w", r.name, off, err)
 	}
-	return b, nil
+	return nil
+}
+
+// head reads what the section at off says of itself, and checks that it is whole.
+func (r *runFile) head(off int64) (head []byte, stored int, err error) {
+	if head, err = r.readAt(off, headSize); err != nil {
+		return nil, 0, err
+	}
+	n := binary.LittleEndian.Uint32(head[4:])
+	if int64(n) > r.size-off-headSize {
+		return nil, 0, r.fail(off, ErrTruncated, "a section of %d bytes, the file has %d left", n, r.size-off-headSize)
+	}
+	return head, int(n), nil
 }
 
 // section reads the section of a kind at off.
 func (r *runFile) section(off int64, kind byte) (section, error) {
-	head, err := r.readAt(off, headSize)
+	head, stored, err := r.head(off)
+	if err != nil {
+		return section{}, err
+	}
+	body, err := r.readAt(off+headSize, stored)
 	if err != nil {
 		return section{}, err
 	}
 	le := binary.LittleEndian
-	stored, rawLen := le.Uint32(head[4:]), le.Uint32(head[8:])
-	if int64(stored) > r.size-off-headSize {
-		return section{}, r.fail(off, ErrTruncated, "a section of %d bytes, the file has %d left", stored, r.size-off-headSize)
-	}
-	body, err := r.readAt(off+headSize, int(stored))
-	if err != nil {
-		return section{}, err
-	}
-	s := section{count: int(le.Uint32(head[12:])), raw: body, size: headSize + int(stored), crc: sectionCRC(head)}
+	rawLen := le.Uint32(head[8:])
+	s := section{count: int(le.Uint32(head[12:])), raw: body, size: headSize + stored, crc: sectionCRC(head)}
 	if crc32.Update(crc32.Checksum(head[:16], castagnoli), castagnoli, body) != s.crc {
 		return section{}, r.fail(off, ErrCorrupt, "the checksum of a section of %d bytes differs", s.size)
 	}
 	if head[0] != kind || head[1] > codecZstd || head[2] != 0 || head[3] != 0 {
 		return section{}, r.fail(off, ErrCorrupt, "want a section of kind %d, found kind %d, codec %d", kind, head[0], head[1])
 	}
-	if rawLen > sectionMax || uint64(rawLen) > uint64(stored)*ratioMax || head[1] == codecRaw && rawLen != stored {
+	if rawLen > sectionMax || uint64(rawLen) > uint64(stored)*ratioMax || head[1] == codecRaw && rawLen != uint32(stored) {
 		return section{}, r.fail(off, ErrCorrupt, "a section of %d bytes says that it holds %d", stored, rawLen)
 	}
 	if head[1] == codecZstd {

@@ -46,6 +46,7 @@ func Check(t *rapid.T, m *Model, src history.Source) {
 	for range 3 {
 		from, to := c.position("from"), c.position("to")
 		c.checkWalk(from, to, c.nodes())
+		c.checkNarrow(from, to, c.nodes())
 		c.checkBefore(from, rapid.IntRange(0, 6).Draw(t, "n"), c.nodes())
 	}
 	c.checkEvents()
@@ -250,6 +251,82 @@ func (c *checker) checkWalk(from, to history.Position, nodes []int) {
 			}
 		}
 	}
+}
+
+// checkNarrow walks a range through a lens: all entries come, and what the lens
+// asks for of each is there until the next is asked for.
+func (c *checker) checkNarrow(from, to history.Position, nodes []int) {
+	lens := c.lens()
+	what := fmt.Sprintf("walk through %+v from %v to %v of %v", lens, from, to, nodes)
+	cur, err := history.WalkThrough(c.ctx, c.src, from, to, nodes, lens)
+	c.ok(what, err)
+	defer cur.Close()
+	states := cur.States()
+	for i, want := range c.model.states(from, nodes) {
+		if (states[i] == nil) != (want == nil) {
+			c.t.Fatalf("%s: state of node %d is %v, want %s", what, i, states[i], describeVars(want))
+		}
+		for id := range c.meta.Vars {
+			if v := want[c.meta.Vars[id].Name]; shows(&lens, history.VarID(id)) && want != nil {
+				c.equal(fmt.Sprintf("%s: %s on node %d", what, c.meta.Vars[id].Name, i), states[i].Get(history.VarID(id)), v)
+			}
+		}
+	}
+	for i, want := range c.walk {
+		if want.Position.Compare(from) < 0 || want.Position.Compare(to) >= 0 || !chosen(nodes, want.Node) {
+			continue
+		}
+		e, err := cur.Next()
+		c.ok(fmt.Sprintf("%s: entry %d", what, i), err)
+		got := through(&lens, e)
+		full := want.Event
+		for _, a := range want.Assigns {
+			id, _ := c.meta.VarID(a.Var)
+			full.Changes = append(full.Changes, history.Change{Var: id, Path: a.Path, Value: a.Value})
+		}
+		c.equal(fmt.Sprintf("%s: entry %d", what, i), Describe(c.meta, got), Describe(c.meta, through(&lens, &full)))
+	}
+	if e, err := cur.Next(); !errors.Is(err, io.EOF) {
+		c.t.Fatalf("%s: one entry too many: %+v, %v", what, e, err)
+	}
+}
+
+func (c *checker) lens() history.Lens {
+	l := history.Lens{All: rapid.IntRange(0, 4).Draw(c.t, "all") == 0, Fields: history.Fields(rapid.Uint8Range(0, uint8(history.AllFields)).Draw(c.t, "fields"))}
+	if n := len(c.meta.Vars); n > 0 && !l.All {
+		for _, v := range rapid.SliceOfN(rapid.IntRange(0, n-1), 0, 2).Draw(c.t, "vars") {
+			l.Vars = append(l.Vars, history.VarID(v))
+		}
+	}
+	return l
+}
+
+func shows(l *history.Lens, v history.VarID) bool { return l.All || slices.Contains(l.Vars, v) }
+
+// through returns what of an event a lens is sure to show.
+func through(l *history.Lens, e *history.Event) *history.Event {
+	out := history.Event{Position: e.Position, Base: e.Base}
+	if l.Fields&history.FieldPhysical != 0 {
+		out.Physical = e.Physical
+	}
+	if l.Fields&history.FieldKind != 0 {
+		out.Kind, out.Name, out.Machine = e.Kind, e.Name, e.Machine
+	}
+	if l.Fields&history.FieldMessage != 0 {
+		out.ID, out.Peer = e.ID, e.Peer
+	}
+	if l.Fields&history.FieldData != 0 {
+		out.Data = e.Data
+	}
+	if l.Fields&history.FieldEffects != 0 {
+		out.Effects = e.Effects
+	}
+	for _, ch := range e.Changes {
+		if shows(l, ch.Var) {
+			out.Changes = append(out.Changes, ch)
+		}
+	}
+	return &out
 }
 
 func (c *checker) checkBefore(p history.Position, n int, nodes []int) {
