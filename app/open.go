@@ -19,7 +19,8 @@ import (
 
 // whatHelp is what every command that takes WHAT says of it.
 const whatHelp = `WHAT is a recording (of a demo, a pull, a bundle, a crash box), a History file, a
-node's data directory, or the admin addresses of live nodes, HOST:PORT,….
+node's data directory, a log with vector clocks (GoVector, ShiViz), or the admin
+addresses of live nodes, HOST:PORT,….
 
 Journals are replayed by the code that is found first: --exec; a History in the
 recording that the recorded build has made; the machines in this program.`
@@ -32,6 +33,7 @@ type openFlags struct {
 	exec      string
 	tokenFile string
 	skipBad   bool
+	foreign   foreignFlags
 	again     bool // set by replay alone
 }
 
@@ -39,7 +41,8 @@ func (f *openFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVar(&f.exec, "exec", "", "the service's program, to replay with: it runs 'PROGRAM replay DIR'")
 	fl.StringVar(&f.tokenFile, "token-file", "", "file that holds the admin token, for live nodes")
-	fl.BoolVar(&f.skipBad, "skip-bad", false, "leave out malformed lines of a History file, and count them")
+	fl.BoolVar(&f.skipBad, "skip-bad", false, "leave out malformed lines of a History file or of a log, and count them")
+	f.foreign.add(c)
 }
 
 // opened is a WHAT that was opened.
@@ -68,6 +71,7 @@ func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Servi
 	if o.Token, err = readToken(f.tokenFile); err != nil {
 		return nil, Usage(err)
 	}
+	o.Foreign = f.foreign.read(c, f.skipBad)
 	bar := newProgress(c.ErrOrStderr())
 	o.Progress = replayProgress(bar)
 	o.Begin = func(walked []string) { sayWalked(c, walked) }

@@ -1,9 +1,12 @@
 package replay
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -93,6 +96,7 @@ func programName(service string) string {
 //	a node's data directory             replayed as it is, nothing is written there
 //	a directory of such directories     likewise
 //	a History                           a file in text form, or a directory
+//	somebody else's log                 a file that Options.Foreign can read
 //	HOST:PORT,…                         live nodes' admin APIs; pulled into Options.PullTo
 //
 // For journals the code is found in this order: Options.Exec; a History in the
@@ -125,12 +129,34 @@ func Open(ctx context.Context, what string, o Options) (*Opened, error) {
 var addresses = regexp.MustCompile(`^([^=,/\\]+=)?[^=,/\\]*:[0-9]+(,([^=,/\\]+=)?[^=,/\\]*:[0-9]+)*$`)
 
 func openText(file, what string, o Options) (*Opened, error) {
-	m, err := readText(o.FS, file, o.SkipBad)
+	m, err := readFile(file, o)
 	if err != nil {
 		return nil, err
 	}
 	return &Opened{Replayed: &Replayed{Source: m, Warnings: m.Meta().Warnings}, What: what}, nil
 }
+
+// readFile reads a History in text form, or somebody else's log: one that doesn't
+// begin with an object of JSON.
+func readFile(file string, o Options) (*history.Mem, error) {
+	f, err := o.FS.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	in := bufio.NewReader(io.NewSectionReader(f, 0, size))
+	if head, _ := in.Peek(headMax); o.Foreign != nil && !bytes.HasPrefix(bytes.TrimSpace(head), []byte("{")) {
+		return o.Foreign(file, in)
+	}
+	return history.ReadText(in, file, history.TextOptions{SkipBad: o.SkipBad})
+}
+
+// headMax is how much of a file is looked at to tell what it is.
+const headMax = 4096
 
 func openDir(ctx context.Context, dir, what string, o Options) (*Opened, error) {
 	if recording.Is(o.FS, dir) {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"slices"
 
@@ -40,6 +41,10 @@ type Options struct {
 	// SkipBad leaves out malformed lines of a History in text form; how many, its
 	// Meta and the warnings say.
 	SkipBad bool
+	// Foreign reads a file that is not the text form of a History, whose first line
+	// it is given: somebody else's log. It returns nil if it knows none such. May be
+	// nil.
+	Foreign func(file string, r io.Reader) (*history.Mem, error)
 	// FS is where Open looks; nil is the real one.
 	FS vfs.FS
 	// Walk names variables (log.name) whose plain maps and slices are compared entry

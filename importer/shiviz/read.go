@@ -239,19 +239,16 @@ func (x *execution) messageID(from link, to *entry) string {
 	return fmt.Sprintf("%s:%d→%s:%d", x.hosts[from.host], from.seq, x.hosts[to.host], to.seq)
 }
 
-// valueOf is what a text says: a number, a truth value, a quoted string, or itself.
+// valueOf is what a text says: a value as TLC prints it, or else itself.
 func valueOf(s string) event.Value {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return event.Int(n)
-	}
 	switch s {
-	case "TRUE", "true":
+	case "true":
 		return event.Bool(true)
-	case "FALSE", "false":
+	case "false":
 		return event.Bool(false)
 	}
-	if u, err := strconv.Unquote(s); err == nil && s[0] == '"' {
-		return event.String(u)
+	if v, ok := parseTLA(s); ok {
+		return v
 	}
 	return event.String(s)
 }
