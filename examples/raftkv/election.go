@@ -1,6 +1,7 @@
 package raftkv
 
 import (
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -73,8 +74,35 @@ func (r *Raft) tick(ctx *machine.Context) {
 	for name, at := range r.Snaps.All() {
 		r.maybeLost(ctx, name, at)
 	}
+	r.retire()
 	r.lib.node.Tick()
 	ctx.SetTimer(timerTick, r.Options.Tick, Tick{})
+}
+
+// retire hands the lead over if the leader has no vote any more. The library would
+// rather have it step down where it applies that change (StepDownOnRemoval). But a
+// change holds for a node once it applied it, and the others hear that it is
+// committed from the leader alone: if it is silent then, and one of the other old
+// voters is down, nobody has the votes of those who must still be asked, as the one
+// who led has the longest log and doesn't campaign. Nodes would be up in a
+// sufficient number and elect nobody for ever.
+func (r *Raft) retire() {
+	if slices.Contains(r.Conf.Voters, r.Self) {
+		return
+	}
+	if next := r.upToDate(); next != "" {
+		r.lib.node.TransferLeader(r.lib.ids[next])
+	}
+}
+
+// upToDate is a voter that has all of the leader's log, "" if there is none.
+func (r *Raft) upToDate() string {
+	for name, p := range r.Progress.All() {
+		if name != r.Self && p.Match == r.Last && slices.Contains(r.Conf.Voters, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // maybeLost tells the library of a snapshot that wasn't acknowledged in time: it

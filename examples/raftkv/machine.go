@@ -171,12 +171,9 @@ func (r *Raft) configure(ctx *machine.Context) {
 // follower that has all of its log go ahead at once.
 func (r *Raft) handOver(ctx *machine.Context) {
 	if r.State == leader {
-		for name, p := range r.Progress.All() {
-			if name != r.Self && p.Match == r.Last && slices.Contains(r.Conf.Voters, name) {
-				r.lib.node.TransferLeader(r.lib.ids[name])
-				r.ready(ctx)
-				break
-			}
+		if next := r.upToDate(); next != "" {
+			r.lib.node.TransferLeader(r.lib.ids[next])
+			r.ready(ctx)
 		}
 	}
 	r.State, r.Lead = follower, ""

@@ -50,7 +50,7 @@ func (r *Raft) Reopen() {
 	node, err := raft.NewRawNode(&raft.Config{ID: l.ids[r.Self], ElectionTick: o.ElectionTick, HeartbeatTick: o.HeartbeatTick,
 		Storage: storage{r}, Applied: r.Applied, MaxSizePerMsg: uint64(o.MaxMessage), MaxInflightMsgs: o.MaxInflight,
 		MaxUncommittedEntriesSize: uint64(o.MaxMessage) * 16, CheckQuorum: o.CheckQuorum, PreVote: o.PreVote,
-		ReadOnlyOption: raft.ReadOnlySafe, StepDownOnRemoval: true, DisableProposalForwarding: !o.Forward, Logger: quiet{}})
+		ReadOnlyOption: raft.ReadOnlySafe, DisableProposalForwarding: !o.Forward, Logger: quiet{}})
 	if err != nil {
 		panic(fmt.Sprintf("raftkv: %v", err))
 	}
