@@ -40,7 +40,7 @@ func (c *checker) call(e *syntax.Call) Expr {
 	f, ok := functions[e.Name]
 	switch {
 	case !ok:
-		fail(e.Pos, c.didYouMean(e.Name, keys(functions)), "there is no function %s", e.Name)
+		fail(e.Pos, c.functionHint(e.Name), "there is no function %s", e.Name)
 	case e.Star:
 		if e.Name == "COUNT" {
 			unsupported(e.Pos, "COUNT(*), which counts the rows of GROUP BY,")
@@ -49,9 +49,9 @@ func (c *checker) call(e *syntax.Call) Expr {
 	case e.Name == "DURATION":
 		unsupported(e.Pos, "DURATION(), which is of the rows of GROUP BY,")
 	case len(e.Args) < f.min || len(e.Args) > f.max:
-		fail(e.Pos, "", "%s wants %s, found %d", e.Name, arity(f), len(e.Args))
+		fail(e.Pos, formHint(e.Name), "%s wants %s, found %d", e.Name, arity(f), len(e.Args))
 	case e.Distinct && e.Name != "SUM" && e.Name != "COUNT":
-		fail(e.Pos, "", "DISTINCT goes with SUM and COUNT, not with %s", e.Name)
+		fail(e.Pos, "leave DISTINCT out", "DISTINCT goes with SUM and COUNT, not with %s", e.Name)
 	}
 	if f.isAgg && len(e.Args) == 1 {
 		return c.aggregate(e, f.agg)
@@ -119,7 +119,7 @@ func (c *checker) isVariable(e syntax.Expr) (*syntax.Path, bool) {
 func (c *checker) ofVariable(e *syntax.Call, mode Mode, anyway bool) Expr {
 	p, ok := c.isVariable(e.Args[0])
 	if !ok {
-		fail(e.Args[0].Position(), "", "%s wants a variable, which %s is not", e.Name, syntax.Print(e.Args[0]))
+		fail(e.Args[0].Position(), formHint(e.Name), "%s wants a variable, which %s is not", e.Name, syntax.Print(e.Args[0]))
 	}
 	v := c.variable(p, mode, anyway)
 	return v

@@ -166,7 +166,7 @@ func (c *checker) query(q *syntax.Query) {
 func (c *checker) checkFrom(logs []*syntax.Ident) {
 	for _, id := range logs {
 		if !c.logs[id.Name] {
-			fail(id.Pos, c.didYouMean(id.Name, keys(c.logs)), "the History has no log %s", id.Name)
+			fail(id.Pos, c.logHint(id.Name, keys(c.logs)), "the History has no log %s", id.Name)
 		}
 		if !c.from[id.Name] {
 			c.from[id.Name] = true
@@ -329,5 +329,5 @@ func (c *checker) needLog(log string, pos syntax.Pos) {
 	for _, l := range c.locals {
 		known = append(known, l.name)
 	}
-	fail(pos, c.didYouMean(log, append(known, keys(c.compute)...)), "there is no log %s in the History, and no such name in the query", log)
+	fail(pos, c.logHint(log, append(known, keys(c.compute)...)), "there is no log %s in the History, and no such name in the query", log)
 }

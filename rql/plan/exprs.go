@@ -141,10 +141,23 @@ func (c *checker) binary(e *syntax.Binary) Expr {
 			b.Equality = c.out.Equalities
 			c.out.Equalities++
 		}
+		if e.Op == syntax.Like && neverText(e.R) {
+			fail(e.R.Position(), "write x LIKE 'a%', where % is any characters and _ is one", "LIKE wants a pattern, a string, which %s is not", syntax.Print(e.R))
+		}
 		b.L = c.scalar(e.L)
 		b.R = c.scalar(e.R)
 	}
 	return b
+}
+
+// neverText reports whether an expression can't be a string.
+func neverText(e syntax.Expr) bool {
+	switch e.(type) {
+	case *syntax.Int, *syntax.Float, *syntax.Null, *syntax.Time:
+		return true
+	}
+	k := kindOf(e)
+	return k == kindBool || k == kindSet
 }
 
 func (c *checker) quantifier(e *syntax.Quantifier) Expr {

@@ -113,7 +113,14 @@ func (c *checker) bareName(p *syntax.Path) {
 		}
 	}
 	known = append(known, literalWords...)
-	fail(p.Pos, c.didYouMean(name, append(known, keys(c.compute)...)), "there is no name %s in the query", name)
+	hint := c.nameHint(p)
+	if hint == "" {
+		hint = c.didYouMean(name, append(known, keys(c.compute)...))
+	}
+	if hint == "" {
+		hint = "a variable is written with its log, LOG." + name + quoteHint(p)
+	}
+	fail(p.Pos, hint, "there is no name %s in the query", name)
 }
 
 // literalWords are the values that are written as a name is.
@@ -147,12 +154,15 @@ func (c *checker) unknownVariable(p *syntax.Path, log string) {
 			known = append(known[:len(known):len(known)], v)
 		}
 	}
-	hint := c.didYouMean(first, known)
+	hint := c.nearVariable(p, log, known)
 	if word, ok := nearLiteral(p, log, known); ok {
 		hint = "did you mean " + word + "?"
 	}
+	if h := c.nameHint(p); h != "" {
+		hint = h
+	}
 	if hint == "" {
-		hint = "SHOW VARIABLES LIKE '" + log + ".%' lists those there are"
+		hint = listHint(log, known) + quoteHint(p)
 	}
 	fail(p.Pos, hint, "the History has no variable %s", first)
 }
@@ -186,6 +196,7 @@ func (c *checker) steps(steps []syntax.Step, all bool) (out []Step, fixed int) {
 
 // index checks what stands in the brackets of a path.
 func (c *checker) index(e syntax.Expr) Step {
+	c.keyHabit(e)
 	x := c.scalar(e)
 	if k, ok := x.(*Const); ok && k.Big == nil {
 		return Step{Key: k.Value}

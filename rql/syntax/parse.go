@@ -77,8 +77,27 @@ func (p *parser) statement() Statement {
 	case t.is("SHOW"):
 		return p.show()
 	}
-	p.unexpected("SELECT, FROM, SHOW or EXPLAIN", "SELECT", "FROM", "SHOW", "EXPLAIN")
+	hint := ""
+	if p.tok.kind == kindWord {
+		hint = foreignStatements[p.tok.upper]
+	}
+	if hint == "" && p.conditionFollows() {
+		hint = "a condition stands in a query: SELECT … FROM log WHEN condition"
+	}
+	p.unexpectedHint(hint, "SELECT, FROM, SHOW or EXPLAIN", "SELECT", "FROM", "SHOW", "EXPLAIN")
 	return nil
+}
+
+// conditionFollows reports whether an expression stands where a statement should.
+func (p *parser) conditionFollows() bool {
+	if p.tok.kind == kindEnd || p.tok.kind == kindAsked {
+		return false
+	}
+	if p.tok.kind == kindWord && prefixByWord[p.tok.upper] == OpNone {
+		next := p.peek()
+		return next.kind == kindSign && !next.isSign(";") && !next.isSign(",")
+	}
+	return p.tok.kind != kindSign || p.tok.isSign("(")
 }
 
 // Tokens.
@@ -137,6 +156,17 @@ func (p *parser) expectWord(word, what string) token {
 	return p.advance()
 }
 
+// expectHint is expectWord with a hint for everything that isn't a misprint.
+func (p *parser) expectHint(word, what, hint string) token {
+	if !p.tok.is(word) {
+		if p.nearest(word) != "" {
+			hint = ""
+		}
+		p.unexpectedHint(hint, word+what, word)
+	}
+	return p.advance()
+}
+
 // expectOne consumes one of the given keywords and returns its index.
 func (p *parser) expectOne(words ...string) int {
 	for i, w := range words {
@@ -159,12 +189,22 @@ func (p *parser) unexpectedHint(hint, expected string, keywords ...string) {
 	if p.tok.kind == kindAsked {
 		panic(&wanted{expected, keywords, p.prev})
 	}
-	if hint == "" && p.tok.kind == kindWord && !p.pathFollows() {
-		if near, ok := Nearest(p.tok.upper, keywords); ok {
-			hint = "did you mean " + near + "?"
-		}
+	if hint == "" {
+		hint = p.habit(expected)
+	}
+	if near := p.nearest(keywords...); hint == "" && near != "" {
+		hint = "did you mean " + near + "?"
 	}
 	fail(p.tok.pos, hint, "expected %s, found %s", expected, p.tok.describe())
+}
+
+// nearest is the keyword that the next token is most likely a misprint of, or "".
+func (p *parser) nearest(keywords ...string) string {
+	if p.tok.kind != kindWord || p.pathFollows() {
+		return ""
+	}
+	near, _ := Nearest(p.tok.upper, keywords)
+	return near
 }
 
 // pathFollows reports whether the next token goes on as only a name can.
@@ -179,11 +219,19 @@ var prefixWords = []string{"NOT", "PREVIOUSLY", "ONCE", "ALWAYS", "POSSIBLY", "D
 // afterOperand fails at the next token, which can't follow the operand before it:
 // maybe because a misprinted prefix operator was taken for that operand.
 func (p *parser) afterOperand(expected string, keywords ...string) {
-	operand := p.tok.kind != kindSign && p.tok.kind != kindEnd && p.tok.kind != kindAsked && !reserved[p.tok.upper]
-	if near, ok := Nearest(p.prev.upper, prefixWords); ok && operand && p.prev.kind == kindWord {
+	if near, ok := nearPrefix(p.prev); ok && p.operandFollows() && p.prevHabit() == "" {
 		fail(p.prev.pos, "did you mean "+near+"?", "the name %q can't be followed by %s", p.prev.text, p.tok.describe())
 	}
-	p.unexpectedHint(foreignWords[p.tok.upper], expected, keywords...)
+	p.unexpectedHint(p.clauseHabit(), expected, keywords...)
+}
+
+// nearPrefix returns the word before an operand that t is most likely a misprint
+// of.
+func nearPrefix(t token) (string, bool) {
+	if t.kind != kindWord {
+		return "", false
+	}
+	return Nearest(t.upper, prefixWords)
 }
 
 // enter opens one more level of nesting; leave closes it.
@@ -214,6 +262,9 @@ func (p *parser) anyName(what string) *Ident {
 	} else if p.tok.kind == kindWord || p.tok.kind == kindName {
 		t := p.advance()
 		return &Ident{Pos: t.pos, Name: t.text}
+	}
+	if hint == "" && what == wantLog {
+		hint = p.logHabit()
 	}
 	p.unexpectedHint(hint, what)
 	return nil
@@ -267,13 +318,20 @@ func (p *parser) time(after string) *Time {
 	switch t := p.tok; t.kind {
 	case kindInt, kindString:
 		p.advance()
+		if t.kind == kindInt && p.tok.isSign("-") && p.peek().kind == kindInt {
+			fail(t.pos, timeHint, "a date alone is no time")
+		}
 		return p.offset(&Time{Pos: t.pos, At: parseTime(t.pos, t.text)}, true)
 	case kindTime, kindWord:
 		if tm := p.timeLiteral(true); tm != nil {
 			return tm
 		}
 	}
-	p.unexpectedHint(timeHint, wantTime+" after "+after)
+	hint := timeHint
+	if p.tok.is("BETWEEN") {
+		hint = "write ON TIME t1 TO t2"
+	}
+	p.unexpectedHint(hint, wantTime+" after "+after)
 	return nil
 }
 
@@ -306,7 +364,11 @@ func (p *parser) offset(tm *Time, strict bool) *Time {
 				return tm
 			}
 			p.advance()
-			p.unexpectedHint(timeHint, "a duration after + or -")
+			hint := timeHint
+			if p.tok.kind == kindInt || p.tok.kind == kindFloat {
+				hint = "durations are written 200ms, 1.5s, 2m, the unit without a space"
+			}
+			p.unexpectedHint(hint, "a duration after + or -")
 		}
 		minus := p.advance().text == "-"
 		t := p.advance()

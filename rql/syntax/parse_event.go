@@ -61,16 +61,23 @@ func (p *parser) noSelect() {
 
 func (p *parser) input() *Input {
 	in := &Input{Pos: p.tok.pos, Name: p.anyName("a name for the events")}
-	p.expectWord("IN", " after the name of the events")
+	event := in.Name.Name
+	if p.operandFollows() && p.tok.kind == kindWord {
+		event = p.tok.text
+	}
+	p.expectHint("IN", " after the name of the events", "the form is FROM name IN event: FROM e IN "+event)
 	in.Source = p.source()
 	return in
 }
 
 func (p *parser) join(pos Pos) *Join {
 	j := &Join{Pos: pos, Input: p.input()}
-	p.expectWord("ON", " and which event happened before which")
+	p.expectHint("ON", " and which event happened before which", "the form is JOIN name IN event ON a -> b, a having happened before b")
 	j.Before = p.anyName("the name of the events that happened before")
-	p.expect("->", " between the names of the events")
+	if !p.tok.isSign("->") {
+		p.unexpectedHint("events are joined by happened-before, ON a -> b; other conditions go into WHERE", `"->" between the names of the events`)
+	}
+	p.advance()
 	j.After = p.anyName("the name of the events that happened after")
 	return j
 }
@@ -94,6 +101,9 @@ func (p *parser) source() *Source {
 		s.Keep = p.keep()
 		p.advance()
 		if s.Keep == KeepFirstN || s.Keep == KeepMostRecentN {
+			if p.tok.kind == kindWord {
+				p.unexpectedHint("the number comes first: "+keeps[s.Keep]+"(3, event)", "how many events, a whole number")
+			}
 			s.N = p.integer("how many events, a whole number")
 			p.expect(",", " after the number of events")
 		}
@@ -111,7 +121,7 @@ func (p *parser) keep() Keep {
 			return Keep(k)
 		}
 	}
-	p.unexpected("the name of an event, or FIRST, MOSTRECENT, FIRSTN or MOSTRECENTN", keeps[1:]...)
+	p.unexpectedHint(foreignKeeps[p.tok.upper], "the name of an event, or FIRST, MOSTRECENT, FIRSTN or MOSTRECENTN", keeps[1:]...)
 	return KeepAll
 }
 

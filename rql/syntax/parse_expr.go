@@ -89,15 +89,22 @@ func (p *parser) operand(lowest level) operand {
 		}
 		highest = lv
 		if lv == levelCompare {
-			p.notChained()
+			p.notChained(left.x)
 		}
 	}
 }
 
-func (p *parser) notChained() {
-	if op, lv := p.infix(); lv == levelCompare {
-		fail(p.tok.pos, "write a < b AND b < c, or use brackets", "%s can't follow another comparison", op)
+// notChained fails if another comparison follows left.
+func (p *parser) notChained(left Expr) {
+	op, lv := p.infix()
+	if lv != levelCompare {
+		return
 	}
+	hint := "write a < b AND b < c, or use brackets"
+	if b, ok := left.(*Binary); ok && len(Print(b)) < renderWidth {
+		hint = "write " + Print(b) + " AND " + Print(b.R) + " " + op.String() + " …, or use brackets"
+	}
+	fail(p.tok.pos, hint, "%s can't follow another comparison", op)
 }
 
 // infix returns the infix or postfix operator that comes next, without consuming
@@ -112,6 +119,9 @@ func (p *parser) infix() (Op, level) {
 		return OpNone, levelFor
 	case t.is("NOT"):
 		next := p.peek()
+		if next.is("BETWEEN") {
+			fail(t.pos, "write x < a OR x > b", "RQL has no NOT BETWEEN")
+		}
 		if next.is("LIKE") {
 			fail(t.pos, "write NOT (a LIKE 'pattern')", "RQL has no NOT LIKE")
 		}
@@ -272,6 +282,9 @@ func (p *parser) word() operand {
 		if next.kind != kindWord {
 			hint = t.upper + " is a keyword; as a name it is written `" + t.text + "`, or after its log: log." + t.text
 		}
+		if h := p.habit(wantOperand); h != "" {
+			hint = h
+		}
 		p.unexpectedHint(hint, wantOperand)
 	case next.isSign("("):
 		return p.call()
@@ -368,10 +381,13 @@ func (p *parser) comparisonCall() operand {
 func (p *parser) quantifier() operand {
 	t := p.advance()
 	q := &Quantifier{Pos: t.pos, All: t.upper == "FORALL"}
+	if p.tok.isSign("(") {
+		p.unexpectedHint("the form is "+t.upper+" v IN collection : (condition); whether a variable is there is PRESENT(x)", "a name after "+t.upper)
+	}
 	q.Names = list(p, func() *Ident { return p.name("a name after " + t.upper) })
-	p.expectWord("IN", " after the names of "+t.upper)
-	set := p.bracketed()
 	form := "the form is " + t.upper + " " + q.Names[0].Name + " IN collection : (condition)"
+	p.expectHint("IN", " after the names of "+t.upper, form)
+	set := p.bracketed()
 	if !p.tok.isSign(":") {
 		p.unexpectedHint(form, `":" after the set of `+t.upper)
 	}
@@ -411,7 +427,11 @@ func (p *parser) caseExpr() operand {
 		below = append(below, o)
 	}
 	if !p.tok.is("END") {
-		p.unexpected("WHEN, ELSE or END for the CASE at "+c.Pos.String(), "WHEN", "ELSE", "END", "THEN")
+		hint := "close it with END"
+		if p.nearest("WHEN", "ELSE", "END", "THEN") != "" {
+			hint = ""
+		}
+		p.unexpectedHint(hint, "WHEN, ELSE or END for the CASE at "+c.Pos.String(), "WHEN", "ELSE", "END", "THEN")
 	}
 	p.advance()
 	return above(c, below...)

@@ -13,17 +13,6 @@ var (
 // infixWords are the operators that are words, for "did you mean".
 var infixWords = []string{"OR", "AND", "SINCE", "FOR", "IN", "NOT IN", "SUBSET", "LIKE", "UNION", "INTERSECT", "EXCEPT", "LINK"}
 
-// foreignWords are what other languages have where RQL has something else.
-var foreignWords = map[string]string{
-	"WHERE":   "the condition of a cut query is WHEN",
-	"HAVING":  "RQL has no HAVING; put the condition into WHEN",
-	"ORDER":   "RQL has no ORDER BY; rows come in the order of time",
-	"OFFSET":  "RQL has no OFFSET",
-	"IS":      "write x = null or x != null; whether a variable is set is PRESENT(x)",
-	"BETWEEN": "write x >= a AND x <= b",
-	"MOD":     "write %",
-}
-
 // clause consumes the keywords of a clause if it is the next one.
 func (p *parser) clause(name string) (Pos, bool) {
 	pos := p.tok.pos
@@ -35,7 +24,7 @@ func (p *parser) clause(name string) (Pos, bool) {
 	default:
 		p.advance()
 		if two {
-			p.expectWord(second, " after "+first)
+			p.expectHint(second, " after "+first, secondHints[name])
 		}
 	}
 	for i, c := range p.clauses {
@@ -44,6 +33,13 @@ func (p *parser) clause(name string) (Pos, bool) {
 		}
 	}
 	return pos, true
+}
+
+// secondHints are for those who leave out the second word of a clause.
+var secondHints = map[string]string{
+	"FOR EACH": "write FOR EACH name IN collection",
+	"ON TIME":  "write ON TIME t or ON TIME t1 TO t2; nodes are named with AT NODES",
+	"GROUP BY": "write GROUP BY",
 }
 
 // operandClauses end in an expression, after which an operator may follow.
@@ -58,9 +54,6 @@ func (p *parser) end(ending string) {
 	t := p.tok
 	if t.kind == kindWord {
 		p.misplaced(t)
-	}
-	if t.isSign("->") {
-		p.unexpectedHint("-> stands only in JOIN … ON a -> b", ending)
 	}
 	var later []string
 	if p.clauses != nil {
@@ -113,7 +106,7 @@ func (p *parser) query() *Query {
 		p.unexpectedHint("only a cut query can be explained", "SELECT after EXPLAIN")
 	}
 	p.clauses = queryClauses
-	p.expectWord("SELECT", "")
+	p.expectHint("SELECT", "", "EXPLAIN stands before a whole query: EXPLAIN SELECT …")
 	q.Items = list(p, p.item)
 	p.from("FROM after the selected items")
 	q.From = list(p, func() *Ident { return p.anyName(wantLog) })
@@ -137,7 +130,27 @@ func (p *parser) query() *Query {
 // from consumes FROM, or says that an operator or FROM was expected.
 func (p *parser) from(expected string) {
 	if _, ok := p.clause("FROM"); !ok {
+		p.itemHabit(expected)
 		p.afterOperand(expected, append([]string{"FROM", "AS"}, infixWords...)...)
+	}
+}
+
+// itemHabit fails if what follows an item looks like another name for it, or like
+// a further item.
+func (p *parser) itemHabit(expected string) {
+	if p.tok.kind != kindName && (p.tok.kind != kindWord || reserved[p.tok.upper]) || p.prevHabit() != "" {
+		return
+	}
+	switch next := p.peek(); {
+	case next.is("FROM"), next.isSign(","):
+		if _, ok := Nearest(p.tok.upper, append([]string{"FROM", "AS"}, infixWords...)); !ok {
+			p.unexpectedHint("another name is given with AS: … AS "+p.tok.text+"; items stand with commas between", expected)
+		}
+	case next.isSign("."):
+		if _, ok := nearPrefix(p.prev); ok {
+			return
+		}
+		p.unexpectedHint("items stand with commas between", expected)
 	}
 }
 
@@ -157,6 +170,9 @@ func (p *parser) item() *Item {
 	}
 	it.Text = p.scan.text[start:p.prev.end]
 	if !it.Star && p.acceptWord("AS") {
+		if p.tok.kind == kindString {
+			p.unexpectedHint("a name of any characters stands in backquotes: "+backquote(p.tok.text), "a name after AS")
+		}
 		it.As = p.name("a name after AS")
 	}
 	return it
@@ -181,7 +197,7 @@ func (p *parser) forEach() *ForEach {
 		return nil
 	}
 	f := &ForEach{Pos: pos, Name: p.name("a name after FOR EACH")}
-	p.expectWord("IN", " after the name of FOR EACH")
+	p.expectHint("IN", " after the name of FOR EACH", "the form is FOR EACH name IN collection: FOR EACH k IN KEYS(kv.items)")
 	f.Set = p.expr()
 	return f
 }
@@ -192,7 +208,10 @@ func (p *parser) binding() *Binding {
 	if p.tok.isSign("=") || p.tok.isSign(":") {
 		p.unexpectedHint("write :=", `":=" after the name`)
 	}
-	p.expect(":=", " after the name")
+	if !p.tok.isSign(":=") {
+		p.unexpectedHint("the form is name := expression", `":=" after the name`)
+	}
+	p.advance()
 	b.X = p.expr()
 	return b
 }
@@ -232,6 +251,11 @@ func (p *parser) at() *At {
 		return nil
 	}
 	a := &At{Pos: pos}
+	if t := p.tok; t.kind == kindString || t.kind == kindName || t.kind == kindWord && p.nearest("ALL", "NODES") == "" {
+		if !t.is("ALL") && !t.is("NODES") {
+			p.unexpectedHint("write AT NODES "+t.text+"; a time is asked for with ON TIME", "ALL NODES or NODES after AT")
+		}
+	}
 	if p.expectOne("ALL", "NODES") == 0 {
 		p.expectWord("NODES", " after AT ALL")
 		return a
@@ -272,6 +296,9 @@ func (p *parser) limit() *Limit {
 func (p *parser) show() *Show {
 	s := &Show{Pos: p.advance().pos}
 	p.clauses = showClauses
+	if hint, ok := foreignShows[p.tok.upper]; ok && p.tok.kind == kindWord {
+		p.unexpectedHint(hint, "NODES, LOGS, VARIABLES or EVENTS")
+	}
 	s.What = ShowKind(p.expectOne("NODES", "LOGS", "VARIABLES", "EVENTS"))
 	if s.What < ShowVariables {
 		p.clauses = showClauses[:1]
@@ -279,7 +306,7 @@ func (p *parser) show() *Show {
 	}
 	if _, ok := p.clause("LIKE"); ok {
 		if p.tok.kind != kindString {
-			p.unexpected("a pattern in quotes after LIKE")
+			p.unexpectedHint("write LIKE 'inv.%', where % is any characters", "a pattern in quotes after LIKE")
 		}
 		t := p.advance()
 		s.Like = &String{Pos: t.pos, Value: t.text}

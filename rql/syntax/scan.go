@@ -139,6 +139,9 @@ func (s *scanner) sign(r rune) string {
 	if c, ok := lookalikes[r]; ok {
 		hint = "write " + c
 	}
+	if h, ok := foreignRunes[r]; ok {
+		hint = h
+	}
 	fail(s.pos, hint, "%q (%U) is not part of RQL", r, r)
 	return ""
 }
@@ -200,6 +203,9 @@ func exponentLen(s string) int {
 
 func parseDuration(pos Pos, text string) time.Duration {
 	d, err := time.ParseDuration(text)
+	if err != nil && (strings.HasPrefix(text, "0x") || strings.Contains(text, "_")) {
+		fail(pos, "ints are written in decimal digits alone", "%.40q is no number", text)
+	}
 	if err != nil {
 		fail(pos, "durations are written 200ms, 1.5s, 2m, 1h; their units are ns, us, ms, s, m, h, up to 292 years",
 			"%.40q is neither a number nor a duration", text)
@@ -246,7 +252,7 @@ func (s *scanner) time(t *token) {
 func parseTime(pos Pos, text string) hlc.Timestamp {
 	ts, err := hlc.Parse(text)
 	if err != nil {
-		fail(pos, "", "%v", err)
+		fail(pos, timeHint, "%v", err)
 	}
 	return ts
 }
@@ -272,7 +278,7 @@ func (s *scanner) quoted(quote rune) string {
 		b.WriteString(s.takeWhile(func(r rune) bool { return r != quote && r != '\\' && r != utf8.RuneError }))
 		switch r := s.peek(); {
 		case s.rest() == "":
-			fail(open, fmt.Sprintf("close it with %c", quote), "the string that begins here is not closed")
+			fail(open, fmt.Sprintf("close it with %c; the same quote inside a string is doubled", quote), "the string that begins here is not closed")
 		case r == '\\':
 			b.WriteString(s.escape())
 		case r == quote:
