@@ -3,6 +3,8 @@ package debug
 import (
 	"slices"
 	"strings"
+
+	"hindcast.dev/rql/complete"
 )
 
 // candidatesMax bounds what Complete offers.
@@ -12,6 +14,11 @@ const candidatesMax = 200
 // line before it, the candidates in order, and the line behind.
 func (s *Session) Complete(line string, pos int) (head string, candidates []string, tail string) {
 	pos = min(max(pos, 0), len(line))
+	if name, condition, ok := strings.Cut(line[:pos], " "); ok && takesCondition(name) {
+		from := len(name) + 1
+		start, candidates := complete.Condition(s.known(), condition, len(condition))
+		return line[:from+start], candidates, line[pos:]
+	}
 	start := strings.LastIndexAny(line[:pos], " \t(") + 1
 	head, tail = line[:start], line[pos:]
 	word := line[start:pos]
@@ -57,10 +64,19 @@ func (s *Session) words(head string) []string {
 			return append(s.nodeNames(), s.varNames()...)
 		}
 		return s.varNames()
-	case "where", "rwhere":
-		return s.varNames()
 	}
 	return nil
+}
+
+// takesCondition reports whether a command's arguments are a condition of RQL.
+func takesCondition(name string) bool {
+	c, err := lookup(name)
+	return err == nil && (c.Name == "where" || c.Name == "rwhere")
+}
+
+// known is what a condition may speak of.
+func (s *Session) known() *complete.Known {
+	return &complete.Known{Vars: s.varNames(), Nodes: s.nodeNames()}
 }
 
 func commandNames() []string {

@@ -132,6 +132,9 @@ func listHint(log string, known []string) string {
 	}
 	known = slices.Clone(known)
 	slices.Sort(known)
+	if len(known) == 1 {
+		return "there is " + known[0]
+	}
 	return "there are " + strings.Join(known, ", ")
 }
 
