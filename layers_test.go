@@ -36,7 +36,7 @@ const importLaw = `
 1   baggage machine vfs metrics prompt
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
 3   stepper history history/historytest recording transport rql/plan rql/complete rql/lattice
-4   loop replay rql rql/exec check align tracepoint
+4   loop replay live rql rql/exec check align tracepoint
 5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify
 6   debug collect monitor
 7   debug/web debug/tui

@@ -35,11 +35,11 @@ func (s *Shadow) Seq() uint64 { return s.at.Seq }
 // Stepper gives read access to the shadow's machines between two Advances.
 func (s *Shadow) Stepper() *stepper.Stepper { return s.f.Stepper() }
 
-// Advance steps up to n more events and gives each to see, which may be nil. It
-// returns how many there were: fewer than n where the stamped journal ends for
+// Advance steps up to n more events and gives each with its stamp to see, which
+// may be nil. It returns how many there were: fewer than n where the stamped journal ends for
 // now. A *stepper.DivergenceError means that the node's machines aren't deterministic;
 // the shadow is then of no more use, and the node's state is as good as before.
-func (s *Shadow) Advance(n int, see func(stepper.Followed)) (int, error) {
+func (s *Shadow) Advance(n int, see func(*stepper.Followed, record.Stamp)) (int, error) {
 	for i := range n {
 		e, err := s.rd.Next()
 		if errors.Is(err, io.EOF) {
@@ -62,7 +62,7 @@ func (s *Shadow) Advance(n int, see func(stepper.Followed)) (int, error) {
 			}
 		}
 		if see != nil {
-			see(out)
+			see(&out, e.Stamp)
 		}
 	}
 	return n, nil

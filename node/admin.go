@@ -26,8 +26,11 @@ func (n *Node) adminHandler() http.Handler {
 	g := guard{n.o.Tokens}
 	for _, r := range routes() {
 		h := n.download(r.files)
-		if r.handle != nil {
+		switch {
+		case r.handle != nil:
 			h = n.answering(r)
+		case r.serve != nil:
+			h = func(w http.ResponseWriter, req *http.Request) { r.serve(n, w, req) }
 		}
 		mux.HandleFunc(r.pattern(), g.allow(r.scope, h))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hindcast.dev/journal/record"
 	"strings"
 	"testing"
 	"time"
@@ -263,7 +264,7 @@ func TestAShadowSeesEveryEventAndChange(t *testing.T) {
 	seen, ended := make(chan uint64, 1000), make(chan error, 1)
 	all := changes{}
 	go func() {
-		ended <- n.Shadow(ctx, ShadowOptions{OnChange: all, See: func(f stepper.Followed) { seen <- f.Event.Seq }})
+		ended <- n.Shadow(ctx, ShadowOptions{OnChange: all, See: func(f *stepper.Followed, _ record.Stamp) { seen <- f.Event.Seq }})
 	}()
 	total(t, n, Add{"a", 1})
 	total(t, n, Add{"a", 41})

@@ -94,6 +94,9 @@ func (r *route) curl() string {
 	case r.method != "GET":
 		return "curl -X " + r.method + " " + url
 	}
+	if r.serve != nil {
+		return "curl -N -o history.frames " + url
+	}
 	return "curl " + url
 }
 
@@ -110,10 +113,16 @@ func TestTheDocumentedExitCodesAreThose(t *testing.T) {
 func TestTheDocumentedExamplesWork(t *testing.T) {
 	n := cluster(t, []string{"n1", "n2"}, func(o *Options) { o.Admin = "127.0.0.1:0" })["n1"]
 	for _, r := range routes() {
-		if r.what == "" || r.scope == "" || (r.handle == nil) == (r.files == nil) {
+		if r.what == "" || r.scope == "" || (r.handle == nil) == (r.files == nil && r.serve == nil) {
 			t.Errorf("%s %s: no description, scope or handler", r.method, r.path)
 		}
 		url := "http://" + n.AdminAddr() + r.path
+		if r.serve != nil { // it goes on until the node stops
+			if l := mustFollow(t, n, ""); l.hello.Node != "n1" {
+				t.Errorf("%s begins with %+v", r.path, l.hello)
+			}
+			continue
+		}
 		if r.files != nil {
 			if status, _, _ := ask(t, r.method, strings.Replace(url, "FILE", "nothing", 1), ""); status != 404 {
 				t.Errorf("%s: status %d for a file that isn't there", r.path, status)

@@ -100,6 +100,7 @@ type Limits struct {
 	RequestBytes  int           // body of a request, over HTTP too; 1 MiB
 	HTTPConns     int           // connections to the service; 1024
 	AdminConns    int           // connections to the admin API; 64
+	Followers     int           // of the node's history; 16
 	AdapterCalls  int           // calls that wait for or are with one adapter; 1024
 	AdapterTasks  int           // of them, those that are with it at once; 16
 	CrashBoxBytes int64         // of one crash box or bundle's journal; 256 MiB
@@ -119,6 +120,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.RequestBytes, 1<<20)
 	orDefault(&l.HTTPConns, 1024)
 	orDefault(&l.AdminConns, 64)
+	orDefault(&l.Followers, 16)
 	orDefault(&l.AdapterCalls, 1024)
 	orDefault(&l.AdapterTasks, 16)
 	orDefault(&l.CrashBoxBytes, 256<<20)

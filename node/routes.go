@@ -12,9 +12,10 @@ type route struct {
 	method, path string // FILE in a path is any file's name
 	scope        Scope
 	handle       func(n *Node, r *http.Request) (answer any, err error)
-	files        func(dirs) (dir string, is func(name string) bool) // instead of handle: a download
-	body         string                                             // an example of what a POST takes, "" if it takes nothing
-	answer       string                                             // an example of what it answers
+	files        func(dirs) (dir string, is func(name string) bool)    // instead of handle: a download
+	serve        func(n *Node, w http.ResponseWriter, r *http.Request) // instead of handle
+	body         string                                                // an example of what a POST takes, "" if it takes nothing
+	answer       string                                                // an example of what it answers
 	what         string
 }
 
@@ -47,6 +48,8 @@ func routes() []route {
 		{method: "GET", path: "/v1/recording", scope: ScopeJournal, handle: (*Node).getRecording,
 			answer: `{"service":"kv","node":"n1","boot":1,"build":"4f1c0de5a9b3","versions":{"kv":1},"durability":"group"}`,
 			what:   "what a recording has to know of this node"},
+		{method: "GET", path: "/v1/history", scope: ScopeJournal, serve: (*Node).serveHistory,
+			what: "what the node does, as it does it: frames of events with their changes, see below"},
 		{method: "GET", path: "/v1/journal", scope: ScopeJournal, handle: (*Node).getJournal,
 			answer: file,
 			what:   "the journal's files"},

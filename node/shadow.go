@@ -8,6 +8,7 @@ import (
 
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/checkpoint"
+	"hindcast.dev/journal/record"
 	"hindcast.dev/loop"
 	"hindcast.dev/stepper"
 )
@@ -17,18 +18,26 @@ const shadowBatch = 256
 
 // ShadowOptions say what a shadow replica is for.
 type ShadowOptions struct {
-	// See is called for every event that the shadow follows, after it was stepped.
-	// What it is given is borrowed until it returns.
-	See func(stepper.Followed)
+	// See is called for every event that the shadow follows, after it was stepped,
+	// with its stamp. What it is given is borrowed until it returns.
+	See func(*stepper.Followed, record.Stamp)
 	// OnChange is told every change of every variable, before See is called for the
 	// event.
 	OnChange stepper.Changes
 	// Every is the number of events between checkpoints; 0 takes none. They count
 	// only once the digest chain in the journal agrees with the shadow's.
 	Every uint64
-	// Ready is called once, when the shadow begins, with the event that it goes on
-	// from. It may look at the machines as they are then.
-	Ready func(*stepper.Stepper)
+	// Ready is called once, when the shadow begins, with the header of the checkpoint
+	// that it goes on from; zero for none. It may look at the machines as they are
+	// then.
+	Ready func(*stepper.Stepper, checkpoint.Header)
+	// Turn is called after some events, and always before the shadow waits for
+	// more. Its error ends the shadow.
+	Turn func() error
+	// Bounded begins the shadow at the latest checkpoint that is not after the event
+	// Until, or at the first event, in place of the latest checkpoint of all.
+	Bounded bool
+	Until   uint64
 }
 
 // Shadow runs a second copy of the machines that follows the journal, until ctx
@@ -61,14 +70,15 @@ func (n *Node) Shadow(ctx context.Context, o ShadowOptions) error {
 }
 
 func (n *Node) shadow(ctx context.Context, o ShadowOptions) error {
-	s, read, err := n.openShadow(o.OnChange)
+	s, h, err := n.openShadow(&o)
 	if err != nil {
 		return fmt.Errorf("shadow replica: %w", err)
 	}
 	defer s.Close()
 	if o.Ready != nil {
-		o.Ready(s.Stepper())
+		o.Ready(s.Stepper(), h)
 	}
+	read := h.Seq
 	next := read + o.Every
 	for {
 		count, err := s.Advance(shadowBatch, o.See)
@@ -90,8 +100,13 @@ func (n *Node) shadow(ctx context.Context, o ShadowOptions) error {
 				}
 			}
 		}
-		if count > 0 && ctx.Err() == nil {
-			continue
+		if o.Turn != nil {
+			if err := o.Turn(); err != nil {
+				return err
+			}
+		}
+		if count > 0 && (ctx.Err() == nil || n.loopOver()) {
+			continue // also the last events of a node that stops
 		}
 		if err := n.j.Wait(ctx, read); err != nil {
 			return err
@@ -99,13 +114,26 @@ func (n *Node) shadow(ctx context.Context, o ShadowOptions) error {
 	}
 }
 
-// openShadow begins at the latest checkpoint, or at the start. read is the event
-// that it begins after.
-func (n *Node) openShadow(changes stepper.Changes) (s *loop.Shadow, read uint64, err error) {
+// loopOver reports whether the loop has ended: nothing more will be stamped.
+func (n *Node) loopOver() bool {
+	select {
+	case <-n.loopDone:
+		return true
+	default:
+		return false
+	}
+}
+
+// openShadow begins at a checkpoint, of which h is the header, or at the start.
+func (n *Node) openShadow(so *ShadowOptions) (s *loop.Shadow, h checkpoint.Header, err error) {
 	n.disk.pin() // until its reader is open nothing that it needs may go
 	defer n.disk.unpin()
-	o := stepper.Options{Node: n.o.Name, Registry: n.o.Registry, Versions: n.o.Versions, OnChange: changes, Stack: debug.Stack}
-	h, body, _, err := checkpoint.Latest(n.o.FS, n.dirs.checkpoints, n.j.Stamped())
+	o := stepper.Options{Node: n.o.Name, Registry: n.o.Registry, Versions: n.o.Versions, OnChange: so.OnChange, Stack: debug.Stack}
+	until := n.j.Stamped()
+	if so.Bounded {
+		until = min(until, so.Until)
+	}
+	h, body, _, err := checkpoint.Latest(n.o.FS, n.dirs.checkpoints, until)
 	var st *stepper.Stepper
 	switch {
 	case err == nil:
@@ -114,13 +142,13 @@ func (n *Node) openShadow(changes stepper.Changes) (s *loop.Shadow, read uint64,
 		st, err = stepper.New(o)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, h, err
 	}
 	rd, err := n.j.NewReader(h.Seq + 1)
 	if err != nil {
-		return nil, 0, err
+		return nil, h, err
 	}
-	return loop.NewShadow(st, rd, n.j.Skip), h.Seq, nil
+	return loop.NewShadow(st, rd, n.j.Skip), h, nil
 }
 
 // startShadowCheckpoints runs the shadow that takes the checkpoints. If it fails,

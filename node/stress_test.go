@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hindcast.dev/journal/record"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestNothingIsLostOrTwiceUnderLoad(t *testing.T) {
 	var shadows sync.WaitGroup
 	for name, n := range nodes {
 		shadows.Go(func() {
-			if err := n.Shadow(ctx, ShadowOptions{See: func(stepper.Followed) {}}); err != nil {
+			if err := n.Shadow(ctx, ShadowOptions{See: func(*stepper.Followed, record.Stamp) {}}); err != nil {
 				t.Errorf("shadow of %s: %v", name, err)
 			}
 		})
