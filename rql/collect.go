@@ -98,6 +98,9 @@ func (e *env) aggregate(x *plan.Agg) value {
 	if x.Tally >= 0 && e.tallies != nil {
 		return e.checked(x, e.tallies[x.Tally].result(e))
 	}
+	if v, ok := e.counted(x); ok {
+		return v
+	}
 	if x.Cell < 0 {
 		return e.fold(x)
 	}

@@ -15,25 +15,27 @@ import (
 // condition holds. An event costs what it touched.
 type engine struct {
 	env
-	insts  []*instance
-	byKey  map[string]*instance // by keyID of the member
-	shared []leafState          // by Leaf.ID; used where the leaf is Shared
-	watch  map[history.VarID][]watch
-	counts map[history.VarID][]*tally
-	used   map[history.VarID]bool // nil: all variables are kept
-	net    *netLog                // nil unless the query asks for log net
-	vars   []string               // names by VarID
+	insts   []*instance
+	byKey   map[string]*instance // by keyID of the member
+	shared  []leafState          // by Leaf.ID; used where the leaf is Shared
+	code    []leafCode           // by Leaf.ID
+	infos   []varInfo            // by VarID
+	columns []*column
+	seesAll bool     // SELECT * shows variables that the query doesn't name
+	net     *netLog  // nil unless the query asks for log net
+	vars    []string // names by VarID
 
 	missing []*sought                   // every path written, found or not; nil: nobody asks
 	sought  map[history.VarID][]*sought // those not found yet, by what they begin with
 
-	cut    uint64 // how many cuts so far
-	stage  uint64 // grows with every stage of a cut
-	work   []mark // leaves to be decided at this cut
-	echo   []mark // to be marked at the next cut, because PREV and CHANGED end there
-	flips  []*instance
-	gather *gathering  // of a Stream: finds the members of FOR EACH as they come
-	fresh  []*instance // whose truth is to be looked at whatever is marked
+	cut     uint64 // how many cuts so far
+	stage   uint64 // grows with every stage of a cut
+	work    []mark // leaves to be decided at this cut
+	echo    []mark // to be marked at the next cut, because PREV and CHANGED end there
+	flips   []*instance
+	touched []*instance // of the stage that is being decided
+	gather  *gathering  // of a Stream: finds the members of FOR EACH as they come
+	fresh   []*instance // whose truth is to be looked at whatever is marked
 	// anew says that a base came since the last cut: everything is decided anew.
 	anew bool
 	// keysDecided counts the bodies of quantifiers over KEYS that were evaluated.
@@ -79,7 +81,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 			w.nodes = append(w.nodes, i)
 		}
 	}
-	e := &engine{vars: schemaOf(meta).Vars, watch: map[history.VarID][]watch{}, counts: map[history.VarID][]*tally{}, used: usedVars(q)}
+	e := &engine{vars: schemaOf(meta).Vars}
 	e.env = env{q: q, w: w, ctx: ctx, limit: opt.maxCombinations(), faults: &faults{},
 		slots: make([]int, len(q.Slots)), locals: make([]value, q.Locals),
 		kept: make([]kept, q.Cells), computed: make([]kept, len(q.Compute)), clock: opt.Now}
@@ -91,8 +93,12 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	if usesNet(q, meta) {
 		e.net = newNetLog(len(meta.Vars), meta)
 	}
+	e.makeInfos()
+	e.makeStats()
+	e.fillColumns()
 	e.makeTallies()
 	e.makeWatches()
+	e.compileLeaves()
 	e.makePasts()
 	e.makeInstances(members)
 	e.seek()
@@ -119,7 +125,7 @@ func (e *engine) makeTallies() {
 			}
 		}
 		e.tallies = append(e.tallies, t)
-		e.counts[history.VarID(t.id)] = append(e.counts[history.VarID(t.id)], t)
+		e.infos[t.id].tallies = append(e.infos[t.id].tallies, t)
 	}
 }
 
@@ -169,7 +175,7 @@ func (e *engine) step(ev *history.Event) error {
 		e.w.states[ev.Node] = history.NewState()
 	}
 	for i := range ev.Changes {
-		e.change(ev.Node, &ev.Changes[i])
+		e.change(ev.Node, &ev.Changes[i], true)
 	}
 	if e.net != nil {
 		e.net.follow(e, ev)
@@ -178,7 +184,7 @@ func (e *engine) step(ev *history.Event) error {
 		e.gather.look(ev)
 	}
 	for _, l := range e.q.Leaves {
-		if enters || e.anew || e.cut == 1 || l.Volatile && (!l.Wanes || e.shared[l.ID].ok) {
+		if enters && l.Enters || e.anew || e.cut == 1 || l.Volatile && (!l.Wanes || e.shared[l.ID].ok) {
 			e.markAll(l, allNodes)
 		}
 	}
@@ -218,7 +224,7 @@ func (e *engine) enterBase(ev *history.Event) {
 		e.w.states[ev.Node] = history.NewState()
 	}
 	for i := range ev.Changes {
-		e.apply(ev.Node, &ev.Changes[i])
+		e.change(ev.Node, &ev.Changes[i], false)
 	}
 }
 
@@ -234,7 +240,9 @@ func (e *engine) decideMarked() {
 		}
 	}
 	e.fresh = nil
-	slices.SortFunc(e.flips, (*instance).compare)
+	if len(e.flips) > 1 {
+		slices.SortFunc(e.flips, (*instance).compare)
+	}
 }
 
 // decideStage decides the marked leaves of a stage and returns the instances for
@@ -242,7 +250,7 @@ func (e *engine) decideMarked() {
 func (e *engine) decideStage(stage int) []*instance {
 	everyone := e.cut == 1
 	e.stage++
-	touched := slices.Clip(e.fresh)
+	touched := append(e.touched[:0], e.fresh...)
 	for i := 0; i < len(e.work); i++ {
 		m := e.work[i]
 		if m.leaf.Stage != stage {
@@ -261,6 +269,7 @@ func (e *engine) decideStage(stage int) []*instance {
 			touched = append(touched, m.inst)
 		}
 	}
+	e.touched = touched
 	if everyone {
 		return e.insts
 	}

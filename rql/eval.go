@@ -24,6 +24,7 @@ type env struct {
 	round    uint64  // grows with every cut and member
 	choice   uint64  // grows with every choice
 	tallies  []*tally
+	cols     *columns  // beside the states; nil: there are states alone
 	pairs    []pairing // by plan.Binary.Equality
 	faults   *faults
 	start    hlc.Timestamp // what START, END and NOW stand for

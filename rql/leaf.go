@@ -46,7 +46,7 @@ func (e *engine) decide(l *plan.Leaf, s *leafState) {
 	case plan.ClassJoin:
 		s.ok = e.join(l) != nil
 	default:
-		s.ok = e.holds(l.Parts[0].X)
+		s.ok = e.code[l.ID].parts[0](&e.env)
 	}
 }
 
@@ -65,40 +65,40 @@ func (s *leafState) update(node int, now nodeTruth) {
 	s.nodes[node] = now
 }
 
-// marked calls f for the nodes on which the leaf is to be decided anew.
-func (e *engine) marked(s *leafState, f func(node int)) {
+// decideNodes decides a leaf with one on the nodes where it was marked.
+func (e *engine) decideNodes(l *plan.Leaf, s *leafState, one func(e *engine, l *plan.Leaf, node int) nodeTruth) {
 	if s.nodes == nil {
 		s.nodes = make([]nodeTruth, len(e.w.names))
 	}
 	if s.node != allNodes {
-		f(s.node)
+		s.update(s.node, one(e, l, s.node))
 		return
 	}
 	for _, n := range e.w.nodes {
-		f(n)
+		s.update(n, one(e, l, n))
 	}
 }
 
 func (e *engine) decideOneNode(l *plan.Leaf, s *leafState) {
-	slot := l.Slots[0]
-	e.marked(s, func(n int) {
-		t := nodeTruth{in: e.candidate(slot, n)}
-		if t.in {
-			t.holds = e.partsHold(l, slot, n)
-		}
-		s.update(n, t)
-	})
+	e.decideNodes(l, s, (*engine).oneNode)
 	s.ok = s.trues > 0
 	if s.in == 0 {
-		s.ok = e.partsHold(l, slot, none)
+		s.ok = e.partsHold(l, l.Slots[0], none)
 	}
+}
+
+func (e *engine) oneNode(l *plan.Leaf, node int) nodeTruth {
+	if !e.candidate(l.Slots[0], node) {
+		return nodeTruth{}
+	}
+	return nodeTruth{in: true, holds: e.partsHold(l, l.Slots[0], node)}
 }
 
 func (e *engine) partsHold(l *plan.Leaf, slot, node int) bool {
 	e.slots[slot] = node
 	e.choice++
-	for _, p := range l.Parts {
-		if !e.holds(p.X) {
+	for _, holds := range e.code[l.ID].parts {
+		if !holds(&e.env) {
 			return false
 		}
 	}
@@ -106,15 +106,16 @@ func (e *engine) partsHold(l *plan.Leaf, slot, node int) bool {
 }
 
 func (e *engine) decideEachNode(l *plan.Leaf, s *leafState) {
-	e.marked(s, func(n int) {
-		t := nodeTruth{in: e.relevant(l.Each.Slot, n)}
-		if t.in {
-			e.slots[l.Each.Slot] = n
-			t.holds = e.holds(l.Each.X)
-		}
-		s.update(n, t)
-	})
+	e.decideNodes(l, s, (*engine).eachNodeTruth)
 	s.ok = (s.in > 0 && s.in == s.trues) != l.Not
+}
+
+func (e *engine) eachNodeTruth(l *plan.Leaf, node int) nodeTruth {
+	if !e.relevant(l.Each.Slot, node) {
+		return nodeTruth{}
+	}
+	e.slots[l.Each.Slot] = node
+	return nodeTruth{in: true, holds: e.code[l.ID].inner(&e.env)}
 }
 
 // decideEachKey decides a quantifier over KEYS for the keys that were touched.
@@ -126,13 +127,13 @@ func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
 		clear(k.holds)
 		k.trues = 0
 		for _, m := range ms {
-			e.decideKey(q, k, m.v, true)
+			e.decideKey(l, k, m.v, true)
 		}
 	} else {
 		ref := l.KeysOf()
 		slices.SortFunc(k.touch, event.Compare)
 		for _, key := range slices.CompactFunc(k.touch, event.Equal) {
-			e.decideKey(q, k, key, e.hasKey(ref, key))
+			e.decideKey(l, k, key, e.hasKey(ref, key))
 		}
 	}
 	k.touch, k.all = k.touch[:0], false
@@ -143,7 +144,7 @@ func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
 	s.ok = some != l.Not
 }
 
-func (e *engine) decideKey(q *plan.Quant, k *keyTruth, key event.Value, in bool) {
+func (e *engine) decideKey(l *plan.Leaf, k *keyTruth, key event.Value, in bool) {
 	id := keyID(key)
 	if k.holds[id] {
 		k.trues--
@@ -152,9 +153,9 @@ func (e *engine) decideKey(q *plan.Quant, k *keyTruth, key event.Value, in bool)
 	if !in {
 		return
 	}
-	e.locals[q.Locals[0]] = of(key)
+	e.locals[l.Quant.Locals[0]] = of(key)
 	e.keysDecided++
-	k.holds[id] = e.holds(q.Body)
+	k.holds[id] = e.code[l.ID].inner(&e.env)
 	if k.holds[id] {
 		k.trues++
 	}

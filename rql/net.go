@@ -115,7 +115,7 @@ func (n *netLog) bump(e *engine, id history.VarID, node int, peer string) {
 }
 
 func (n *netLog) set(e *engine, id history.VarID, node int, peer string, v event.Value) {
-	e.change(node, &history.Change{Var: id, Path: []event.Value{event.String(peer)}, Value: v})
+	e.change(node, &history.Change{Var: id, Path: []event.Value{event.String(peer)}, Value: v}, true)
 }
 
 // list is the messages under way from a node to a peer.

@@ -379,7 +379,7 @@ func (r *runner) incomplete(row *Row) bool {
 // anyUnknown returns the names of the nodes asked that have such a gap.
 func (r *runner) anyUnknown(f func(history.Span) bool) []string {
 	var names []string
-	if len(r.q.Refs) == 0 && r.e.used != nil {
+	if len(r.q.Refs) == 0 && !r.e.seesAll {
 		return nil
 	}
 	for _, n := range r.e.w.nodes {

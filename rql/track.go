@@ -25,7 +25,7 @@ type mark struct {
 func (e *engine) makeWatches() {
 	for _, l := range e.q.Leaves {
 		for _, d := range l.Deps {
-			for _, c := range d.Ref.Vars {
+			for i, c := range d.Ref.Vars {
 				w := watch{leaf: l, dep: d, steps: d.Ref.Steps[c.Rest:], fixed: d.Ref.Fixed - c.Rest}
 				switch {
 				case len(d.Ref.Vars) > 1:
@@ -34,41 +34,54 @@ func (e *engine) makeWatches() {
 				case !l.Shared:
 					w.keyed = d.Key == 0
 				}
-				e.watch[history.VarID(c.Var)] = append(e.watch[history.VarID(c.Var)], w)
+				if at := d.Ref.Column; at == 0 || w.keyed {
+					e.infos[c.Var].watches = append(e.infos[c.Var].watches, w)
+				} else if i == 0 {
+					e.columns[at-1].watches = append(e.columns[at-1].watches, w)
+				}
 			}
 		}
 	}
+	for i := range e.infos {
+		in := &e.infos[i]
+		in.past = in.past || len(in.watches) > 0 || len(in.tallies) > 0
+	}
 }
 
-// apply makes one change; ok is false if nothing looks at the variable.
-func (e *engine) apply(node int, c *history.Change) (old, now event.Value, ok bool) {
-	if e.used != nil && !e.used[c.Var] || !e.w.in(node) {
-		return old, now, false
-	}
-	s := e.w.states[node]
-	old = s.Get(c.Var)
-	s.Apply(c)
-	now = s.Get(c.Var)
-	if e.sought[c.Var] != nil {
-		e.look(node, c.Var, c.Path)
-	}
-	for _, t := range e.counts[c.Var] {
-		t.change(&e.env, node, c.Path, old, now)
-	}
-	return old, now, true
-}
-
-// change applies one change of this cut's event and marks what it touches.
-func (e *engine) change(node int, c *history.Change) {
-	old, now, ok := e.apply(node, c)
-	if !ok {
+// change applies one change to a node's state and what is kept beside it. marks
+// is set for the changes of this cut's event: they mark what they touch.
+func (e *engine) change(node int, c *history.Change, marks bool) {
+	in := e.info(c.Var)
+	if in == nil || !e.w.in(node) {
 		return
 	}
-	if e.q.UsesPrev {
+	s := e.w.states[node]
+	var old event.Value
+	if in.past {
+		old = s.Get(c.Var)
+	}
+	s.Apply(c)
+	if len(e.sought) > 0 && e.sought[c.Var] != nil {
+		e.look(node, c.Var, c.Path)
+	}
+	for _, t := range in.tallies {
+		t.change(&e.env, node, c.Path, old, s.Get(c.Var))
+	}
+	if marks && e.q.UsesPrev {
 		e.w.remember(node, c.Var, old)
 	}
-	for i := range e.watch[c.Var] {
-		e.touch(&e.watch[c.Var][i], node, c.Path, old, now)
+	for _, col := range in.columns {
+		if !e.followColumn(col, node, c.Var) || !marks {
+			continue
+		}
+		for i := range col.watches {
+			e.markDep(&col.watches[i], nil, e.nodeOf(&col.watches[i], node))
+		}
+	}
+	if marks {
+		for i := range in.watches {
+			e.touch(&in.watches[i], node, c.Path, old, s.Get(c.Var))
+		}
 	}
 }
 

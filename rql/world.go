@@ -51,6 +51,14 @@ func (w *world) remember(node int, id history.VarID, old event.Value) {
 
 // variable returns what a path leads to on a node, Absent if that isn't there.
 func (e *env) variable(r *plan.Ref, node int, prev bool) event.Value {
+	if r.Column > 0 && !prev && e.cols != nil {
+		return e.cols.vals[node*e.cols.width+r.Column-1]
+	}
+	return e.walked(r, node, prev)
+}
+
+// walked is variable, from the node's state.
+func (e *env) walked(r *plan.Ref, node int, prev bool) event.Value {
 	for _, c := range r.Vars {
 		if v := e.w.get(node, c.Var, prev); !v.IsAbsent() {
 			return e.walk(v, r.Steps[c.Rest:])
@@ -95,7 +103,7 @@ func (e *env) candidate(slot, node int) bool {
 		return false
 	}
 	for _, r := range e.q.Slots[slot].Needs {
-		if !e.inRange(r, node) {
+		if !e.present(r, node) {
 			return false
 		}
 	}
@@ -108,7 +116,7 @@ func (e *env) relevant(slot, node int) bool {
 		return false
 	}
 	for _, r := range e.q.Slots[slot].Needs {
-		if e.inRange(r, node) {
+		if e.present(r, node) {
 			return true
 		}
 	}
@@ -118,6 +126,12 @@ func (e *env) relevant(slot, node int) bool {
 // spread calls f with the values that a path has on one node, in key order.
 func (e *env) spread(r *plan.Ref, node int, f func(event.Value)) {
 	if !e.w.in(node) {
+		return
+	}
+	if r.Column > 0 {
+		if v := e.variable(r, node, false); !v.IsAbsent() {
+			f(v)
+		}
 		return
 	}
 	for _, c := range r.Vars {

@@ -55,6 +55,9 @@ type Leaf struct {
 	// Wanes says of a Volatile leaf that by time alone it can only become false: while
 	// it is false it is decided where its variables change.
 	Wanes bool
+	// Enters says that a node which enters the walk may count though it has none of
+	// the variables: that of a placeholder of PRESENT, COALESCE or CHANGED alone.
+	Enters bool
 	// Shared leaves are the same for all members of FOR EACH.
 	Shared bool
 	// Stage is the ID of the operator of past time whose operand it is part of;
@@ -175,6 +178,7 @@ func (q *Query) leaf(parts []Expr) *Cond {
 	f := q.factsOf(parts...)
 	l := &Leaf{ID: len(q.Leaves), Slots: q.chosen(f), Deps: f.deps, Volatile: f.volatile, Stage: q.stage}
 	l.Shared = q.shares(f)
+	l.Enters = slices.ContainsFunc(l.Slots, func(s int) bool { return len(q.Slots[s].Needs) == 0 })
 	for _, p := range f.pasts {
 		if !slices.Contains(p.Leaves, l) {
 			p.Leaves = append(p.Leaves, l)

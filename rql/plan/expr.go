@@ -192,6 +192,10 @@ func (*Unary) expr()       {}
 func (*Binary) expr()      {}
 func (*EachNode) expr()    {}
 
+// Walk calls f for e and what it consists of, parents first, until f returns false
+// for a parent. The value of a $n and of a COMPUTE name is not part of it.
+func Walk(e Expr, f func(Expr) bool) { walk(e, f) }
+
 // walk calls f for e and what it consists of, parents first, until f returns
 // false for a parent. The value of a $n and of a COMPUTE name is not part of it.
 func walk(e Expr, f func(Expr) bool) {

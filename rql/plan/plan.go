@@ -35,6 +35,9 @@ type Query struct {
 	Cells      int // how many aggregates are worth keeping for one cut: Agg.Cell
 	Tallies    []*Agg
 	Refs       []*Ref // every variable written
+	// Columns are the paths that depend on nothing, each once: what one leads to on
+	// a node is a single value, worth keeping beside the node's state.
+	Columns []*Ref
 	// UsesPrev says that some part asks for what was one cut before.
 	UsesPrev bool
 	Pasts    []*Past // operators of past time, inner ones first
@@ -128,6 +131,8 @@ type Ref struct {
 	// Fixed is how many leading steps depend on nothing: a placeholder ranges over
 	// the nodes where what they lead to is present.
 	Fixed int
+	// Column is its number from 1 in Query.Columns; 0 if it has none.
+	Column int
 }
 
 // A Candidate is a variable whose name begins a path.

@@ -174,6 +174,7 @@ func (q *Query) chosen(f *facts) []int {
 
 // analyse fills in what the engine wants to know of the finished plan.
 func (c *checker) analyse() {
+	c.out.numberColumns()
 	q := c.out
 	for i := range q.Compute {
 		f := q.factsOf(q.Compute[i].X)
@@ -226,4 +227,19 @@ func tallies(a *Agg) bool {
 		}
 	}
 	return true
+}
+
+// numberColumns finds the paths that depend on nothing.
+func (q *Query) numberColumns() {
+	at := map[string]int{}
+	for _, r := range q.Refs {
+		if r.Fixed < len(r.Steps) || len(r.Steps) == 0 {
+			continue
+		}
+		if at[r.Text] == 0 {
+			q.Columns = append(q.Columns, r)
+			at[r.Text] = len(q.Columns)
+		}
+		r.Column = at[r.Text]
+	}
 }

@@ -1,0 +1,142 @@
+package rql
+
+import (
+	"cmp"
+	"slices"
+)
+
+// extremes keep the least and the greatest of one key for each node, in two
+// tournaments: a change costs at most the height of the tree.
+//
+//	        1               winners of winners
+//	   2         3
+//	4     5   6     7       nodes 0 1 2 3, as many as there are
+type extremes struct {
+	keys []cell  // by node; cellAbsent is none, cellOther is in wide
+	wide []value // by node; nil while no key needs it
+	size int     // of a round of all nodes, a power of two
+	low  []int32 // the winner's node by place, -1 if there is none
+	high []int32
+}
+
+func newExtremes(nodes int) *extremes {
+	x := &extremes{keys: make([]cell, nodes), size: 1}
+	for x.size < nodes {
+		x.size *= 2
+	}
+	x.low = slices.Repeat([]int32{-1}, 2*x.size)
+	x.high = slices.Clone(x.low)
+	return x
+}
+
+// key is a node's key.
+func (x *extremes) key(node int32) value {
+	if c := x.keys[node]; c.kind != cellOther {
+		return c.value()
+	}
+	return x.wide[node]
+}
+
+// set gives a node a key, a number that isn't NaN; ⊥ takes it out.
+func (x *extremes) set(node int, v value) {
+	c := cellOfValue(v)
+	if c.kind == cellOther {
+		if x.wide == nil {
+			x.wide = make([]value, len(x.keys))
+		}
+		x.wide[node] = v
+	}
+	x.setCell(node, c)
+}
+
+// setCell is set where the key fits a cell, or is in wide.
+func (x *extremes) setCell(node int, c cell) {
+	if c == x.keys[node] && c.kind != cellOther {
+		return
+	}
+	x.keys[node] = c
+	x.play(x.low, -1, int32(node))
+	x.play(x.high, 1, int32(node))
+}
+
+// play has a node's matches played again. They end where another node wins that
+// won before: above it nothing changes.
+func (x *extremes) play(won []int32, sign int, node int32) {
+	at := x.size + int(node)
+	won[at] = node
+	if x.keys[node].kind == cellAbsent {
+		won[at] = -1
+	}
+	for at >>= 1; at > 0; at >>= 1 {
+		w := x.better(won[2*at], won[2*at+1], sign)
+		if w == won[at] && w != node {
+			return
+		}
+		won[at] = w
+	}
+}
+
+func (x *extremes) better(a, b int32, sign int) int32 {
+	switch {
+	case a < 0:
+		return b
+	case b < 0:
+		return a
+	case x.compare(a, b)*sign < 0:
+		return b
+	}
+	return a
+}
+
+func (x *extremes) compare(a, b int32) int {
+	i, j := x.keys[a], x.keys[b]
+	if i.kind == cellInt && j.kind == cellInt {
+		return cmp.Compare(i.int(), j.int())
+	}
+	if i.kind == cellFloat && j.kind == cellFloat {
+		if f, g := i.float(), j.float(); f != g {
+			return cmp.Compare(f, g)
+		}
+	}
+	return outward(x.key(a), x.key(b))
+}
+
+// least and most return the node with the extreme key, -1 if there is none.
+func (x *extremes) least() int32 { return x.low[1] }
+func (x *extremes) most() int32  { return x.high[1] }
+
+// best appends the nodes of the n least keys to out, or of the greatest, best
+// first: the winner, and then who lost to winners alone.
+func (x *extremes) best(out []int32, n int, sign int) []int32 {
+	won := x.low
+	if sign > 0 {
+		won = x.high
+	}
+	var open []int // places whose winner is a candidate for the next
+	for at := 1; at > 0 && won[at] >= 0; {
+		w := won[at]
+		if out = append(out, w); len(out) == n {
+			break
+		}
+		for at < x.size {
+			loser := 2 * at
+			if won[loser] == w {
+				loser++
+			}
+			open = append(open, loser)
+			at = 4*at + 1 - loser
+		}
+		at = 0
+		pick := -1
+		for i, o := range open {
+			if won[o] >= 0 && (pick < 0 || x.better(won[open[pick]], won[o], sign) == won[o]) {
+				pick = i
+			}
+		}
+		if pick >= 0 {
+			at = open[pick]
+			open = slices.Delete(open, pick, pick+1)
+		}
+	}
+	return out
+}
