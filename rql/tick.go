@@ -79,6 +79,9 @@ func (t timers) swap(i, j int) {
 // It must be called before step. Bases that came since the last event take their
 // places among the ticks.
 func (e *engine) until(ev *history.Event, f func() error) error {
+	if len(e.timers) == 0 && len(e.bases) == 0 {
+		return nil
+	}
 	bases := e.bases
 	e.bases = nil
 	for _, next := range append(bases, ev) {
