@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ type generator struct {
 	linked bool
 	plain  bool // no variable in scalar position
 	names  int
+	past   bool // operators of past time, too
+	inside int  // LINKs and quantifiers around, where there are none
 }
 
 func (g *generator) pick(label string, options ...string) string {
@@ -95,13 +98,19 @@ func (g *generator) history() *history.Mem {
 	if g.chance(20) {
 		b.Base(nodes[0], 5, now, map[string]event.Value{"inv.a": event.Int(1), "inv.m": g.value("m")})
 	}
+	last := map[string]hlc.Timestamp{}
 	for range rapid.IntRange(0, 9).Draw(g.t, "events") {
-		now += hlc.Timestamp(rapid.IntRange(1, 3).Draw(g.t, "gap") << 16)
+		now += hlc.Timestamp(rapid.IntRange(0, 3).Draw(g.t, "gap")<<16 | rapid.IntRange(0, 1).Draw(g.t, "logical"))
+		node := rapid.SampledFrom(nodes).Draw(g.t, "node")
+		if last[node] >= now {
+			now = last[node] + 1
+		}
+		last[node] = now
 		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: now}}}
 		for range rapid.IntRange(0, 3).Draw(g.t, "changes") {
 			e.Set = append(e.Set, g.assign())
 		}
-		b.Append(rapid.SampledFrom(nodes).Draw(g.t, "node"), e)
+		b.Append(node, e)
 	}
 	e := history.EventSpec{Event: history.Event{Position: history.Position{Time: now + 1<<16}}, Set: all}
 	b.Append(rapid.SampledFrom(nodes).Draw(g.t, "node"), e)
@@ -193,6 +202,9 @@ func (g *generator) number(depth int) string {
 }
 
 func (g *generator) cond(depth int) string {
+	if g.past && g.inside == 0 && depth > 0 && g.chance(35) {
+		return g.pastCond(depth)
+	}
 	n := rapid.IntRange(0, 15).Draw(g.t, "cond")
 	if depth <= 0 {
 		n = 15 // a comparison
@@ -204,10 +216,14 @@ func (g *generator) cond(depth int) string {
 		return "NOT (" + g.cond(depth-1) + ")"
 	case n <= 6 && !g.linked && !g.plain:
 		g.linked = true
+		g.inside++
 		c := g.cond(depth - 1)
+		g.inside--
 		g.linked = false
 		return "(" + c + ") LINK " + g.pick("link", "SAME_NODE", "SAME_NODE", "EACH_NODE")
 	case n <= 8:
+		g.inside++
+		defer func() { g.inside-- }()
 		g.names++
 		name := fmt.Sprintf("q%d", g.names)
 		keys, locals := g.keys, g.locals
@@ -235,11 +251,41 @@ func (g *generator) cond(depth int) string {
 	return "(" + g.number(depth-1) + g.pick("op", " = ", " != ", " < ", " <= ", " > ", " >= ") + g.number(depth-1) + ")"
 }
 
+// pastCond is an operator of past time. Names that may stand for chosen nodes
+// rarely stand in its operands.
+func (g *generator) pastCond(depth int) string {
+	locals := g.locals
+	if g.chance(80) {
+		g.locals = slices.DeleteFunc(slices.Clone(locals), func(name string) bool { return name == "m0" })
+	}
+	defer func() { g.locals = locals }()
+	d := syntax.Print(&syntax.Duration{D: hlc.TicksDuration(rapid.Uint64Range(0, 6).Draw(g.t, "ticks"))})
+	x := "(" + g.cond(depth-1) + ")"
+	switch rapid.IntRange(0, 7).Draw(g.t, "past") {
+	case 0:
+		return "PREVIOUSLY " + x
+	case 1:
+		return "ONCE " + x
+	case 2:
+		return "ALWAYS " + x
+	case 3:
+		return "((" + g.cond(depth-1) + ") SINCE " + x + ")"
+	case 4:
+		return "(ONCE " + x + " WITHIN " + d + ")"
+	case 5:
+		return "(ALWAYS " + x + " WITHIN " + d + ")"
+	}
+	return "(" + x + " FOR " + d + ")"
+}
+
 func (g *generator) query() string {
 	var b strings.Builder
 	items := []string{"inv.a"}
 	if g.chance(50) {
 		items = append(items, "inv.a + inv.b", "PRESENT(inv.b) AS p")
+	}
+	if g.past && g.chance(25) {
+		items = append(items, g.pastCond(2)+" AS old")
 	}
 	if g.chance(50) {
 		items = append(items, "MAX(inv.a) AS top", "inv.m[*] IN {1} AS never")[:len(items)+1]
@@ -277,9 +323,9 @@ func (g *generator) query() string {
 }
 
 func TestEngineGivesWhatTheDefinitionGives(t *testing.T) {
-	var asked, refused, matched int
+	var asked, refused, matched, past, ticks int
 	rapid.Check(t, func(t *rapid.T) {
-		g := &generator{t: t}
+		g := &generator{t: t, past: rapid.Bool().Draw(t, "past")}
 		src := g.history()
 		text := g.query()
 		q, err := rql.Compile(src.Meta(), text)
@@ -312,13 +358,19 @@ func TestEngineGivesWhatTheDefinitionGives(t *testing.T) {
 		if got.Len() > 0 {
 			matched++
 		}
+		if len(o.scopes) > 0 {
+			past++
+		}
+		if strings.Contains(got.String(), `"event":null`) {
+			ticks++
+		}
 		if got.String() != want.String() {
 			var h strings.Builder
 			_ = history.WriteText(&h, src)
 			t.Fatalf("%s\n%s\ngot:\n%s\nwant:\n%s", text, h.String(), got.String(), want.String())
 		}
 	})
-	t.Logf("%d asked (%d with rows), %d refused", asked, matched, refused)
+	t.Logf("%d asked (%d with rows, %d of past time, %d with rows that begin at a tick), %d refused", asked, matched, past, ticks, refused)
 	if asked < refused {
 		t.Errorf("only %d of %d queries were asked: the generator makes too many mistakes", asked, asked+refused)
 	}

@@ -45,7 +45,7 @@ func (r *runner) members(ctx context.Context) ([]value, error) {
 // bare is the query without its condition: an engine for it only keeps states.
 func bare(q *plan.Query) *plan.Query {
 	b := *q
-	b.Root, b.Leaves, b.Tallies = nil, nil, nil
+	b.Root, b.Leaves, b.Tallies, b.Pasts = nil, nil, nil, nil
 	b.ForEach, b.UsesPrev = nil, false
 	return &b
 }

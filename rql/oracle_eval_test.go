@@ -71,7 +71,12 @@ func (v *oenv) eval(e syntax.Expr) any {
 			return -x
 		}
 		return nil
+	case *syntax.Past, *syntax.For:
+		return v.past(e, v.cut, v.o.cuts[v.cut].time.Ticks())
 	case *syntax.Binary:
+		if e.Op == syntax.Since {
+			return v.past(e, v.cut, v.o.cuts[v.cut].time.Ticks())
+		}
 		return v.binary(e)
 	case *syntax.Link:
 		if !e.Each {
@@ -116,16 +121,19 @@ func (v *oenv) path(p *syntax.Path) any {
 func (v *oenv) hasHolders(x syntax.Expr) bool {
 	found := false
 	syntax.Inspect(x, func(n syntax.Node) bool {
-		if p, ok := n.(*syntax.Path); ok {
-			h := v.o.byPath[p]
+		switch n := n.(type) {
+		case *syntax.Path:
+			h := v.o.byPath[n]
 			found = found || h != nil && !h.each
-			if inner, ok := v.o.compute[p.Root()]; ok {
+			if inner, ok := v.o.compute[n.Root()]; ok {
 				found = found || v.hasHolders(inner)
 			}
-		}
-		if p, ok := n.(*syntax.Placeholder); ok {
-			_ = p
+		case *syntax.Placeholder:
 			found = true
+		case *syntax.Past, *syntax.For:
+			return false
+		case *syntax.Binary:
+			return n.Op != syntax.Since
 		}
 		return true
 	})
@@ -140,7 +148,7 @@ func (v *oenv) eachNode(e *syntax.Link) any {
 		}
 	}
 	some := false
-	for n := range v.o.meta.Nodes {
+	for _, n := range v.o.nodes() {
 		relevant := false
 		for _, p := range paths {
 			relevant = relevant || v.in(n) && v.ranges(p, n)
@@ -207,7 +215,7 @@ func (v *oenv) quantifier(e *syntax.Quantifier) any {
 func (v *oenv) set(e syntax.Expr) ([]any, bool) {
 	if p, ok := e.(*syntax.Path); ok && p.Log == "inv" {
 		var out []any
-		for n := range v.o.meta.Nodes {
+		for _, n := range v.o.nodes() {
 			out = append(out, v.spread(p, n)...)
 		}
 		return out, true
@@ -319,7 +327,7 @@ func (v *oenv) aggregate(e *syntax.Call) any {
 	bare = bare && p.Log == "inv"
 	if e.Name == "NODES" {
 		var out []any
-		for n := range v.o.meta.Nodes {
+		for _, n := range v.o.nodes() {
 			if len(v.spread(p, n)) > 0 {
 				out = append(out, v.o.meta.Nodes[n].Name)
 			}
@@ -455,6 +463,14 @@ func order(a, b any) int {
 	return ratio(a).Cmp(ratio(b))
 }
 
+func floatOf(x any) float64 {
+	if f, ok := x.(float64); ok {
+		return f
+	}
+	f, _ := ratio(x).Float64()
+	return f
+}
+
 func ratio(x any) *big.Rat {
 	if n, ok := x.(*big.Int); ok {
 		return new(big.Rat).SetInt(n)
@@ -501,8 +517,7 @@ func (v *oenv) binary(e *syntax.Binary) any {
 	if intX && intY {
 		return intOf(e.Op, x, y)
 	}
-	f, _ := ratio(a).Float64()
-	g, _ := ratio(b).Float64()
+	f, g := floatOf(a), floatOf(b)
 	switch {
 	case e.Op == syntax.Add:
 		return f + g

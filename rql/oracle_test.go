@@ -20,35 +20,48 @@ import (
 // evaluates the syntax tree. It shares no code with checker and engine. Queries
 // write every variable with its log inv.
 
-// A snapshot is one cut.
+// A snapshot is one cut, or what stands after a base.
 type snapshot struct {
-	event  *history.Event
+	event  *history.Event // nil of a tick
+	time   hlc.Timestamp
 	states []*history.State // by node, nil outside of the cut
 	before []*history.State // just before the event
 }
 
 type oracle struct {
 	meta    *history.Meta
-	cuts    []snapshot
+	entries []snapshot // every event and base
+	cuts    []snapshot // of the walk, for the member of FOR EACH that is asked
+	locals  map[string]any
+	truths  map[truth]bool // of operands of past time at those cuts
+	timed   []syntax.Expr  // every FOR and WITHIN of the query
 	q       *syntax.Query
 	holders []*holder
 	byPath  map[*syntax.Path]*holder
 	parent  map[int]int // groups that COMPUTE names joined
 	compute map[string]syntax.Expr
+	scopes  map[syntax.Expr]int // by operand of past time
+}
+
+type truth struct {
+	operand syntax.Expr
+	cut     int
 }
 
 // A holder is a placeholder. Those of one group stand for one node.
 type holder struct {
-	n      int
+	n      int // 0 in SELECT
 	path   *syntax.Path
 	group  int
+	scope  int  // the operand of past time that it is in; 0 is none
 	each   bool // inside LINK EACH_NODE
 	anyway bool // all nodes of the cut are candidates
 }
 
 func newOracle(src history.Source, q *syntax.Query) (*oracle, error) {
-	o := &oracle{meta: src.Meta(), q: q, byPath: map[*syntax.Path]*holder{}, parent: map[int]int{}, compute: map[string]syntax.Expr{}}
-	cur, err := src.Walk(context.Background(), history.Begin, history.End, nil)
+	o := &oracle{meta: src.Meta(), q: q, byPath: map[*syntax.Path]*holder{}, parent: map[int]int{},
+		compute: map[string]syntax.Expr{}, scopes: map[syntax.Expr]int{}}
+	cur, err := src.Walk(context.Background(), history.Begin, history.End, o.asked())
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +80,37 @@ func newOracle(src history.Source, q *syntax.Query) (*oracle, error) {
 		}
 		before := clone(states)
 		states[ev.Node].ApplyAll(ev.Changes)
-		if !ev.Base {
-			o.cuts = append(o.cuts, snapshot{event: ev, states: clone(states), before: before})
-		}
+		o.entries = append(o.entries, snapshot{event: ev, time: ev.Time, states: clone(states), before: before})
 	}
 	o.number()
+	o.walk(nil)
 	return o, nil
+}
+
+// asked are the nodes of AT NODES; nil are all.
+func (o *oracle) asked() []int {
+	if o.q.At == nil || len(o.q.At.Nodes) == 0 {
+		return nil
+	}
+	var out []int
+	for i := range o.meta.Nodes {
+		if slices.ContainsFunc(o.q.At.Nodes, func(id *syntax.Ident) bool { return id.Name == o.meta.Nodes[i].Name }) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// nodes are those asked.
+func (o *oracle) nodes() []int {
+	if asked := o.asked(); asked != nil {
+		return asked
+	}
+	var all []int
+	for i := range o.meta.Nodes {
+		all = append(all, i)
+	}
+	return all
 }
 
 func clone(states []*history.State) []*history.State {
@@ -90,13 +128,25 @@ func (o *oracle) number() {
 	groups := 0
 	newGroup := func() int { groups++; return groups }
 	bindings := map[string][]*holder{}
+	scopes, scope, numbers, selecting := 0, 0, 0, false
 	var visit func(e syntax.Expr, set, anyway bool, group int, each bool)
+	operand := func(x syntax.Expr) {
+		outer := scope
+		scopes++
+		scope, o.scopes[x] = scopes, scopes
+		visit(x, false, false, 0, false)
+		scope = outer
+	}
 	visit = func(e syntax.Expr, set, anyway bool, group int, each bool) {
 		scalar := func(x syntax.Expr) { visit(x, false, false, group, each) }
 		switch e := e.(type) {
 		case *syntax.Path:
-			if e.Log == "inv" && !set {
-				h := &holder{n: len(o.holders) + 1, path: e, group: group, each: each, anyway: anyway}
+			if e.Log == "inv" && !set && (!selecting || scope > 0) {
+				h := &holder{path: e, group: group, each: each, anyway: anyway, scope: scope}
+				if !selecting {
+					numbers++
+					h.n = numbers
+				}
 				if group == 0 {
 					h.group = newGroup()
 				}
@@ -125,7 +175,20 @@ func (o *oracle) number() {
 					visit(a, setFunctions[e.Name] && len(e.Args) == 1, false, group, each)
 				}
 			}
+		case *syntax.Past:
+			if e.Within != nil {
+				o.timed = append(o.timed, e)
+			}
+			operand(e.X)
+		case *syntax.For:
+			o.timed = append(o.timed, e)
+			operand(e.X)
 		case *syntax.Binary:
+			if e.Op == syntax.Since {
+				operand(e.L)
+				operand(e.R)
+				return
+			}
 			left := e.Op == syntax.Subset || e.Op == syntax.Union || e.Op == syntax.Intersect || e.Op == syntax.Except
 			visit(e.L, left, false, group, each)
 			visit(e.R, left || e.Op == syntax.In || e.Op == syntax.NotIn, false, group, each)
@@ -153,7 +216,7 @@ func (o *oracle) number() {
 	for _, b := range o.q.Compute {
 		before := len(o.holders)
 		visit(b.X, false, false, 0, false)
-		own := slices.Clone(o.holders[before:])
+		own := slices.DeleteFunc(slices.Clone(o.holders[before:]), func(h *holder) bool { return h.scope > 0 })
 		syntax.Inspect(b.X, func(n syntax.Node) bool {
 			if p, ok := n.(*syntax.Path); ok {
 				own = append(own, bindings[p.Root()]...)
@@ -165,6 +228,10 @@ func (o *oracle) number() {
 	}
 	if o.q.When != nil {
 		visit(o.q.When.Cond, false, false, 0, false)
+	}
+	selecting = true
+	for _, it := range o.q.Items {
+		visit(it.X, false, false, 0, false)
 	}
 }
 
@@ -240,7 +307,7 @@ func (v *oenv) in(node int) bool { return v.o.cuts[v.cut].states[node] != nil }
 // candidates are the nodes that a group may stand for.
 func (v *oenv) candidates(group int) []int {
 	var out []int
-	for n := range v.o.meta.Nodes {
+	for _, n := range v.o.nodes() {
 		ok := v.in(n)
 		for _, h := range v.o.holders {
 			if !h.each && v.o.find(h.group) == group && !h.anyway && ok {
@@ -257,24 +324,25 @@ func (v *oenv) candidates(group int) []int {
 	return out
 }
 
-// choose tries every choice in order and returns the first that satisfies WHEN.
-func (v *oenv) choose(i int, groups map[int]int) bool {
+// choose tries every choice for the placeholders of a scope in order and returns
+// the first that satisfies the condition; nil is one that always holds.
+func (v *oenv) choose(i, scope int, cond syntax.Expr, groups map[int]int) bool {
 	if i == len(v.o.holders) {
-		return v.o.q.When == nil || v.eval(v.o.q.When.Cond) == true
+		return cond == nil || v.eval(cond) == true
 	}
 	h := v.o.holders[i]
-	if h.each {
-		return v.choose(i+1, groups)
+	if h.each || h.scope != scope {
+		return v.choose(i+1, scope, cond, groups)
 	}
 	g := v.o.find(h.group)
 	if n, ok := groups[g]; ok {
 		v.node[h.path] = n
-		return v.choose(i+1, groups)
+		return v.choose(i+1, scope, cond, groups)
 	}
 	for _, n := range v.candidates(g) {
 		groups[g] = n
 		v.node[h.path] = n
-		if v.choose(i+1, groups) {
+		if v.choose(i+1, scope, cond, groups) {
 			return true
 		}
 	}
@@ -282,10 +350,18 @@ func (v *oenv) choose(i int, groups map[int]int) bool {
 	return false
 }
 
+func (o *oracle) env(cut int) *oenv {
+	return &oenv{o: o, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: o.locals}
+}
+
 // at returns the environment of a cut with its witness, nil if it doesn't match.
-func (o *oracle) at(cut int, locals map[string]any) *oenv {
-	v := &oenv{o: o, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: locals}
-	if v.choose(0, map[int]int{}) {
+func (o *oracle) at(cut int) *oenv {
+	v := o.env(cut)
+	var cond syntax.Expr
+	if o.q.When != nil {
+		cond = o.q.When.Cond
+	}
+	if v.choose(0, 0, cond, map[int]int{}) {
 		return v
 	}
 	return nil
@@ -293,16 +369,13 @@ func (o *oracle) at(cut int, locals map[string]any) *oenv {
 
 // rows answers the query.
 func (o *oracle) rows() []*rql.Row {
-	first, last := o.timeRange()
 	var out []*rql.Row
 	for _, m := range o.members() {
-		locals := map[string]any{}
-		if o.q.ForEach != nil {
-			locals[o.q.ForEach.Name.Name] = m
-		}
+		o.walk(m)
+		first, last := o.timeRange()
 		var open *rql.Row
 		for cut := first; cut <= last; cut++ {
-			v := o.at(cut, locals)
+			v := o.at(cut)
 			switch {
 			case v != nil && open != nil && o.q.Emit <= syntax.EmitIntervals:
 				open.Cuts++
@@ -313,7 +386,8 @@ func (o *oracle) rows() []*rql.Row {
 				}
 			case v == nil && open != nil:
 				if o.q.Emit == syntax.EmitLeave {
-					leave := &oenv{o: o, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: locals, leave: true}
+					leave := o.env(cut)
+					leave.leave = true
 					out = append(out, o.row(leave, m))
 				}
 				open = nil
@@ -344,13 +418,13 @@ func (o *oracle) rows() []*rql.Row {
 // ends makes a row last until the cut after the given one.
 func (o *oracle) ends(r *rql.Row, cut int) {
 	r.Open, r.To = true, 0
-	for i := range o.meta.Nodes {
-		for _, s := range o.meta.Nodes[i].Unknown {
-			r.Incomplete = r.Incomplete || s.From <= o.cuts[cut].event.Time && o.cuts[cut].event.Time < s.To
-		}
-	}
 	if cut+1 < len(o.cuts) {
-		r.Open, r.To = false, o.cuts[cut+1].event.Time
+		r.Open, r.To = false, o.cuts[cut+1].time
+	}
+	for _, i := range o.nodes() {
+		for _, s := range o.meta.Nodes[i].Unknown {
+			r.Incomplete = r.Incomplete || s.From < s.To && s.To > o.cuts[cut].time && (r.Open || s.From < r.To)
+		}
 	}
 }
 
@@ -367,7 +441,7 @@ func (o *oracle) timeRange() (first, last int) {
 	upTo := func(t hlc.Timestamp) int {
 		n := -1
 		for i := range o.cuts {
-			if o.cuts[i].event.Time <= t {
+			if o.cuts[i].time <= t {
 				n = i
 			}
 		}
@@ -382,28 +456,25 @@ func (o *oracle) members() []any {
 		return []any{nil}
 	}
 	var all []any
+	o.walk(nil)
 	for cut := range o.cuts {
-		v := &oenv{o: o, cut: cut, shown: -1}
-		ms, _ := v.set(o.q.ForEach.Set)
+		ms, _ := o.env(cut).set(o.q.ForEach.Set)
 		all = append(all, ms...)
 	}
 	return dedupe(all)
 }
 
 func (o *oracle) row(v *oenv, member any) *rql.Row {
-	ev := o.cuts[v.cut].event
-	r := &rql.Row{From: ev.Time, Cuts: 1, Event: rql.EventRef{Node: o.meta.Nodes[ev.Node].Name, Seq: ev.Seq}}
+	r := &rql.Row{From: o.cuts[v.cut].time, Cuts: 1}
+	if ev := o.cuts[v.cut].event; ev != nil {
+		r.Event = rql.EventRef{Node: o.meta.Nodes[ev.Node].Name, Seq: ev.Seq}
+	}
 	o.ends(r, v.cut)
 	if o.q.ForEach != nil {
 		r.Each = &rql.Field{Name: o.q.ForEach.Name.Name, Value: back(member)}
 	}
-	for i := range o.meta.Nodes {
-		for _, s := range o.meta.Nodes[i].Unknown {
-			r.Incomplete = r.Incomplete || s.From <= ev.Time && ev.Time < s.To
-		}
-	}
 	for _, h := range o.holders {
-		if n, ok := v.node[h.path]; ok && n >= 0 && !h.each && !v.leave {
+		if n, ok := v.node[h.path]; ok && n >= 0 && !h.each && h.scope == 0 && !v.leave {
 			r.Witness = append(r.Witness, rql.Witness{Holder: h.n, Node: o.meta.Nodes[n].Name})
 		}
 	}
@@ -423,7 +494,7 @@ func (o *oracle) item(v *oenv, it *syntax.Item) rql.Cell {
 	}
 	_, bare := it.X.(*syntax.Path)
 	c.PerNode = true
-	for n := range o.meta.Nodes {
+	for _, n := range o.nodes() {
 		ok := v.in(n)
 		for p, anyway := range paths {
 			ok = ok && (anyway || v.ranges(p, n))
@@ -456,8 +527,13 @@ func selectPaths(e syntax.Expr, anyway bool) map[*syntax.Path]bool {
 			out[e] = anyway
 		}
 	case *syntax.Binary:
+		if e.Op == syntax.Since {
+			break
+		}
 		add(e.L, false)
 		add(e.R, false)
+	case *syntax.Unary:
+		add(e.X, false)
 	case *syntax.Call:
 		for i, a := range e.Args {
 			if !setFunctions[e.Name] && e.Name != "NODE" {
