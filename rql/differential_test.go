@@ -26,6 +26,7 @@ type generator struct {
 	linked bool
 	plain  bool // no variable in scalar position
 	names  int
+	ints   bool // scalars are small ints
 	past   bool // operators of past time, too
 	inside int  // LINKs and quantifiers around, where there are none
 }
@@ -51,6 +52,9 @@ func (g *generator) value(v string) event.Value {
 			return event.MapOf(event.NewMap(event.Entry{Key: event.String("v"), Value: num()}))
 		}
 		return event.MapOf(event.NewMap(event.Entry{Key: key(), Value: inner()}))
+	}
+	if g.ints {
+		return num()
 	}
 	switch rapid.IntRange(0, 11).Draw(g.t, "type") {
 	case 0:
@@ -88,17 +92,29 @@ func (g *generator) assign() history.Assign {
 
 func (g *generator) history() *history.Mem {
 	b := history.NewBuilder()
-	// Every variable is known, or queries that name it would be refused.
-	var all []history.Assign
-	for _, v := range []string{"a", "b", "c", "s", "m", "r"} {
-		all = append(all, history.Assign{Path: "inv." + v, Value: g.value(v)})
-	}
+	g.ints = g.chance(60)
 	nodes := []string{"n1", "n2", "n3"}[:rapid.IntRange(1, 3).Draw(g.t, "nodes")]
 	now := hlc.Timestamp(100 << 16)
 	if g.chance(20) {
 		b.Base(nodes[0], 5, now, map[string]event.Value{"inv.a": event.Int(1), "inv.m": g.value("m")})
 	}
+	// Every variable is known, or queries that name it would be refused.
+	all := func() (all []history.Assign) {
+		for _, v := range []string{"a", "b", "c", "s", "m", "r"} {
+			all = append(all, history.Assign{Path: "inv." + v, Value: g.value(v)})
+		}
+		return all
+	}
 	last := map[string]hlc.Timestamp{}
+	full := 0
+	if g.chance(75) {
+		for full = range rapid.IntRange(1, len(nodes)).Draw(g.t, "full") {
+			now += 1 << 16
+			last[nodes[full]] = now
+			b.Append(nodes[full], history.EventSpec{Event: history.Event{Position: history.Position{Time: now}}, Set: all()})
+		}
+		full++
+	}
 	for range rapid.IntRange(0, 9).Draw(g.t, "events") {
 		now += hlc.Timestamp(rapid.IntRange(0, 3).Draw(g.t, "gap")<<16 | rapid.IntRange(0, 1).Draw(g.t, "logical"))
 		node := rapid.SampledFrom(nodes).Draw(g.t, "node")
@@ -112,8 +128,10 @@ func (g *generator) history() *history.Mem {
 		}
 		b.Append(node, e)
 	}
-	e := history.EventSpec{Event: history.Event{Position: history.Position{Time: now + 1<<16}}, Set: all}
-	b.Append(rapid.SampledFrom(nodes).Draw(g.t, "node"), e)
+	if full == 0 {
+		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: now + 1<<16}}, Set: all()}
+		b.Append(rapid.SampledFrom(nodes).Draw(g.t, "node"), e)
+	}
 	m, err := b.Build()
 	if err != nil {
 		g.t.Fatalf("history: %v", err)
@@ -181,6 +199,8 @@ func (g *generator) number(depth int) string {
 	switch {
 	case n <= 1 && len(g.locals) > 0:
 		return g.pick("local", g.locals...)
+	case n == 0 && g.ints:
+		return g.pick("literal", "0", "1", "2", "-1")
 	case n == 0:
 		return g.pick("literal", "0", "1", "2", "1.5", `"x"`, "-1", "9223372036854775807")
 	case n <= 5 && g.plain:
