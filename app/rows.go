@@ -296,9 +296,11 @@ func (t *tableRows) cells(r *rql.Row) tableRow {
 		row.cells[name] = t.clip(debug.Printable(text), r.Columns != nil)
 	}
 	perNode := map[string]*rql.Cell{}
-	for i := range r.Values {
-		if c := &r.Values[i]; c.PerNode {
-			perNode[c.Name] = c
+	for _, cells := range [][]rql.Cell{r.Group, r.Values} {
+		for i := range cells {
+			if c := &cells[i]; c.PerNode {
+				perNode[c.Name] = c
+			}
 		}
 	}
 	for _, f := range distinct(r.Fields()) {

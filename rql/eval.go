@@ -32,6 +32,8 @@ type env struct {
 	clock    hlc.Timestamp
 	inst     *instance   // the member that was entered, nil for none in particular
 	pasts    []pastState // by Past.ID; used where the operator is Shared
+	holes    []value     // what was found before, of a row or a group
+	lasted   value       // DURATION() of the row
 	opaque   bool        // no choice is known: COMPUTE names and $n have no value
 
 	ctx   context.Context
@@ -124,6 +126,10 @@ func (e *env) eval(x plan.Expr) value {
 		return e.binary(x)
 	case *plan.Past:
 		return ofBool(e.pastHolds(x))
+	case *plan.Hole:
+		return e.holes[x.Index]
+	case *plan.RowDuration:
+		return e.lasted
 	case *plan.EachNode:
 		return ofBool(e.eachNode(x))
 	}

@@ -119,6 +119,9 @@ func (q *Query) Columns() []string {
 	if q.cut.Explain {
 		return []string{"plan"}
 	}
+	if q.cut.Group != nil {
+		return q.groupColumns()
+	}
 	cols := []string{"from", "to", "cuts"}
 	if f := q.cut.ForEach; f != nil {
 		cols = append(cols, f.Name)
@@ -129,6 +132,18 @@ func (q *Query) Columns() []string {
 		}
 	}
 	return append(cols, "witness", "event")
+}
+
+func (q *Query) groupColumns() (cols []string) {
+	for _, k := range q.cut.Group.Keys {
+		cols = append(cols, k.Name)
+	}
+	for _, it := range q.cut.Items {
+		if !slices.Contains(cols, it.Name) {
+			cols = append(cols, it.Name)
+		}
+	}
+	return cols
 }
 
 // Variables are those of the History that the statement names, sorted; what * stands for isn't
@@ -170,7 +185,7 @@ func named(q *plan.Query, vars int) []history.VarID {
 }
 
 // rowOf is the row of the current cut, whose end isn't known yet.
-func (e *engine) rowOf(in *instance, witness bool) *Row {
+func (e *engine) rowOf(in *instance, witness bool) *entry {
 	r := &Row{From: e.w.now, Open: true, Cuts: 1}
 	if ev := e.w.event; ev != nil {
 		r.Event = EventRef{e.w.names[ev.Node], ev.Seq}
@@ -186,11 +201,30 @@ func (e *engine) rowOf(in *instance, witness bool) *Row {
 	}
 	e.enter(in)
 	e.opaque = !witness
-	for i := range e.q.Items {
-		r.Values = e.item(r.Values, &e.q.Items[i])
+	o := &entry{row: r, inst: in}
+	if e.q.Group != nil {
+		o.grouped = e.groupedRow()
+	} else {
+		e.showItems(o)
 	}
 	e.opaque = false
-	return r
+	return o
+}
+
+// showItems evaluates the items; what they need the end of the row for waits.
+func (e *engine) showItems(o *entry) {
+	r := o.row
+	for i := range e.q.Items {
+		it := &e.q.Items[i]
+		if it.Late == nil {
+			r.Values = e.item(r.Values, it)
+			continue
+		}
+		v := e.lateOf(it.Late)
+		v.cell = len(r.Values)
+		o.late = append(o.late, v)
+		r.Values = append(r.Values, Cell{Name: it.Name, PerNode: it.Late.Slot >= 0})
+	}
 }
 
 // witnesses names the nodes of a choice, placeholder by placeholder.

@@ -23,6 +23,10 @@ type Row struct {
 	Event      EventRef  // that made the first cut; zero if that is a tick
 	Incomplete bool      // a node whose recording is missing there could make a difference
 
+	// Group is, of a row of GROUP BY, the keys. Such a row has but these, Values and
+	// Incomplete.
+	Group []Cell
+
 	Columns []Field // of SHOW and EXPLAIN
 }
 
@@ -85,6 +89,9 @@ func (r *Row) AppendJSON(b []byte) []byte {
 	if r.Columns != nil {
 		return appendObject(b, r.Columns)
 	}
+	if r.Group != nil {
+		return r.appendGroup(b)
+	}
 	b = append(b, '{')
 	if r.Edge != "" {
 		b = append(b, `"edge":"`...)
@@ -105,14 +112,8 @@ func (r *Row) AppendJSON(b []byte) []byte {
 		b = append(b, `,"each":`...)
 		b = appendObject(b, []Field{*r.Each})
 	}
-	b = append(b, `,"values":{`...)
-	for i := range r.Values {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = r.Values[i].appendJSON(b)
-	}
-	b = append(b, '}')
+	b = append(b, `,"values":`...)
+	b = appendCells(b, r.Values)
 	if len(r.Witness) > 0 {
 		b = r.appendWitness(b)
 	}
@@ -120,6 +121,26 @@ func (r *Row) AppendJSON(b []byte) []byte {
 	b = r.Event.appendJSON(b)
 	if r.Incomplete {
 		b = append(b, `,"incomplete":true`...)
+	}
+	return append(b, '}')
+}
+
+func (r *Row) appendGroup(b []byte) []byte {
+	b = appendCells(append(b, `{"group":`...), r.Group)
+	b = appendCells(append(b, `,"values":`...), r.Values)
+	if r.Incomplete {
+		b = append(b, `,"incomplete":true`...)
+	}
+	return append(b, '}')
+}
+
+func appendCells(b []byte, cells []Cell) []byte {
+	b = append(b, '{')
+	for i := range cells {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = cells[i].appendJSON(b)
 	}
 	return append(b, '}')
 }
@@ -198,6 +219,9 @@ func (r *Row) Fields() []Field {
 	if !r.Open {
 		to = event.Time(r.To)
 	}
+	if r.Group != nil {
+		return r.groupFields()
+	}
 	fs := []Field{{"from", event.Time(r.From)}, {"to", to}, {"cuts", event.Uint(r.Cuts)}}
 	if r.Edge != "" {
 		fs = slices.Insert(fs, 0, Field{"edge", event.String(r.Edge)})
@@ -214,6 +238,22 @@ func (r *Row) Fields() []Field {
 	}
 	fs = append(fs, Field{"witness", event.String(strings.Join(ws, " "))},
 		Field{"event", r.Event.value()})
+	if r.Incomplete {
+		fs = append(fs, Field{"incomplete", event.Bool(true)})
+	}
+	return fs
+}
+
+// groupFields is a row of GROUP BY for a table. An item that is a key is there once.
+func (r *Row) groupFields() (fs []Field) {
+	for _, cells := range [][]Cell{r.Group, r.Values} {
+		for i := range cells {
+			c := &cells[i]
+			if !slices.ContainsFunc(fs, func(f Field) bool { return f.Name == c.Name }) {
+				fs = append(fs, Field{c.Name, c.Map()})
+			}
+		}
+	}
 	if r.Incomplete {
 		fs = append(fs, Field{"incomplete", event.Bool(true)})
 	}

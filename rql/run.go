@@ -34,6 +34,7 @@ type runner struct {
 	on      []*instance      // that match, by member; kept for EMIT CUTS
 	inRange uint64           // cuts of the range so far
 	sum     Summary
+	grouper *grouper // of GROUP BY
 }
 
 // An entry is a row that waits for its end or for its turn.
@@ -42,6 +43,9 @@ type entry struct {
 	inst  *instance
 	start uint64 // the cut of the range that it begins with
 	done  bool
+
+	late    []*lateValue // cells that need the end of the row
+	grouped *groupedRow  // with GROUP BY
 }
 
 func (r *runner) run(ctx context.Context) (Summary, error) {
@@ -68,6 +72,9 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	}
 	defer cur.Close()
 	r.e = newEngine(ctx, r.q, r.src.Meta(), cur.States(), members, r.opt)
+	if r.q.Group != nil {
+		r.grouper = &grouper{e: r.e, groups: map[string]*group{}}
+	}
 	return r.result(r.walk(cur))
 }
 
@@ -75,6 +82,9 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 func (r *runner) result(err error) (Summary, error) {
 	if err == nil {
 		err = r.finish()
+	}
+	if r.grouper != nil && (err == nil || errors.Is(err, errLimit)) {
+		err = r.grouper.give(r.q.Limit, &r.sum, r.emit)
 	}
 	r.sum.Errors, r.sum.Absent, r.sum.Unequal = r.e.faults.list, r.e.absent(), r.e.unequal()
 	r.sum.Incomplete = r.unknownNodes()
@@ -283,11 +293,12 @@ func (r *runner) single(in *instance, witness bool) *entry {
 // member; nil where LIMIT leaves no room for it.
 func (r *runner) add(in *instance, witness bool) *entry {
 	now := r.e.w.now
-	if room := r.q.Limit - int64(r.sum.Rows); r.q.Limit >= 0 && int64(len(r.queue)) >= room &&
+	if room := r.q.Limit - int64(r.sum.Rows); r.q.Limit >= 0 && r.grouper == nil && int64(len(r.queue)) >= room &&
 		r.queue[len(r.queue)-1].row.From < now {
 		return nil
 	}
-	o := &entry{row: r.e.rowOf(in, witness), inst: in, start: r.count(in)}
+	o := r.e.rowOf(in, witness)
+	o.start = r.count(in)
 	i := len(r.queue)
 	for i > 0 && r.queue[i-1].row.From == now && r.queue[i-1].inst.compare(in) > 0 {
 		i--
@@ -330,7 +341,7 @@ func (r *runner) flush(now hlc.Timestamp) error {
 	}
 	n := 0
 	for ; n < len(r.queue) && r.queue[n].done && (now == hlc.Max || r.queue[n].row.From < now); n++ {
-		if err := r.give(r.queue[n].row); err != nil {
+		if err := r.give(r.queue[n]); err != nil {
 			return err
 		}
 	}
@@ -344,7 +355,7 @@ func (r *runner) flushDone(now hlc.Timestamp) error {
 	left := r.queue[:0]
 	for _, o := range r.queue {
 		if err == nil && o.done && (now == hlc.Max || o.row.From < now) {
-			err = r.give(o.row)
+			err = r.give(o)
 		} else {
 			left = append(left, o)
 		}
@@ -355,8 +366,15 @@ func (r *runner) flushDone(now hlc.Timestamp) error {
 }
 
 // give gives a row.
-func (r *runner) give(row *Row) error {
+func (r *runner) give(o *entry) error {
+	row := o.row
 	row.Incomplete = r.incomplete(row)
+	if r.grouper != nil {
+		return r.grouper.add(row, o.grouped, r.e.w.now)
+	}
+	for _, v := range o.late {
+		r.e.showLate(row, v, lasted(row, r.e.w.now))
+	}
 	if err := r.emit(row); err != nil {
 		return err
 	}

@@ -43,11 +43,11 @@ func (c *checker) call(e *syntax.Call) Expr {
 		fail(e.Pos, c.functionHint(e.Name), "there is no function %s", e.Name)
 	case e.Star:
 		if e.Name == "COUNT" {
-			unsupported(e.Pos, "COUNT(*), which counts the rows of GROUP BY,")
+			fail(e.Pos, "GROUP BY TRUE makes one group of all rows", "COUNT(*) counts the rows of a group")
 		}
 		fail(e.Pos, "", "%s can't be asked of *", e.Name)
 	case e.Name == "DURATION":
-		unsupported(e.Pos, "DURATION(), which is of the rows of GROUP BY,")
+		return c.duration(e)
 	case len(e.Args) < f.min || len(e.Args) > f.max:
 		fail(e.Pos, formHint(e.Name), "%s wants %s, found %d", e.Name, arity(f), len(e.Args))
 	case e.Distinct && e.Name != "SUM" && e.Name != "COUNT":

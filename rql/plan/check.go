@@ -101,14 +101,17 @@ type checker struct {
 	compute map[string]int
 	joins   [][]int // by COMPUTE name: raw slots of its placeholders
 
-	slots   []Slot // raw
-	parent  []int  // union-find over raw slots
-	placed  []*Var // every Var, its Slot raw until numberSlots
-	eaches  []*EachNode
-	loose   map[*syntax.Link]*syntax.Binary // LINK → the operator that it ends, outermost
-	aggs    []*Agg
-	written map[string][]int // variable as written → its placeholders
-	pending []func()         // names of placeholders, which may come later
+	slots    []Slot // raw
+	parent   []int  // union-find over raw slots
+	placed   []*Var // every Var, its Slot raw until numberSlots
+	eaches   []*EachNode
+	loose    map[*syntax.Link]*syntax.Binary // LINK → the operator that it ends, outermost
+	aggs     []*Agg
+	lates    []*Late
+	grouped  bool             // an item of GROUP BY is checked, outside of its aggregates over rows
+	keyTexts []string         // of GROUP BY
+	written  map[string][]int // variable as written → its placeholders
+	pending  []func()         // names of placeholders, which may come later
 }
 
 type local struct {
@@ -150,9 +153,6 @@ func (c *checker) query(q *syntax.Query) {
 		c.out.Cond = c.condition(w.Cond, "WHEN")
 	}
 	c.at(q.At)
-	if len(q.GroupBy) > 0 {
-		unsupported(q.GroupBy[0].Position(), "GROUP BY")
-	}
 	if r := q.OnTime; r != nil && r.To != nil && r.From.Base == syntax.BaseAt && r.To.Base == syntax.BaseAt &&
 		r.To.At.Add(r.To.Offset) < r.From.At.Add(r.From.Offset) {
 		fail(r.To.Pos, "write the earlier time first", "ON TIME ends before it begins")
@@ -160,6 +160,7 @@ func (c *checker) query(q *syntax.Query) {
 	if q.Limit != nil {
 		c.out.Limit = q.Limit.N
 	}
+	c.groupBy(q)
 	c.items(q.Items)
 }
 
@@ -286,23 +287,37 @@ func (c *checker) items(items []*syntax.Item) {
 		}
 		names[item.Name] = true
 		if it.Star {
+			if c.grouped {
+				fail(it.Pos, "name the keys and aggregates to be shown", "* is nothing that the rows of a group have in common")
+			}
 			item.Star, item.Logs = true, c.out.Logs
 			if it.Log != nil {
 				c.needLog(it.Log.Name, it.Log.Pos)
 				item.Logs = []string{it.Log.Name}
 			}
 		} else {
-			c.item(it, &item)
+			c.item(it.X, &item)
 		}
 		c.out.Items = append(c.out.Items, item)
 	}
 }
 
-func (c *checker) item(it *syntax.Item, item *Item) {
+// item checks what an item shows.
+func (c *checker) item(x syntax.Expr, item *Item) {
+	c.shown(x, item)
+	if _, late := durationIn(item.X); late {
+		item.Late = c.takeApart(item)
+	}
+}
+
+// shown checks an expression that is shown for a row: node by node if it speaks
+// of one.
+func (c *checker) shown(x syntax.Expr, item *Item) {
 	slot, before := c.newSlot(SlotShown), len(c.placed)
+	outer := c.slot
 	c.slot = slot
-	item.X = c.scalar(it.X)
-	c.slot = -1
+	item.X = c.scalar(x)
+	c.slot = outer
 	own := 0
 	for _, v := range c.placed[before:] {
 		if v.Slot == slot {

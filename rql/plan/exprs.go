@@ -51,6 +51,11 @@ func kindOf(e syntax.Expr) kind {
 
 // scalar checks an expression that stands where one value is wanted.
 func (c *checker) scalar(e syntax.Expr) Expr {
+	if c.grouped {
+		if x := c.ofGroup(e); x != nil {
+			return x
+		}
+	}
 	switch e := e.(type) {
 	case *syntax.Int, *syntax.Float, *syntax.String, *syntax.Bool, *syntax.Null, *syntax.Time:
 		return literal(e)

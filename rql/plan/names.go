@@ -263,6 +263,11 @@ func (c *checker) variable(p *syntax.Path, mode Mode, anyway bool) *Var {
 
 // set checks an expression in set position; where names what it stands in.
 func (c *checker) set(e syntax.Expr, where string) Expr {
+	if c.grouped {
+		if x := c.ofGroup(e); x != nil {
+			return x
+		}
+	}
 	p, ok := e.(*syntax.Path)
 	if !ok {
 		if k := kindOf(e); k != kindSet && k != kindAny {

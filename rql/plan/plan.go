@@ -27,6 +27,7 @@ type Query struct {
 	Closed  int      // how many after those are chosen inside operands of past time
 	Nodes   []int    // of AT NODES, sorted; nil is all
 	OnTime  *syntax.Range
+	Group   *Group // nil without GROUP BY
 	Emit    syntax.Emit
 	Limit   int64 // -1 without LIMIT
 	Locals  int   // how many quantified names there are, that of FOR EACH included
@@ -53,6 +54,8 @@ type Item struct {
 	Star bool
 	Logs []string // of Star
 	X    Expr     // nil for Star
+	// Late is set where X asks for DURATION(); then it takes the place of X.
+	Late *Late
 	// Slot runs over the nodes shown; -1 if the item is one value.
 	Slot int
 	// Ref is set where the item is but a variable: a node shows where it is present.

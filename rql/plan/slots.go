@@ -47,6 +47,11 @@ func (c *checker) numberSlots() {
 			it.Slot = at(it.Slot)
 		}
 	}
+	for _, l := range c.lates {
+		if l.Slot >= 0 {
+			l.Slot = at(l.Slot)
+		}
+	}
 	c.numberNodeNames()
 }
 
@@ -72,6 +77,7 @@ func (c *checker) everyExpr(f func(Expr) bool) {
 	if c.out.ForEach != nil {
 		walk(c.out.ForEach.Set, f)
 	}
+	c.groupExprs(func(x Expr) { walk(x, f) })
 }
 
 // facts is what an expression depends on.

@@ -46,8 +46,10 @@ type Query struct {
 	At      *At
 	OnTime  *Range
 	GroupBy []Expr
-	Emit    Emit
-	Limit   *Limit
+	// GroupText is the keys of GroupBy as written; empty if not read from text.
+	GroupText []string
+	Emit      Emit
+	Limit     *Limit
 }
 
 // An EventQuery joins events by happened-before. Absent clauses are nil.

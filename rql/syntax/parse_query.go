@@ -118,7 +118,12 @@ func (p *parser) query() *Query {
 	q.At = p.at()
 	q.OnTime = p.onTime()
 	if _, ok := p.clause("GROUP BY"); ok {
-		q.GroupBy = list(p, p.expr)
+		q.GroupBy = list(p, func() Expr {
+			start := p.tok.pos.Offset
+			e := p.expr()
+			q.GroupText = append(q.GroupText, p.scan.text[start:p.prev.end])
+			return e
+		})
 	}
 	if _, ok := p.clause("EMIT"); ok {
 		q.Emit = EmitIntervals + Emit(p.expectOne("INTERVALS", "CUTS", "ENTER", "LEAVE"))
