@@ -109,11 +109,11 @@ func streamRows(t rapid.TB, src history.Source, text string, grow bool) (out []*
 }
 
 // births are the first cuts at which a map has each key on some node.
-func births(t rapid.TB, src history.Source, variable string) map[string]hlc.Timestamp {
+func births(t rapid.TB, src history.Source, variable string) map[string]history.Position {
 	meta := src.Meta()
 	id, _ := meta.VarID(variable)
 	states := make([]*history.State, len(meta.Nodes))
-	out := map[string]hlc.Timestamp{}
+	out := map[string]history.Position{}
 	for _, ev := range entries(t, src) {
 		if states[ev.Node] == nil {
 			states[ev.Node] = history.NewState()
@@ -125,7 +125,7 @@ func births(t rapid.TB, src history.Source, variable string) map[string]hlc.Time
 		for _, s := range states {
 			for k := range s.Clone().Get(id).AsMap().All() {
 				if _, seen := out[k.AsString()]; !seen {
-					out[k.AsString()] = ev.Time
+					out[k.AsString()] = ev.Position
 				}
 			}
 		}
@@ -193,14 +193,16 @@ func lines(rows []*rql.Row) (out []string) {
 
 // afterBirth are the rows of a Stream with FOR EACH, and those of Run from the
 // first cut on that has the row's member.
-func afterBirth(t rapid.TB, src history.Source, text string, grow bool, born map[string]hlc.Timestamp) (got, want []string) {
+func afterBirth(t rapid.TB, src history.Source, text string, grow bool, born map[string]history.Position) (got, want []string) {
 	rows, _ := streamRows(t, src, text, grow)
 	q, err := rql.Compile(src.Meta(), text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = q.Run(context.Background(), src, rql.Options{}, func(r *rql.Row) error {
-		if r.From >= born[r.Each.Value.AsString()] {
+		n, _ := src.Meta().NodeIndex(r.Event.Node)
+		at := history.Position{Time: r.From, Node: n, Seq: r.Event.Seq}
+		if at.Compare(born[r.Each.Value.AsString()]) >= 0 {
 			want = append(want, string(r.AppendJSON(nil)))
 		}
 		return nil
