@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"hindcast.dev/debug"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
+	"hindcast.dev/rql/exec"
 	"hindcast.dev/rql/syntax"
 )
 
@@ -25,6 +27,7 @@ type queryFlags struct {
 	timeout         time.Duration
 	maxMemory       byteSize
 	maxCombinations int
+	parallel        int
 	wide            bool
 	quiet           bool
 }
@@ -77,6 +80,7 @@ the answer could be another.`,
 	c.Flags().DurationVar(&f.timeout, "timeout", 0, "end the search after this time (default none)")
 	c.Flags().Var(&f.maxMemory, "max-memory", "end the search when the program's heap holds more than this, such as 2GiB (default none)")
 	c.Flags().IntVar(&f.maxCombinations, "max-combinations", rql.DefaultMaxCombinations, "choices of nodes and members tried at one cut")
+	c.Flags().IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "parts of a long History to search at once; 1 walks from beginning to end")
 	c.Flags().BoolVar(&f.wide, "wide", false, "don't shorten the cells of a table")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no summary")
 	return c
@@ -165,6 +169,8 @@ func (f *queryFlags) check() error {
 	switch {
 	case f.maxCombinations < 1:
 		return fmt.Errorf("--max-combinations %d: want 1 or more", f.maxCombinations)
+	case f.parallel < 1:
+		return fmt.Errorf("--parallel %d: want 1 or more", f.parallel)
 	case f.timeout < 0:
 		return fmt.Errorf("--timeout %v: want a time to search for, or 0 for no bound", f.timeout)
 	}
@@ -190,7 +196,8 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 	out := newRowWriter(c.OutOrStdout(), f, q, text)
 	stop := src.show()
 	incomplete := false
-	sum, err := q.Run(ctx, src, rql.Options{MaxCombinations: f.maxCombinations, Now: hlc.FromTime(begin)}, func(r *rql.Row) error {
+	opt := exec.Options{Parallel: f.parallel, Options: rql.Options{MaxCombinations: f.maxCombinations, Now: hlc.FromTime(begin)}}
+	sum, err := exec.Run(ctx, q, src, opt, func(r *rql.Row) error {
 		bar.clear()
 		src.rows.Add(1)
 		incomplete = incomplete || r.Incomplete

@@ -67,6 +67,18 @@ func (s *watchedSource) Walk(ctx context.Context, from, to history.Position, nod
 	return &watchedCursor{Cursor: c, ctx: ctx, src: s}, nil
 }
 
+// WalkThrough implements history.Narrow.
+func (s *watchedSource) WalkThrough(ctx context.Context, from, to history.Position, nodes []int, lens history.Lens) (history.Cursor, error) {
+	c, err := history.WalkThrough(ctx, s.Source, from, to, nodes, lens)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedCursor{Cursor: c, ctx: ctx, src: s}, nil
+}
+
+// Unwrap implements history.Wrapper.
+func (s *watchedSource) Unwrap() history.Source { return s.Source }
+
 type watchedCursor struct {
 	history.Cursor
 	ctx   context.Context

@@ -208,7 +208,9 @@ func (e *engine) begin(ev *history.Event, now hlc.Timestamp) {
 // cut.
 func (e *engine) base(ev *history.Event) {
 	if len(e.timers) > 0 {
-		e.bases = append(e.bases, ev)
+		kept := *ev // which is gone after the next one, where the walk is narrow
+		kept.Changes = slices.Clone(ev.Changes)
+		e.bases = append(e.bases, &kept)
 		return
 	}
 	e.enterBase(ev)

@@ -21,17 +21,34 @@ func (r *runner) members(ctx context.Context) ([]value, error) {
 		ms, _ := e.collection(f.Set)
 		return setOf(ms).ext.set, nil
 	}
-	cur, err := r.src.Walk(ctx, history.Begin, history.End, r.q.Nodes)
+	g, err := r.gather(ctx, history.Begin, history.End)
+	if err != nil {
+		return nil, err
+	}
+	return g.list(), nil
+}
+
+// gather walks from one position to another for what the collection has there.
+func (r *runner) gather(ctx context.Context, from, to history.Position) (*gathering, error) {
+	f := r.q.ForEach
+	used := map[history.VarID]bool{}
+	for _, d := range f.Deps {
+		for _, c := range d.Ref.Vars {
+			used[history.VarID(c.Var)] = true
+		}
+	}
+	q := bare(r.q)
+	cur, err := history.WalkThrough(ctx, r.src, from, to, r.q.Nodes, lensOf(q, r.src.Meta(), used))
 	if err != nil {
 		return nil, err
 	}
 	defer cur.Close()
-	e := newEngine(ctx, bare(r.q), r.src.Meta(), cur.States(), nil, r.opt)
+	e := newEngine(ctx, q, r.src.Meta(), cur.States(), nil, r.opt)
 	g := &gathering{e: e, f: f, seen: map[string]value{}, keys: keysOf(f.Set), anew: true}
 	for {
 		ev, err := cur.Next()
 		if err == io.EOF {
-			return g.list(), nil
+			return g, nil
 		}
 		if err != nil {
 			return nil, err

@@ -90,8 +90,11 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 	case q.cut.Explain:
 		return explain(q.cut, emit)
 	}
-	r := &runner{q: q.cut, src: src, meta: src.Meta(), gaps: gapsOf(src.Meta()), opt: opt, emit: emit}
-	return r.run(ctx)
+	return q.runner(src, opt, emit).run(ctx)
+}
+
+func (q *Query) runner(src history.Source, opt Options, emit func(*Row) error) *runner {
+	return &runner{q: q.cut, src: src, meta: src.Meta(), gaps: gapsOf(src.Meta()), opt: opt, emit: emit}
 }
 
 // fits fails unless ids mean the same in both Histories.

@@ -22,6 +22,7 @@ type runner struct {
 	emit func(*Row) error
 	// asDone gives each row as soon as its end is known, in place of by its from.
 	asDone bool
+	hold   bool             // gives no rows: they are kept in queue
 	edges  bool             // rows of both edges, in place of q.Emit
 	gaps   [][]history.Span // by node, where it is unknown
 
@@ -43,6 +44,8 @@ type entry struct {
 	inst  *instance
 	start uint64 // the cut of the range that it begins with
 	done  bool
+	// carried says that it stands for a row of an earlier part of the walk.
+	carried bool
 
 	late    []*lateValue // cells that need the end of the row
 	grouped *groupedRow  // with GROUP BY
@@ -66,7 +69,7 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	if usesNet(r.q, r.src.Meta()) {
 		start = history.Begin // what log net says depends on every event so far
 	}
-	cur, err := r.src.Walk(ctx, start, history.End, r.q.Nodes)
+	cur, err := history.WalkThrough(ctx, r.src, start, history.End, r.q.Nodes, r.lens())
 	if err != nil {
 		return r.sum, err
 	}
@@ -336,7 +339,10 @@ func (r *runner) finish() error {
 
 // flush gives the finished rows whose turn it is: those before now.
 func (r *runner) flush(now hlc.Timestamp) error {
-	if r.asDone {
+	switch {
+	case r.hold:
+		return nil
+	case r.asDone:
 		return r.flushDone(now)
 	}
 	n := 0

@@ -58,10 +58,7 @@ func (e *engine) seek() {
 		texts[r.Text] = true
 		s := &sought{ref: r}
 		e.missing = append(e.missing, s)
-		for _, c := range r.Vars {
-			id := history.VarID(c.Var)
-			e.sought[id] = append(e.sought[id], s)
-		}
+		e.seekFor(s)
 	}
 	for _, n := range e.w.nodes {
 		if e.w.in(n) {
@@ -69,6 +66,14 @@ func (e *engine) seek() {
 				e.look(n, id, nil)
 			}
 		}
+	}
+}
+
+// seekFor begins to look for one path.
+func (e *engine) seekFor(s *sought) {
+	for _, c := range s.ref.Vars {
+		id := history.VarID(c.Var)
+		e.sought[id] = append(e.sought[id], s)
 	}
 }
 

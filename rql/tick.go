@@ -213,9 +213,17 @@ func (r *runner) lookback(ctx context.Context) (history.Position, error) {
 		return r.begin, nil
 	}
 	lengths, ok := r.q.Lookback()
-	start := r.begin
+	if !ok {
+		return history.Begin, nil
+	}
+	return r.before(ctx, r.begin, lengths)
+}
+
+// before goes back from an event by lengths of time, one after the other, each
+// time to the event in force.
+func (r *runner) before(ctx context.Context, start history.Position, lengths []uint64) (history.Position, error) {
 	for _, d := range lengths {
-		if !ok || d > start.Time.Ticks() {
+		if d > start.Time.Ticks() {
 			return history.Begin, nil
 		}
 		t := hlc.Timestamp((start.Time.Ticks()-d)<<hlc.LogicalBits | 1<<hlc.LogicalBits - 1)
@@ -224,9 +232,6 @@ func (r *runner) lookback(ctx context.Context) (history.Position, error) {
 			return history.Begin, err
 		}
 		start = last[0].Position
-	}
-	if !ok {
-		return history.Begin, nil
 	}
 	return start, nil
 }

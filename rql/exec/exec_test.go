@@ -1,0 +1,292 @@
+package exec_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql"
+	"hindcast.dev/rql/exec"
+	"hindcast.dev/vfs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// walked is a History of so many events: ints a and b, a map m of ints, and now
+// and then a base after a gap.
+func walked(t *rapid.T, events int) *history.Mem {
+	b := history.NewBuilder()
+	now := uint64(100)
+	small := rapid.IntRange(-1, 3)
+	for i := range events {
+		now += uint64(rapid.IntRange(0, 2).Draw(t, "gap"))
+		at := hlc.Timestamp(now << 16)
+		node := rapid.SampledFrom([]string{"n1", "n2", "n3"}).Draw(t, "node")
+		if i > 0 && rapid.IntRange(0, 40).Draw(t, "kind") == 0 {
+			b.Base(node, uint64(1000*i), at, map[string]event.Value{"inv.a": event.Int(2)})
+			continue
+		}
+		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: at}}}
+		if i == 0 {
+			e.Set = []history.Assign{{Path: "inv.b", Value: event.Int(1)}, {Path: "inv.m", Value: event.MapOf(nil)}, {Path: "inv.t", Value: event.String("x")}}
+		}
+		switch v := event.Int(int64(small.Draw(t, "value"))); rapid.IntRange(0, 4).Draw(t, "what") {
+		case 0:
+			key := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "key")
+			e.Set = append(e.Set, history.Assign{Path: `inv.m["` + key + `"]`, Value: v})
+		case 1:
+			e.Set = append(e.Set, history.Assign{Path: "inv.b", Value: v})
+		case 2:
+		default:
+			e.Set = append(e.Set, history.Assign{Path: "inv.a", Value: v})
+		}
+		b.Append(node, e)
+	}
+	m, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var asked = []string{
+	"SELECT inv.a, inv.b FROM inv WHEN (inv.a + inv.b <= 2) LINK SAME_NODE",
+	"SELECT inv.a FROM inv WHEN inv.a > inv.b + 1",
+	"SELECT * FROM inv WHEN MAX(inv.a) - MIN(inv.a) >= 2 EMIT CUTS",
+	"SELECT inv.a, TIME() FROM inv",
+	"SELECT SUM(inv.m[*]) AS s FROM inv WHEN SUM(inv.m[*]) > 2 EMIT ENTER",
+	"SELECT k, inv.m[k] FROM inv FOR EACH k IN KEYS(inv.m) WHEN MAX(inv.m[k]) - MIN(inv.m[k]) >= 1",
+	"SELECT k FROM inv FOR EACH k IN KEYS(inv.m) WHEN inv.m[k] = inv.a EMIT LEAVE",
+	"SELECT k FROM inv FOR EACH k IN inv.a WHEN inv.a = k",
+	"SELECT inv.a FROM inv WHEN CHANGED(inv.a) AND PREV(inv.a) > inv.a",
+	"SELECT inv.a FROM inv WHEN inv.t < inv.a OR inv.a = 1",
+	"SELECT inv.a FROM inv WHEN PREVIOUSLY (inv.a > 1) AND NOT inv.a > 1",
+	"SELECT inv.a FROM inv WHEN (inv.a >= 0) SINCE (inv.b = 3)",
+	"SELECT inv.a FROM inv WHEN ONCE (inv.a = 3) WITHIN 100us OR ALWAYS (inv.b < 3)",
+	"SELECT inv.a FROM inv WHEN (inv.a > 0) FOR 60us",
+	"SELECT k FROM inv FOR EACH k IN KEYS(inv.m) WHEN (inv.m[k] > 0) FOR 90us EMIT ENTER",
+	"SELECT inv.a FROM inv WHEN COUNT(inv.a) >= 2 AND inv.m[\"w\"].v > 1 OR inv.a = \"x\" LIMIT 5",
+	"SELECT inv.a FROM inv WHEN (inv.a > 0) LINK EACH_NODE AT NODES n1, n2",
+}
+
+func told(rows []string, sum rql.Summary, err error) string {
+	return fmt.Sprintf("%s\n%+v\n%v", strings.Join(rows, "\n"), sum, err)
+}
+
+func onDisk(t interface{ Fatal(...any) }, src history.Source, opts history.DiskOptions) (vfs.FS, *history.Disk) {
+	fsys := vfs.NewMem()
+	w, err := history.CreateDisk(fsys, "h", opts)
+	if err == nil {
+		err = history.Copy(context.Background(), w, src)
+	}
+	if err == nil {
+		err = w.Finish()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := history.OpenDisk(fsys, "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys, d
+}
+
+func TestAParallelSearchGivesWhatOneWalkGives(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var src history.Source = walked(t, rapid.IntRange(1, 60).Draw(t, "events"))
+		if rapid.Bool().Draw(t, "on disk") {
+			_, src = onDisk(t, src, history.DiskOptions{BlockBytes: 80, BaseBytes: 80})
+		}
+		defer src.Close()
+		text := rapid.SampledFrom(asked).Draw(t, "query")
+		if rapid.IntRange(0, 3).Draw(t, "range") == 0 && !strings.Contains(text, "EMIT") && !strings.Contains(text, "LIMIT") {
+			from := rapid.IntRange(95, 130).Draw(t, "from") << 16
+			text += fmt.Sprintf(" ON TIME %d TO %d", from, from+rapid.IntRange(0, 60).Draw(t, "length")<<16)
+		}
+		q, err := rql.Compile(src.Meta(), text)
+		if err != nil {
+			return // the History has no such variable
+		}
+		opt := exec.Options{Parallel: rapid.IntRange(2, 4).Draw(t, "parallel"), Parts: rapid.IntRange(1, 7).Draw(t, "parts")}
+		var got, want []string
+		sum, err := q.Run(context.Background(), src, rql.Options{}, func(r *rql.Row) error {
+			want = append(want, string(r.AppendJSON(nil)))
+			return nil
+		})
+		whole := told(want, sum, err)
+		sum, err = exec.Run(context.Background(), q, src, opt, func(r *rql.Row) error {
+			got = append(got, string(r.AppendJSON(nil)))
+			return nil
+		})
+		if parts := told(got, sum, err); parts != whole {
+			var h strings.Builder
+			_ = history.WriteText(&h, src)
+			t.Fatalf("%s\n%s\n%+v\nin parts:\n%s\nwant:\n%s", text, h.String(), opt, parts, whole)
+		}
+	})
+}
+
+// long is a History in which a of one node goes round, so that a query has many
+// rows.
+func long(t *testing.T, events int) *history.Mem {
+	t.Helper()
+	b := history.NewBuilder()
+	for i := range events {
+		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(i+1) << 20}}}
+		e.Set = []history.Assign{{Path: "inv.a", Value: event.Int(int64(i % 7))}}
+		b.Append([]string{"n1", "n2"}[i%2], e)
+	}
+	m, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func compile(t *testing.T, src history.Source, text string) *rql.Query {
+	t.Helper()
+	q, err := rql.Compile(src.Meta(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestARunThatIsEndedHasGivenTheFirstRowsInOrder(t *testing.T) {
+	src := long(t, 20_000)
+	q := compile(t, src, "SELECT inv.a FROM inv WHEN inv.a = 3 EMIT CUTS")
+	var all []string
+	if _, err := q.Run(t.Context(), src, rql.Options{}, func(r *rql.Row) error {
+		all = append(all, string(r.AppendJSON(nil)))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	for _, n := range []int{1, 700, 2000} {
+		for _, byContext := range []bool{true, false} {
+			ctx, cancel := context.WithCancel(t.Context())
+			var got []string
+			sum, err := exec.Run(ctx, q, src, exec.Options{Parallel: 3, Parts: 9}, func(r *rql.Row) error {
+				got = append(got, string(r.AppendJSON(nil)))
+				switch {
+				case len(got) < n:
+				case byContext:
+					cancel()
+				default:
+					return enough
+				}
+				return nil
+			})
+			cancel()
+			if want := map[bool]error{true: context.Canceled, false: enough}[byContext]; !errors.Is(err, want) {
+				t.Fatalf("ended after %d rows: got %v, want %v", n, err, want)
+			}
+			if len(got) < n || len(got) == len(all) || strings.Join(got, "\n") != strings.Join(all[:len(got)], "\n") || sum.Rows > uint64(len(got)) {
+				t.Fatalf("ended after %d rows: %d rows came, and the summary says %d", n, len(got), sum.Rows)
+			}
+		}
+	}
+}
+
+func TestACorruptBlockIsAnErrorWhereTheWalkMeetsIt(t *testing.T) {
+	fsys, d := onDisk(t, long(t, 3000), history.DiskOptions{BlockBytes: 400})
+	src := history.Source(d)
+	q := compile(t, src, "SELECT inv.a FROM inv WHEN inv.a = 3")
+	file, err := vfs.ReadFile(fsys, "h/run-000002", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean := 0
+	if _, err := q.Run(t.Context(), src, rql.Options{}, func(*rql.Row) error { clean++; return nil }); err != nil || clean == 0 {
+		t.Fatal(clean, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int{len(file) / 3, len(file) / 2} {
+		bad := append([]byte(nil), file...)
+		bad[at] ^= 1
+		if err := vfs.WriteFile(fsys, "h/run-000002", bad); err != nil {
+			t.Fatal(err)
+		}
+		d, err := history.OpenDisk(fsys, "h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs := map[int]string{}
+		for _, parallel := range []int{1, 3} {
+			var rows []string
+			sum, err := exec.Run(t.Context(), q, d, exec.Options{Parallel: parallel, Parts: 8}, func(r *rql.Row) error {
+				rows = append(rows, string(r.AppendJSON(nil)))
+				return nil
+			})
+			var where *history.FileError
+			if !errors.As(err, &where) || where.File != "h/run-000002" || where.Offset == 0 || len(rows) == 0 || len(rows) >= clean {
+				t.Fatalf("byte %d is bad: %d rows of %d, %v", at, len(rows), clean, err)
+			}
+			runs[parallel] = told(rows, sum, err)
+		}
+		if runs[1] != runs[3] {
+			t.Fatalf("byte %d is bad: in parts\n%s\nin one walk\n%s", at, runs[3], runs[1])
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestExplainTellsWhatIsReadAndInHowManyParts(t *testing.T) {
+	_, src := onDisk(t, long(t, 4000), history.DiskOptions{BlockBytes: 400})
+	defer src.Close()
+	for _, c := range []struct {
+		text string
+		opt  exec.Options
+		want []string
+	}{
+		{"SELECT inv.a FROM inv WHEN inv.a = 3", exec.Options{Parallel: 2, Parts: 4}, []string{"search: 4 parts, 2 at a time"}},
+		{"SELECT inv.a FROM inv WHEN inv.a = 3", exec.Options{Parallel: 2}, []string{"search: one walk, for the events are few"}},
+		{"SELECT inv.a FROM inv WHEN inv.a = 3 ON TIME START TO START + 10ms", exec.Options{Parallel: 1},
+			[]string{"blocks: 2 of ", "2 of them change a variable of the query", "search: one walk, for --parallel is 1"}},
+		{"SELECT net.sent FROM net", exec.Options{Parallel: 2}, []string{"search: one walk, for log net is made of all events so far"}},
+	} {
+		q := compile(t, src, "EXPLAIN "+c.text)
+		var lines []string
+		sum, err := exec.Run(t.Context(), q, src, c.opt, func(r *rql.Row) error {
+			lines = append(lines, r.Columns[0].Value.AsString())
+			return nil
+		})
+		if err != nil || sum.Rows != uint64(len(lines)) {
+			t.Fatalf("%s: %d rows, %v", c.text, sum.Rows, err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(strings.Join(lines, "\n"), want) {
+				t.Errorf("%s: want %q in\n%s", c.text, want, strings.Join(lines, "\n"))
+			}
+		}
+	}
+}
+
+func TestSmallHistoriesAndOneCoreAreWalked(t *testing.T) {
+	src := long(t, 100)
+	q := compile(t, src, "SELECT inv.a FROM inv WHEN inv.a = 3")
+	before := runtime.NumGoroutine()
+	if _, err := exec.Run(t.Context(), q, src, exec.Options{}, func(*rql.Row) error {
+		if n := runtime.NumGoroutine(); n > before {
+			t.Errorf("%d goroutines for 100 events, %d before", n, before)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
