@@ -32,7 +32,7 @@ func newRowWriter(w io.Writer, f *queryFlags, q *rql.Query, text string) rowWrit
 	case "jsonl":
 		return &jsonLines{w: w}
 	case "csv":
-		return &csvRows{w: csv.NewWriter(w), columns: distinctNames(q.Columns()), star: hasStar(text)}
+		return &csvRows{w: csv.NewWriter(w), columns: distinctNames(q.Columns()), star: hasStar(text), events: q.OfEvents()}
 	}
 	return &tableRows{w: safeFor(w), columns: distinctNames(q.Columns()), wide: f.wide}
 }
@@ -152,6 +152,7 @@ func escapeJSON(b []byte) []byte {
 type csvRows struct {
 	w       *csv.Writer
 	columns []string
+	events  bool // of an event query
 	star    bool // columns come with the rows, which are kept until the end
 	kept    []fieldsByName
 	began   bool
@@ -177,7 +178,7 @@ func (c *csvRows) row(r *rql.Row) error {
 func (c *csvRows) write(fs fieldsByName) error {
 	if !c.began {
 		c.began = true
-		if slices.Contains(c.columns, "cuts") {
+		if slices.Contains(c.columns, "cuts") || c.events {
 			c.columns = append(c.columns[:len(c.columns):len(c.columns)], "incomplete")
 		}
 		if err := c.w.Write(c.columns); err != nil {
@@ -305,7 +306,7 @@ func (t *tableRows) cells(r *rql.Row) tableRow {
 	}
 	for _, f := range distinct(r.Fields()) {
 		switch c := perNode[f.Name]; {
-		case f.Name == "to" && r.Columns == nil:
+		case f.Name == "to" && r.Columns == nil && r.Joined == nil:
 			add("lasted", lasted(r))
 		case c != nil:
 			add(f.Name, nodesText(c, r.From))

@@ -41,6 +41,8 @@ func (e *env) call(x *plan.Call) value {
 func scalarFunc(name string, args []value) (v value, ok bool) {
 	a := args[0]
 	switch name {
+	case plan.FuncMinus:
+		return minus(a, args[1])
 	case "LEAST", "GREATEST":
 		var b bag
 		for _, m := range args {
@@ -76,6 +78,15 @@ func scalarFunc(name string, args []value) (v value, ok bool) {
 		return ofFloat(math.Tan(a.toFloat())), true
 	}
 	return rounding(name, a), true
+}
+
+// minus subtracts numbers, or times of which the clock's physical part counts.
+func minus(a, b value) (v value, ok bool) {
+	if a.v.Type() == event.TypeTime && b.v.Type() == event.TypeTime {
+		return ofFloat(seconds(a.v.AsTime()) - seconds(b.v.AsTime())), true
+	}
+	v, f := arith(syntax.Sub, a, b)
+	return v, f == ""
 }
 
 // rounding is ABS, CEIL, FLOOR or ROUND, which keep the type.

@@ -21,6 +21,10 @@ type Options struct {
 	// MaxCombinations bounds the choices tried at one cut; 0 is
 	// DefaultMaxCombinations. A run that needs more ends with a *CombinationsError.
 	MaxCombinations int
+	// MaxEvents bounds the events, messages and groups that an event query keeps; 0
+	// is DefaultMaxEvents. It is passed by up to its double, where a run that needs
+	// more ends with an *EventsError.
+	MaxEvents int
 	// Now is what NOW means in the query.
 	Now hlc.Timestamp
 }
@@ -50,7 +54,8 @@ type Query struct {
 	tree   *syntax.Query
 	cut    *plan.Query  // of a cut query, made from tree
 	show   *syntax.Show // of SHOW
-	nodes  []int        // of SHOW … AT NODES
+	events *plan.EventQuery
+	nodes  []int // of SHOW … AT NODES
 }
 
 // Compile parses a statement and checks it against a History. Its error is a
@@ -68,9 +73,8 @@ func Compile(meta *history.Meta, text string) (*Query, error) {
 	case *syntax.Query:
 		q.tree = st
 		q.cut, err = plan.Compile(q.schema, st)
-	default:
-		err = &syntax.Error{Pos: st.Position(), Msg: "an event query (FROM name IN source …) is not yet supported by this build",
-			Hint: "a cut query begins with SELECT"}
+	case *syntax.EventQuery:
+		q.events, err = plan.CompileEvent(q.schema, st)
 	}
 	if err != nil {
 		return nil, err
@@ -87,6 +91,8 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 	switch {
 	case q.show != nil:
 		return runShow(ctx, q, src, opt, emit)
+	case q.events != nil:
+		return runEvents(ctx, q.events, src, opt, emit)
 	case q.cut.Explain:
 		return explain(q.cut, emit)
 	}
@@ -119,6 +125,9 @@ func (q *Query) Columns() []string {
 	if q.show != nil {
 		return showColumns[q.show.What]
 	}
+	if q.events != nil {
+		return eventColumns(q.events)
+	}
 	if q.cut.Explain {
 		return []string{"plan"}
 	}
@@ -137,6 +146,7 @@ func (q *Query) Columns() []string {
 	return append(cols, "witness", "event")
 }
 
+<<<<<<< HEAD
 func (q *Query) groupColumns() (cols []string) {
 	for _, k := range q.cut.Group.Keys {
 		cols = append(cols, k.Name)
@@ -148,6 +158,10 @@ func (q *Query) groupColumns() (cols []string) {
 	}
 	return cols
 }
+=======
+// OfEvents reports whether this is an event query, whose rows are Joined.
+func (q *Query) OfEvents() bool { return q.events != nil }
+>>>>>>> 0c23565 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
 
 // Variables are those of the History that the statement names, sorted; what * stands for isn't
 // named. A statement that reads none (SHOW, EXPLAIN) has none.

@@ -15,9 +15,15 @@ type CombinationsError struct {
 	Pos   syntax.Pos // of the condition
 	Limit int
 	Time  hlc.Timestamp // of the cut
+	// Events says that so many events are joined to one.
+	Events bool
 }
 
 func (e *CombinationsError) Error() string {
+	if e.Events {
+		return fmt.Sprintf("%s: more than %d combinations of events to be joined to the one at %s: join FIRST or MOSTRECENT, follow links alone with =>, or raise --max-combinations",
+			e.Pos, e.Limit, e.Time)
+	}
 	return fmt.Sprintf("%s: more than %d combinations at the cut of %s: link variables with LINK, constrain them with NODE, or raise --max-combinations",
 		e.Pos, e.Limit, e.Time)
 }

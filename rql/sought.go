@@ -24,6 +24,8 @@ type AbsentPath struct {
 	Nearest string
 	// Has are some of the names that there were below Below, in order.
 	Has []string
+	// Events says that Path is of an event query: no event had it.
+	Events bool
 }
 
 // hasMax bounds AbsentPath.Has.
@@ -254,6 +256,9 @@ func pathText(log string, steps []syntax.Step) string {
 // Note is the remark for a person: its Render shows the place in the query.
 func (a *AbsentPath) Note() *syntax.Error {
 	e := &syntax.Error{Pos: a.Pos, Msg: a.Path + " was present on no node at any cut"}
+	if a.Events {
+		e.Msg = "no event " + a.Below + " has " + strings.TrimPrefix(a.Path, a.Below+".")
+	}
 	switch {
 	case a.Nearest != "":
 		e.Hint = "did you mean " + a.Nearest + "?"

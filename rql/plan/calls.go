@@ -103,7 +103,7 @@ func (c *checker) aggregate(e *syntax.Call, op AggOp) Expr {
 // own names.
 func (c *checker) isVariable(e syntax.Expr) (*syntax.Path, bool) {
 	p, ok := e.(*syntax.Path)
-	if !ok {
+	if !ok || c.events != nil {
 		return nil, false
 	}
 	root := p.Root()

@@ -38,6 +38,10 @@ func (c *checker) named(p *syntax.Path) (e Expr, steps []syntax.Step, ok bool) {
 			return &Local{Pos: p.Pos, Name: root, Index: c.locals[i].index}, steps, true
 		}
 	}
+	if c.events != nil {
+		e, steps := c.events.resolve(p)
+		return e, steps, true
+	}
 	if i, ok := c.compute[root]; ok {
 		c.useComputed(p, i)
 		return &Computed{Pos: p.Pos, Index: i}, steps, true

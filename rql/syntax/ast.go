@@ -186,12 +186,13 @@ type Input struct {
 	Source *Source
 }
 
-// A Join is JOIN Input ON Before -> After.
+// A Join is JOIN Input ON Before -> After, or with Along Before => After.
 type Join struct {
 	Pos
 	Input  *Input
 	Before *Ident
 	After  *Ident
+	Along  bool
 }
 
 // A Source gives events: by name, or those of a sub-query.
@@ -200,6 +201,7 @@ type Source struct {
 	Keep  Keep
 	N     int64       // how many, for KeepFirstN and KeepMostRecentN
 	Event string      // the event's name, dots included; empty for a sub-query
+	Name  Pos         // where Event is written
 	Query *EventQuery // the sub-query, or nil
 }
 

@@ -233,6 +233,8 @@ func (p *parser) signHabit(expected string) string {
 		return ""
 	case t.text == "->":
 		return "-> stands only in JOIN … ON a -> b; a part of a value is reached with a dot or [\"key\"]"
+	case t.text == "=>":
+		return "write >=; => stands only in JOIN … ON a => b"
 	case t.text == ",":
 		return p.commaHabit()
 	case t.text == ")" && p.depth == 0:

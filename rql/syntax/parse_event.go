@@ -74,10 +74,12 @@ func (p *parser) join(pos Pos) *Join {
 	j := &Join{Pos: pos, Input: p.input()}
 	p.expectHint("ON", " and which event happened before which", "the form is JOIN name IN event ON a -> b, a having happened before b")
 	j.Before = p.anyName("the name of the events that happened before")
-	if !p.tok.isSign("->") {
-		p.unexpectedHint("events are joined by happened-before, ON a -> b; other conditions go into WHERE", `"->" between the names of the events`)
+	if j.Along = p.accept("=>"); !j.Along {
+		if !p.tok.isSign("->") {
+			p.unexpectedHint("events are joined by happened-before, ON a -> b; other conditions go into WHERE", `"->" between the names of the events`)
+		}
+		p.advance()
 	}
-	p.advance()
 	j.After = p.anyName("the name of the events that happened after")
 	return j
 }
@@ -107,11 +109,11 @@ func (p *parser) source() *Source {
 			s.N = p.integer("how many events, a whole number")
 			p.expect(",", " after the number of events")
 		}
-		s.Event = p.eventName()
+		s.Name, s.Event = p.tok.pos, p.eventName()
 		p.expect(")", " after the name of the event")
 		return s
 	}
-	s.Event = p.eventName()
+	s.Name, s.Event = p.tok.pos, p.eventName()
 	return s
 }
 

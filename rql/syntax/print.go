@@ -74,7 +74,7 @@ func (p *printer) eventNode(n Node) {
 	case *Join:
 		p.write("JOIN ")
 		p.node(n.Input)
-		p.write(" ON ", logText(n.Before.Name), " -> ", logText(n.After.Name))
+		p.write(" ON ", logText(n.Before.Name), []string{" -> ", " => "}[b2i(n.Along)], logText(n.After.Name))
 	case *Source:
 		p.source(n)
 	default:

@@ -21,7 +21,7 @@ type scanner struct {
 
 // signs are punctuation and operators, longer ones before their beginnings.
 var signs = [...]string{
-	"&&", "||", "==", "!=", "<>", "<=", ">=", "->", ":=",
+	"&&", "||", "==", "!=", "<>", "<=", ">=", "->", "=>", ":=",
 	"=", "<", ">", "!", "+", "-", "*", "/", "%", `\`, ",", ".", "(", ")", "[", "]", "{", "}", ":", ";",
 }
 
@@ -32,7 +32,7 @@ var canonicalSign = map[string]string{"==": "=", "<>": "!="}
 // another.
 var lookalikes = map[rune]string{
 	'−': "-", '–': "-", '—': "-", '“': `"`, '”': `"`, '‘': "'", '’': "'", '≤': "<=", '≥': ">=", '≠': "!=",
-	'∧': "AND", '∨': "OR", '¬': "NOT", '→': "->", '∈': "IN", '∉': "NOT IN", '∃': "EXISTS", '∀': "FORALL",
+	'∧': "AND", '∨': "OR", '¬': "NOT", '→': "->", '⇒': "=>", '∈': "IN", '∉': "NOT IN", '∃': "EXISTS", '∀': "FORALL",
 	'×': "*", '⊆': "SUBSET", '∪': "UNION", '∩': "INTERSECT", '&': "&&", '|': "||",
 }
 

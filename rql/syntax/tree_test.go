@@ -201,7 +201,7 @@ func (g gen) eventQuery(depth int) *EventQuery {
 	input := func() *Input { return &Input{Name: g.ident(), Source: g.source(depth)} }
 	q := &EventQuery{
 		From:    input(),
-		Joins:   many(g, 0, 2, func() *Join { return &Join{Input: input(), Before: g.ident(), After: g.ident()} }),
+		Joins:   many(g, 0, 2, func() *Join { return &Join{Input: input(), Before: g.ident(), After: g.ident(), Along: g.bool()} }),
 		Let:     many(g, 0, 2, g.binding),
 		GroupBy: many(g, 0, 2, g.top),
 		Items:   many(g, 1, 2, g.item),

@@ -1,0 +1,304 @@
+package rql
+
+import (
+	"cmp"
+	"slices"
+
+	"hindcast.dev/history"
+)
+
+// Event queries are answered along the walk. Every node carries with it what has
+// happened before the present moment, as far as the query may ask for it, and a
+// message carries that to its receiver: what a running process would have to
+// carry as baggage (Mace, Roelke, Fonseca: "Pivot Tracing", 2015, sections 3 and
+// 5). So the answer is what processes would find that know nothing but their own
+// baggage.
+
+// A relation is one of the two happened-befores of the language.
+type relation int
+
+const (
+	// lamport is ->: the order of each node's own events, and links.
+	lamport relation = iota
+	// along is =>: links alone, from what an event was handled for to what came of it.
+	along
+	relations
+)
+
+// packed is an occurrence, or the row of a sub-query, that may be joined to
+// later ones.
+type packed struct {
+	at     history.Position
+	effect int
+	ord    uint64  // among the occurrences of its node, from 1
+	values []value // of the fields that the query reads, in the order of Input.Fields
+	// before is what happened before it; set where something is joined to it.
+	before [relations]*past
+	mark   uint64 // of the last count that found it
+}
+
+func (a *packed) compare(b *packed) int {
+	return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.effect, b.effect))
+}
+
+// A chain is what happened along links, the last first.
+type chain struct {
+	p    *packed
+	prev *chain
+	mark uint64
+}
+
+// A past is what has happened before a moment, as far as a query asks for it.
+type past struct {
+	// clock is, by node, up to which occurrence; that of the node itself isn't kept.
+	// Only of lamport.
+	clock  []uint64
+	packs  [][]*packed // by slot: the first or the last ones, in the order of the walk
+	chains []*chain    // by slot: all of them; only of along
+	shared bool        // others have it too: it isn't changed any more
+	mark   uint64
+}
+
+// A slot is where a past keeps what one input reads.
+type slot struct {
+	in    *eventInput
+	index int      // into packs, chains or store
+	kind  slotKind // how much is kept
+}
+
+// slotKind says how much of what happened before is kept.
+type slotKind int
+
+const (
+	slotPack  slotKind = iota // so many, the first or the last
+	slotChain                 // all, along links
+	slotStore                 // all: one list for the whole query, a clock says how far
+)
+
+// A pastPlan is how much there is to carry.
+type pastPlan struct {
+	uses   [relations]bool
+	packs  [relations]int
+	chains int
+	stores int
+	nodes  int
+	inputs []*eventInput // that are joined to others
+}
+
+// place gives an input its slot.
+func (p *pastPlan) place(in *eventInput) {
+	rel := in.relation()
+	p.uses[rel] = true
+	p.inputs = append(p.inputs, in)
+	switch {
+	case in.plan.Limited():
+		in.slot = slot{in, p.packs[rel], slotPack}
+		p.packs[rel]++
+	case rel == along:
+		in.slot = slot{in, p.chains, slotChain}
+		p.chains++
+	default:
+		in.slot = slot{in, p.stores, slotStore}
+		p.stores++
+	}
+}
+
+// newPast is a past in which nothing has happened.
+func (p *pastPlan) newPast(rel relation) *past {
+	b := &past{packs: make([][]*packed, p.packs[rel])}
+	if rel == along {
+		b.chains = make([]*chain, p.chains)
+	} else {
+		b.clock = make([]uint64, p.nodes)
+	}
+	return b
+}
+
+// own makes a past one that may be changed.
+func (b *past) own() *past {
+	if !b.shared {
+		return b
+	}
+	return &past{clock: b.clock, packs: slices.Clone(b.packs), chains: slices.Clone(b.chains)}
+}
+
+// only is the part of a past that is kept for some inputs.
+func (b *past) only(rel relation, inputs []*eventInput) *past {
+	out := &past{clock: b.clock, packs: make([][]*packed, len(b.packs)), chains: make([]*chain, len(b.chains))}
+	for _, in := range inputs {
+		switch s := in.slot; {
+		case in.relation() != rel:
+		case s.kind == slotPack:
+			out.packs[s.index] = b.packs[s.index]
+		case s.kind == slotChain:
+			out.chains[s.index] = b.chains[s.index]
+		}
+	}
+	return out
+}
+
+// add puts in what happened last.
+func (b *past) add(s slot, p *packed) {
+	if s.kind == slotChain {
+		b.chains[s.index] = &chain{p: p, prev: b.chains[s.index]}
+		return
+	}
+	list := b.packs[s.index]
+	n := int(s.in.plan.N)
+	switch {
+	case len(list) < n:
+		b.packs[s.index] = append(slices.Clip(list), p)
+	case !s.in.plan.First():
+		b.packs[s.index] = append(append(make([]*packed, 0, n), list[1:]...), p)
+	}
+}
+
+// learn adds all that a message of node from, sent as occurrence ord, tells; b
+// isn't shared.
+func (b *past) learn(m *past, from int, ord uint64, inputs []*eventInput) {
+	clock := slices.Clone(b.clock)
+	for i, n := range m.clock {
+		clock[i] = max(clock[i], n)
+	}
+	clock[from] = max(clock[from], ord)
+	b.clock = clock
+	for _, in := range inputs {
+		if s := in.slot; s.kind == slotPack && in.relation() == lamport {
+			b.packs[s.index] = mergePacks(b.packs[s.index], m.packs[s.index], int(in.plan.N), in.plan.First())
+		}
+	}
+}
+
+// mergePacks returns the first or last n of two lists in the order of the walk.
+func mergePacks(a, b []*packed, n int, first bool) []*packed {
+	if len(b) == 0 || len(a) == len(b) && slices.Equal(a, b) {
+		return a
+	}
+	if len(a) == 0 {
+		return b
+	}
+	all := make([]*packed, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch c := a[0].compare(b[0]); {
+		case c < 0:
+			all, a = append(all, a[0]), a[1:]
+		case c > 0:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all, a, b = append(all, a[0]), a[1:], b[1:]
+		}
+	}
+	all = append(append(all, a...), b...)
+	if first {
+		return slices.Clip(all[:min(n, len(all))])
+	}
+	return all[max(0, len(all)-n):]
+}
+
+// A message is what a send, timer or call carries with it.
+type message struct {
+	from int
+	ord  uint64
+	past [relations]*past
+}
+
+// A messageKey names a message. Of a send to several nodes each has its own.
+type messageKey struct {
+	id   string
+	node int // it goes to; -1 if it isn't known
+}
+
+// messages are those under way, and for along those lately received too: they
+// might come again.
+type messages struct {
+	flying map[messageKey]*message
+	late   [2]map[messageKey]*message // received lately; before
+	timers map[timerName]string       // the id of the timer that a name stands for
+	again  bool                       // messages received twice matter
+}
+
+// lateMax is how many received messages are remembered at least.
+const lateMax = 1 << 16
+
+// A timerName is a timer of one machine.
+type timerName struct {
+	node          int
+	machine, name string
+}
+
+func newMessages(again bool) *messages {
+	return &messages{flying: map[messageKey]*message{}, late: [2]map[messageKey]*message{{}, {}}, timers: map[timerName]string{}, again: again}
+}
+
+func (t *messages) len() int { return len(t.flying) + len(t.late[0]) + len(t.late[1]) }
+
+// receive returns the message that a node received, nil if its send isn't known.
+func (t *messages) receive(id string, node int) *message {
+	k := messageKey{id, node}
+	if m := t.flying[k]; m != nil {
+		delete(t.flying, k)
+		if t.again {
+			if len(t.late[0]) == lateMax {
+				t.late[1], t.late[0] = t.late[0], map[messageKey]*message{}
+			}
+			t.late[0][k] = m
+		}
+		return m
+	}
+	for _, late := range t.late {
+		if m := late[k]; m != nil {
+			return m
+		}
+	}
+	return t.flying[messageKey{id, -1}]
+}
+
+// drop forgets a timer that won't fire.
+func (t *messages) drop(name timerName) {
+	if id, ok := t.timers[name]; ok {
+		delete(t.flying, messageKey{id, name.node})
+		delete(t.timers, name)
+	}
+}
+
+// A census counts what is kept, by marking it.
+type census struct {
+	mark  uint64
+	count int
+	todo  []*past
+}
+
+// past counts what is in a past and has no mark yet.
+func (c *census) past(b *past) {
+	c.todo = append(c.todo, b)
+	for len(c.todo) > 0 {
+		b := c.todo[len(c.todo)-1]
+		c.todo = c.todo[:len(c.todo)-1]
+		if b == nil || b.mark == c.mark {
+			continue
+		}
+		b.mark = c.mark
+		for _, list := range b.packs {
+			for _, p := range list {
+				c.packed(p)
+			}
+		}
+		for _, l := range b.chains {
+			for ; l != nil && l.mark != c.mark; l = l.prev {
+				l.mark = c.mark
+				c.packed(l.p)
+			}
+		}
+	}
+}
+
+func (c *census) packed(p *packed) {
+	if p.mark == c.mark {
+		return
+	}
+	p.mark = c.mark
+	c.count++
+	for _, b := range p.before {
+		c.todo = append(c.todo, b)
+	}
+}

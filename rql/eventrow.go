@@ -1,0 +1,185 @@
+package rql
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"hindcast.dev/event"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql/plan"
+)
+
+// Joined is what a row of an event query has beside its Values: the events that
+// were joined, or the keys of a group of them.
+type Joined struct {
+	At     hlc.Timestamp // of the event that happened last; not of a group
+	Events []JoinedEvent // as written: FROM, then the JOINs
+	Group  []Field       // the keys
+	// Grouped rows are about many joined events.
+	Grouped bool
+}
+
+// A JoinedEvent names one of the events of a row.
+type JoinedEvent struct {
+	Name string // in the query
+	EventRef
+	// Effect is which effect of that event it is, from 1; 0: it is the event itself.
+	Effect int
+}
+
+// row is the row of the events that are bound.
+func (l *eventLevel) row() *Row {
+	j := &Joined{At: l.bound[0].at.Time}
+	r := &Row{Joined: j, Values: l.cells()}
+	for _, i := range l.q.Written {
+		p := l.bound[i]
+		if p.ord == 0 {
+			continue // groups of a sub-query
+		}
+		j.Events = append(j.Events, JoinedEvent{l.q.Inputs[i].Name, EventRef{l.run.w.names[p.at.Node], p.at.Seq}, p.effect})
+	}
+	r.Incomplete = l.unsure && l.run.unknown(j.At) != nil
+	return r
+}
+
+// groupRow is the row of the group that the environment tells of.
+func (l *eventLevel) groupRow() *Row {
+	j := &Joined{Grouped: true}
+	for i := range l.q.Keys {
+		k := &l.q.Keys[i]
+		v, ok := l.env.locals[k.Local].shown()
+		if !ok {
+			l.env.fault(FaultRange, k.X.Position())
+		}
+		j.Group = append(j.Group, Field{k.Name, v})
+	}
+	return &Row{Joined: j, Values: l.cells(), Incomplete: l.run.unknown(l.to) != nil}
+}
+
+func (l *eventLevel) cells() []Cell {
+	var out []Cell
+	for i := range l.q.Items {
+		it := &l.q.Items[i]
+		if it.Star == nil {
+			out = append(out, Cell{Name: it.Name, Value: l.shown(it.X)})
+			continue
+		}
+		for _, s := range it.Star {
+			if !hasCell(out, s.Name) {
+				out = append(out, Cell{Name: s.Name, Value: l.shown(s.X)})
+			}
+		}
+	}
+	return out
+}
+
+// eventColumns are the columns of an event query's table.
+func eventColumns(q *plan.EventQuery) []string {
+	var cols []string
+	if q.Grouped {
+		for _, k := range q.Keys {
+			if !slices.ContainsFunc(q.Items, func(it plan.EventItem) bool { return it.Name == k.Name }) {
+				cols = append(cols, k.Name)
+			}
+		}
+	} else {
+		cols = append(cols, "at")
+	}
+	for _, it := range q.Items {
+		if it.Star == nil {
+			cols = append(cols, it.Name)
+		}
+		for _, s := range it.Star {
+			if !slices.Contains(cols, s.Name) {
+				cols = append(cols, s.Name)
+			}
+		}
+	}
+	if !q.Grouped {
+		cols = append(cols, "events")
+	}
+	return cols
+}
+
+// appendJSON appends a row of an event query.
+func (j *Joined) appendJSON(b []byte, r *Row) []byte {
+	b = append(b, '{')
+	switch {
+	case !j.Grouped:
+		b = append(b, `"at":`...)
+		b = append(appendTime(b, j.At), ',')
+	case len(j.Group) > 0:
+		b = append(b, `"group":`...)
+		b = append(appendObject(b, j.Group), ',')
+	}
+	b = append(b, `"values":{`...)
+	for i := range r.Values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = r.Values[i].appendJSON(b)
+	}
+	b = append(b, '}')
+	if !j.Grouped {
+		b = append(b, `,"events":{`...)
+		for i := range j.Events {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = j.Events[i].appendJSON(b)
+		}
+		b = append(b, '}')
+	}
+	if r.Incomplete {
+		b = append(b, `,"incomplete":true`...)
+	}
+	return append(b, '}')
+}
+
+func (e *JoinedEvent) appendJSON(b []byte) []byte {
+	b = append(event.String(e.Name).AppendJSON(b), `:{"node":`...)
+	b = append(event.String(e.Node).AppendJSON(b), `,"seq":`...)
+	b = strconv.AppendUint(b, e.Seq, 10)
+	if e.Effect > 0 {
+		b = strconv.AppendInt(append(b, `,"effect":`...), int64(e.Effect), 10)
+	}
+	return append(b, '}')
+}
+
+// fields are the row for a table.
+func (j *Joined) fields(r *Row) []Field {
+	var fs []Field
+	if j.Grouped {
+		for _, k := range j.Group {
+			if !hasCell(r.Values, k.Name) {
+				fs = append(fs, k)
+			}
+		}
+	} else {
+		fs = append(fs, Field{"at", event.Time(j.At)})
+	}
+	for i := range r.Values {
+		fs = append(fs, Field{r.Values[i].Name, orNull(r.Values[i].Value)})
+	}
+	if !j.Grouped {
+		var refs []string
+		for _, e := range j.Events {
+			refs = append(refs, e.Name+"="+e.text())
+		}
+		fs = append(fs, Field{"events", event.String(strings.Join(refs, " "))})
+	}
+	if r.Incomplete {
+		fs = append(fs, Field{"incomplete", event.Bool(true)})
+	}
+	return fs
+}
+
+// text is node:seq, with the effect's number behind it.
+func (e *JoinedEvent) text() string {
+	s := e.Node + ":" + strconv.FormatUint(e.Seq, 10)
+	if e.Effect > 0 {
+		s += "/" + strconv.Itoa(e.Effect)
+	}
+	return s
+}
