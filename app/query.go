@@ -212,7 +212,7 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 	if err := out.end(s); err != nil {
 		return fmt.Errorf("write the rows: %w", err)
 	}
-	if !f.quiet {
+	if !f.quiet && !errors.As(err, new(*syntax.Error)) {
 		s.write(c.ErrOrStderr())
 	}
 	if err != nil {

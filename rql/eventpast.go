@@ -169,6 +169,52 @@ func (b *past) learn(m *past, from int, ord uint64, inputs []*eventInput) {
 	}
 }
 
+// join is what two pasts along links hold together.
+func (b *past) join(m *past, inputs []*eventInput) *past {
+	out := &past{packs: slices.Clone(b.packs), chains: slices.Clone(b.chains)}
+	for _, in := range inputs {
+		switch s := in.slot; {
+		case in.relation() != along:
+		case s.kind == slotPack:
+			out.packs[s.index] = mergePacks(b.packs[s.index], m.packs[s.index], int(in.plan.N), in.plan.First())
+		default:
+			out.chains[s.index] = mergeChains(b.chains[s.index], m.chains[s.index])
+		}
+	}
+	return out
+}
+
+// mergeChains merges two chains, which may be one from some link on.
+func mergeChains(a, b *chain) *chain {
+	var out []*packed // the last first
+	for a != b && (a != nil || b != nil) {
+		c := 1
+		switch {
+		case a == nil:
+			c = -1
+		case b != nil:
+			c = a.p.compare(b.p)
+		}
+		next := &a
+		if c < 0 {
+			next = &b
+		}
+		p := (*next).p
+		*next = (*next).prev
+		known := false
+		for i := len(out) - 1; i >= 0 && !known && out[i].compare(p) == 0; i-- { // rows of a sub-query may be of one moment
+			known = out[i] == p
+		}
+		if !known {
+			out = append(out, p)
+		}
+	}
+	for _, p := range slices.Backward(out) {
+		a = &chain{p: p, prev: a}
+	}
+	return a
+}
+
 // mergePacks returns the first or last n of two lists in the order of the walk.
 func mergePacks(a, b []*packed, n int, first bool) []*packed {
 	if len(b) == 0 || len(a) == len(b) && slices.Equal(a, b) {

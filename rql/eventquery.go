@@ -151,7 +151,8 @@ func (r *eventRun) begin(ctx context.Context, q *plan.EventQuery) error {
 
 // walk goes through all events: what happened before begins with the first.
 func (r *eventRun) walk(ctx context.Context) error {
-	cur, err := r.src.Walk(ctx, history.Begin, history.End, nil)
+	lens := history.Lens{Fields: history.AllFields} // and no variables
+	cur, err := history.WalkThrough(ctx, r.src, history.Begin, history.End, nil, lens)
 	if err != nil {
 		return err
 	}
@@ -195,25 +196,29 @@ func (r *eventRun) finish() error {
 // other events it has came of the last of these.
 var begins = map[string]bool{"recv": true, "request": true, "timer": true, "result": true, "start": true, "control": true, "invoke": true}
 
-// step follows one event.
+// step follows one event. Messages that it received are before it.
 func (r *eventRun) step(ev *history.Event) error {
 	r.w.event, r.w.now = ev, ev.Time
 	n := &r.nodes[ev.Node]
-	var m *message
-	linked := ev.ID != "" && (ev.Kind == "recv" || ev.Kind == "timer" || ev.Kind == "result")
-	if linked {
-		m = r.messages.receive(ev.ID, ev.Node)
-	}
-	if m != nil && m.from != ev.Node && r.plan.uses[lamport] && n.past[lamport].clock[m.from] < m.ord {
-		n.past[lamport] = n.past[lamport].own()
-		n.past[lamport].learn(m.past[lamport], m.from, m.ord, r.plan.inputs)
-	}
 	before := n.past[along]
-	switch {
-	case begins[ev.Kind] && m != nil && m.past[along] != nil:
-		n.past[along] = m.past[along]
-	case begins[ev.Kind] || ev.Kind == "note":
+	if begins[ev.Kind] || ev.Kind == "note" {
 		n.past[along] = r.plan.newPast(along)
+	}
+	linked := false
+	for id := range ev.Received() {
+		m := r.messages.receive(id, ev.Node)
+		if m == nil {
+			continue
+		}
+		if m.from != ev.Node && r.plan.uses[lamport] && n.past[lamport].clock[m.from] < m.ord {
+			n.past[lamport] = n.past[lamport].own()
+			n.past[lamport].learn(m.past[lamport], m.from, m.ord, r.plan.inputs)
+		}
+		if !linked {
+			n.past[along], linked = m.past[along], true
+		} else {
+			n.past[along] = n.past[along].join(m.past[along], r.plan.inputs)
+		}
 	}
 	if err := r.occurrences(ev); err != nil {
 		return err
@@ -235,6 +240,9 @@ func (r *eventRun) occurrences(ev *history.Event) error {
 		return r.sends(ev, own)
 	}
 	for i := range ev.Effects {
+		if ev.Effects[i].Kind == "recv" {
+			continue // one more message that the event came of
+		}
 		o.ofEffect(ev, i)
 		if err := r.occurs(&o); err != nil {
 			return err

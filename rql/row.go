@@ -90,13 +90,12 @@ func (r *Row) AppendJSON(b []byte) []byte {
 	if r.Columns != nil {
 		return appendObject(b, r.Columns)
 	}
-<<<<<<< HEAD
 	if r.Group != nil {
 		return r.appendGroup(b)
 	}
-=======
-<<<<<<< HEAD
->>>>>>> 0c23565 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
+	if r.Joined != nil {
+		return r.Joined.appendJSON(b, r)
+	}
 	b = append(b, '{')
 	if r.Edge != "" {
 		b = append(b, `"edge":"`...)
@@ -104,12 +103,6 @@ func (r *Row) AppendJSON(b []byte) []byte {
 		b = append(b, `",`...)
 	}
 	b = append(b, `"from":`...)
-=======
-	if r.Joined != nil {
-		return r.Joined.appendJSON(b, r)
-	}
-	b = append(b, `{"from":`...)
->>>>>>> 8e2cfa2 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
 	b = appendTime(b, r.From)
 	b = append(b, `,"to":`...)
 	if r.Open {
@@ -226,14 +219,10 @@ func (r *Row) Fields() []Field {
 	if r.Columns != nil {
 		return r.Columns
 	}
-<<<<<<< HEAD
-	to := event.Null()
-=======
 	if r.Joined != nil {
 		return r.Joined.fields(r)
 	}
-	fs := []Field{{"from", event.Time(r.From)}, {"to", event.Null()}, {"cuts", event.Uint(r.Cuts)}}
->>>>>>> 8e2cfa2 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
+	to := event.Null()
 	if !r.Open {
 		to = event.Time(r.To)
 	}

@@ -109,11 +109,13 @@ func (p *parser) source() *Source {
 			s.N = p.integer("how many events, a whole number")
 			p.expect(",", " after the number of events")
 		}
-		s.Name, s.Event = p.tok.pos, p.eventName()
+		s.Name = p.tok.pos
+		s.Event = p.eventName()
 		p.expect(")", " after the name of the event")
 		return s
 	}
-	s.Name, s.Event = p.tok.pos, p.eventName()
+	s.Name = p.tok.pos
+	s.Event = p.eventName()
 	return s
 }
 
