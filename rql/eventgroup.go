@@ -54,11 +54,9 @@ func (g *groupSet) read(e *env) []value {
 		out = append(out, v)
 	}
 	for i := range g.q.Aggs {
-		v := bot
+		v := ofBool(true) // COUNT(*)
 		if x := g.q.Aggs[i].Arg; x != nil {
 			v = e.eval(x)
-		} else {
-			v = ofBool(true)
 		}
 		out = append(out, v)
 	}

@@ -340,13 +340,11 @@ func (l *eventLevel) everything() event.Value {
 	var m *event.Map
 	for i := range l.q.Items {
 		it := &l.q.Items[i]
-		v := event.Absent
 		if it.Star != nil {
-			v = l.starOf(it)
+			m = m.With(event.String(it.Name), l.starOf(it))
 		} else {
-			v = l.shown(it.X)
+			m = m.With(event.String(it.Name), orNull(l.shown(it.X)))
 		}
-		m = m.With(event.String(it.Name), orNull(v))
 	}
 	return event.MapOf(m)
 }
