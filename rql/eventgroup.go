@@ -2,7 +2,6 @@ package rql
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"hindcast.dev/event"
@@ -14,32 +13,26 @@ import (
 type groupSet struct {
 	run  *eventRun
 	q    *plan.EventQuery
-	byID map[string]*group
+	byID map[string]*joinedGroup
 	id   strings.Builder
 }
 
-// A group is what has the same keys.
-type group struct {
-	keys []value // ⊥ is null
-	aggs []accumulator
-}
-
-// An accumulator is an aggregate so far.
-type accumulator struct {
-	bag bag
-	set map[string]value // of DISTINCT and VALUES
+// A joinedGroup is what has the same keys.
+type joinedGroup struct {
+	keys  []value // ⊥ is null
+	folds []fold
 }
 
 func newGroupSet(r *eventRun, q *plan.EventQuery) *groupSet {
-	g := &groupSet{run: r, q: q, byID: map[string]*group{}}
+	g := &groupSet{run: r, q: q, byID: map[string]*joinedGroup{}}
 	if len(q.Keys) == 0 { // one group, also of nothing
 		g.byID[""] = g.newGroup(nil)
 	}
 	return g
 }
 
-func (g *groupSet) newGroup(keys []value) *group {
-	return &group{keys: slices.Clone(keys), aggs: make([]accumulator, len(g.q.Aggs))}
+func (g *groupSet) newGroup(keys []value) *joinedGroup {
+	return &joinedGroup{keys: slices.Clone(keys), folds: make([]fold, len(g.q.Aggs))}
 }
 
 // read evaluates what a joined tuple brings: keys, then the arguments of the
@@ -55,7 +48,7 @@ func (g *groupSet) read(e *env) []value {
 	}
 	for i := range g.q.Aggs {
 		v := ofBool(true) // COUNT(*)
-		if x := g.q.Aggs[i].Arg; x != nil {
+		if x := g.q.Aggs[i].X; x != nil {
 			v = e.eval(x)
 		}
 		out = append(out, v)
@@ -68,10 +61,8 @@ func (g *groupSet) add(values []value, kept *int) error {
 	keys, args := values[:len(g.q.Keys)], values[len(g.q.Keys):]
 	g.id.Reset()
 	for _, k := range keys {
-		id := memberID(k)
-		g.id.WriteString(strconv.Itoa(len(id)))
-		g.id.WriteByte(' ')
-		g.id.WriteString(id)
+		writeID(&g.id, k)
+		g.id.WriteByte('\n') // JSON has none
 	}
 	at := g.byID[g.id.String()]
 	if at == nil {
@@ -84,70 +75,29 @@ func (g *groupSet) add(values []value, kept *int) error {
 			at.keys[i] = k // 1 and 1.0 are one key: whichever came first, it is shown as 1
 		}
 	}
-	for i := range args {
-		at.aggs[i].add(&g.q.Aggs[i], args[i], kept)
+	for i, v := range args {
+		f := &at.folds[i]
+		before := len(f.set)
+		f.rows++
+		f.add(&g.q.Aggs[i].Fold, v)
+		*kept += len(f.set) - before
 	}
 	return g.run.bounded()
 }
 
-func (a *accumulator) add(p *plan.EventAgg, v value, kept *int) {
-	if v.isBot() {
-		return
-	}
-	if !p.Distinct && p.Op != plan.AggValues {
-		a.bag.add(v)
-		return
-	}
-	if a.set == nil {
-		a.set = map[string]value{}
-	}
-	id := memberID(v)
-	old, ok := a.set[id]
-	if !ok {
-		*kept++
-	}
-	if !ok || identity(v, old) < 0 {
-		a.set[id] = v
-	}
-}
-
-// result is the aggregate of all that was added.
-func (a *accumulator) result(e *env, p *plan.EventAgg) value {
-	b := &a.bag
-	if p.Distinct || p.Op == plan.AggValues {
-		ms := make([]value, 0, len(a.set))
-		for _, v := range a.set {
-			ms = append(ms, v)
-		}
-		set := setOf(ms)
-		if p.Op == plan.AggValues {
-			return set
-		}
-		b = &bag{}
-		for _, m := range set.ext.set {
-			b.add(m)
-		}
-	}
-	v := b.result(p.Op)
-	if v.isBot() && b.count > 0 {
-		e.fault(FaultAggregate, p.Pos)
-	}
-	return v
-}
-
 // each calls f for every group, by its keys, with the environment telling of it.
 func (g *groupSet) each(e *env, f func() error) error {
-	all := make([]*group, 0, len(g.byID))
+	all := make([]*joinedGroup, 0, len(g.byID))
 	for _, at := range g.byID {
 		all = append(all, at)
 	}
-	slices.SortFunc(all, func(a, b *group) int { return slices.CompareFunc(a.keys, b.keys, canonical) })
+	slices.SortFunc(all, func(a, b *joinedGroup) int { return slices.CompareFunc(a.keys, b.keys, canonical) })
 	for _, at := range all {
 		for i := range at.keys {
 			e.locals[g.q.Keys[i].Local] = at.keys[i]
 		}
-		for i := range at.aggs {
-			e.locals[g.q.Aggs[i].Local] = at.aggs[i].result(e, &g.q.Aggs[i])
+		for i := range at.folds {
+			e.locals[g.q.Aggs[i].Local] = at.folds[i].result(e, &g.q.Aggs[i].Fold)
 		}
 		if err := f(); err != nil {
 			return err

@@ -11,13 +11,10 @@ import (
 )
 
 // Joined is what a row of an event query has beside its Values: the events that
-// were joined, or the keys of a group of them.
+// were joined. A row of a group of them has Group instead.
 type Joined struct {
-	At     hlc.Timestamp // of the event that happened last; not of a group
+	At     hlc.Timestamp // of the event that happened last
 	Events []JoinedEvent // as written: FROM, then the JOINs
-	Group  []Field       // the keys
-	// Grouped rows are about many joined events.
-	Grouped bool
 }
 
 // A JoinedEvent names one of the events of a row.
@@ -45,16 +42,16 @@ func (l *eventLevel) row() *Row {
 
 // groupRow is the row of the group that the environment tells of.
 func (l *eventLevel) groupRow() *Row {
-	j := &Joined{Grouped: true}
+	keys := []Cell{}
 	for i := range l.q.Keys {
 		k := &l.q.Keys[i]
 		v, ok := l.env.locals[k.Local].shown()
 		if !ok {
 			l.env.fault(FaultRange, k.X.Position())
 		}
-		j.Group = append(j.Group, Field{k.Name, v})
+		keys = append(keys, Cell{Name: k.Name, Value: v})
 	}
-	return &Row{Joined: j, Values: l.cells(), Incomplete: l.run.unknown(l.to) != nil}
+	return &Row{Group: keys, Values: l.cells(), Incomplete: l.run.unknown(l.to) != nil}
 }
 
 func (l *eventLevel) cells() []Cell {
@@ -77,22 +74,24 @@ func (l *eventLevel) cells() []Cell {
 // eventColumns are the columns of an event query's table.
 func eventColumns(q *plan.EventQuery) []string {
 	var cols []string
-	if q.Grouped {
-		for _, k := range q.Keys {
-			if !slices.ContainsFunc(q.Items, func(it plan.EventItem) bool { return it.Name == k.Name }) {
-				cols = append(cols, k.Name)
-			}
+	add := func(name string) {
+		if !q.Grouped || !slices.Contains(cols, name) {
+			cols = append(cols, name)
 		}
-	} else {
+	}
+	if !q.Grouped {
 		cols = append(cols, "at")
+	}
+	for _, k := range q.Keys {
+		add(k.Name)
 	}
 	for _, it := range q.Items {
 		if it.Star == nil {
-			cols = append(cols, it.Name)
+			add(it.Name)
 		}
 		for _, s := range it.Star {
 			if !slices.Contains(cols, s.Name) {
-				cols = append(cols, s.Name)
+				add(s.Name)
 			}
 		}
 	}
@@ -104,33 +103,17 @@ func eventColumns(q *plan.EventQuery) []string {
 
 // appendJSON appends a row of an event query.
 func (j *Joined) appendJSON(b []byte, r *Row) []byte {
-	b = append(b, '{')
-	switch {
-	case !j.Grouped:
-		b = append(b, `"at":`...)
-		b = append(appendTime(b, j.At), ',')
-	case len(j.Group) > 0:
-		b = append(b, `"group":`...)
-		b = append(appendObject(b, j.Group), ',')
-	}
-	b = append(b, `"values":{`...)
-	for i := range r.Values {
+	b = append(b, `{"at":`...)
+	b = appendTime(b, j.At)
+	b = appendCells(append(b, `,"values":`...), r.Values)
+	b = append(b, `,"events":{`...)
+	for i := range j.Events {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = r.Values[i].appendJSON(b)
+		b = j.Events[i].appendJSON(b)
 	}
 	b = append(b, '}')
-	if !j.Grouped {
-		b = append(b, `,"events":{`...)
-		for i := range j.Events {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = j.Events[i].appendJSON(b)
-		}
-		b = append(b, '}')
-	}
 	if r.Incomplete {
 		b = append(b, `,"incomplete":true`...)
 	}
@@ -149,26 +132,15 @@ func (e *JoinedEvent) appendJSON(b []byte) []byte {
 
 // fields are the row for a table.
 func (j *Joined) fields(r *Row) []Field {
-	var fs []Field
-	if j.Grouped {
-		for _, k := range j.Group {
-			if !hasCell(r.Values, k.Name) {
-				fs = append(fs, k)
-			}
-		}
-	} else {
-		fs = append(fs, Field{"at", event.Time(j.At)})
-	}
+	fs := []Field{{"at", event.Time(j.At)}}
 	for i := range r.Values {
 		fs = append(fs, Field{r.Values[i].Name, orNull(r.Values[i].Value)})
 	}
-	if !j.Grouped {
-		var refs []string
-		for _, e := range j.Events {
-			refs = append(refs, e.Name+"="+e.text())
-		}
-		fs = append(fs, Field{"events", event.String(strings.Join(refs, " "))})
+	var refs []string
+	for _, e := range j.Events {
+		refs = append(refs, e.Name+"="+e.text())
 	}
+	fs = append(fs, Field{"events", event.String(strings.Join(refs, " "))})
 	if r.Incomplete {
 		fs = append(fs, Field{"incomplete", event.Bool(true)})
 	}

@@ -146,7 +146,6 @@ func (q *Query) Columns() []string {
 	return append(cols, "witness", "event")
 }
 
-<<<<<<< HEAD
 func (q *Query) groupColumns() (cols []string) {
 	for _, k := range q.cut.Group.Keys {
 		cols = append(cols, k.Name)
@@ -158,10 +157,9 @@ func (q *Query) groupColumns() (cols []string) {
 	}
 	return cols
 }
-=======
+
 // OfEvents reports whether this is an event query, whose rows are Joined.
 func (q *Query) OfEvents() bool { return q.events != nil }
->>>>>>> 0c23565 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
 
 // Variables are those of the History that the statement names, sorted; what * stands for isn't
 // named. A statement that reads none (SHOW, EXPLAIN) has none.

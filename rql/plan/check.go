@@ -101,7 +101,6 @@ type checker struct {
 	compute map[string]int
 	joins   [][]int // by COMPUTE name: raw slots of its placeholders
 
-<<<<<<< HEAD
 	slots    []Slot // raw
 	parent   []int  // union-find over raw slots
 	placed   []*Var // every Var, its Slot raw until numberSlots
@@ -113,17 +112,7 @@ type checker struct {
 	keyTexts []string         // of GROUP BY
 	written  map[string][]int // variable as written → its placeholders
 	pending  []func()         // names of placeholders, which may come later
-=======
-	slots   []Slot // raw
-	parent  []int  // union-find over raw slots
-	placed  []*Var // every Var, its Slot raw until numberSlots
-	eaches  []*EachNode
-	loose   map[*syntax.Link]*syntax.Binary // LINK → the operator that it ends, outermost
-	aggs    []*Agg
-	written map[string][]int // variable as written → its placeholders
-	pending []func()         // names of placeholders, which may come later
-	events  *events          // of an event query, else nil
->>>>>>> 0c23565 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
+	events   *events          // of an event query, else nil
 }
 
 type local struct {
@@ -165,17 +154,7 @@ func (c *checker) query(q *syntax.Query) {
 		c.out.Cond = c.condition(w.Cond, "WHEN")
 	}
 	c.at(q.At)
-<<<<<<< HEAD
-	if r := q.OnTime; r != nil && r.To != nil && r.From.Base == syntax.BaseAt && r.To.Base == syntax.BaseAt &&
-		r.To.At.Add(r.To.Offset) < r.From.At.Add(r.From.Offset) {
-		fail(r.To.Pos, "write the earlier time first", "ON TIME ends before it begins")
-	}
-=======
-	if len(q.GroupBy) > 0 {
-		unsupported(q.GroupBy[0].Position(), "GROUP BY")
-	}
 	checkRange(q.OnTime)
->>>>>>> 0c23565 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
 	if q.Limit != nil {
 		c.out.Limit = q.Limit.N
 	}

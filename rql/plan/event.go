@@ -118,11 +118,9 @@ type EventKey struct {
 
 // An EventAgg is an aggregate over joined events.
 type EventAgg struct {
-	Pos      syntax.Pos
-	Op       AggOp
-	Distinct bool
-	Arg      Expr // nil for COUNT(*)
-	Local    int
+	Fold       // its Arg only tells COUNT(*) from others
+	X     Expr // nil for COUNT(*)
+	Local int
 }
 
 // An EventItem is what SELECT shows: an expression, or with Star the payloads of
@@ -248,8 +246,12 @@ func (ev *events) grouping(q *syntax.EventQuery) {
 		x := ev.expr(e)
 		ev.q.Keys = append(ev.q.Keys, EventKey{Name: name, X: x, Local: ev.newLocal(), written: e, text: text})
 	}
-	for _, e := range q.GroupBy {
-		add(e, syntax.Print(e))
+	for i, e := range q.GroupBy {
+		name := syntax.Print(e)
+		if i < len(q.GroupText) {
+			name = q.GroupText[i]
+		}
+		add(ev.ofItem(q, e), name)
 	}
 	ev.q.Explicit = len(q.GroupBy) > 0
 	ev.q.Grouped = ev.q.Explicit || slices.ContainsFunc(q.Items, func(it *syntax.Item) bool { return !it.Star && hasAggregate(it.X) })
@@ -261,6 +263,25 @@ func (ev *events) grouping(q *syntax.EventQuery) {
 			add(it.X, it.Name())
 		}
 	}
+}
+
+// ofItem is the item that a key names, or the key.
+func (ev *events) ofItem(q *syntax.EventQuery, e syntax.Expr) syntax.Expr {
+	p, ok := e.(*syntax.Path)
+	if !ok {
+		return e
+	}
+	name, bare := p.Bare()
+	_, input := ev.inputs[name]
+	if _, let := ev.lets[name]; !bare || input || let {
+		return e
+	}
+	for _, it := range q.Items {
+		if it.As != nil && it.As.Name == name {
+			return it.X
+		}
+	}
+	return e
 }
 
 // overTuples are the functions that, of one argument, go over joined events.
@@ -392,10 +413,10 @@ func (ev *events) function(e *syntax.Call) Expr {
 	case e.Distinct && e.Name != "SUM" && e.Name != "COUNT":
 		fail(e.Pos, "", "DISTINCT goes with SUM and COUNT, not with %s", e.Name)
 	}
-	a := EventAgg{Pos: e.Pos, Op: functions[e.Name].agg, Distinct: e.Distinct}
+	a := EventAgg{Fold: Fold{Pos: e.Pos, Op: functions[e.Name].agg, Distinct: e.Distinct}}
 	if !e.Star && !(e.Name == "COUNT" && !e.Distinct && ev.isEvent(e.Args[0])) {
 		ev.mode = modeAgg
-		a.Arg = ev.scalar(e.Args[0])
+		a.X, a.Arg = ev.scalar(e.Args[0]), &Late{}
 		ev.mode = modeGroup
 	}
 	a.Local = ev.newLocal()

@@ -51,13 +51,13 @@ func kindOf(e syntax.Expr) kind {
 
 // scalar checks an expression that stands where one value is wanted.
 func (c *checker) scalar(e syntax.Expr) Expr {
-<<<<<<< HEAD
 	if c.grouped {
 		if x := c.ofGroup(e); x != nil {
-=======
+			return x
+		}
+	}
 	if c.events != nil {
 		if x := c.events.special(e); x != nil {
->>>>>>> 0c23565 (rql: event queries over a History: joins by happened-before, groups, sub-queries)
 			return x
 		}
 	}

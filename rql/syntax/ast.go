@@ -60,9 +60,11 @@ type EventQuery struct {
 	Let     []*Binding
 	Where   Expr
 	GroupBy []Expr
-	Items   []*Item // at least one
-	OnTime  *Range
-	Limit   *Limit
+	// GroupText is as in Query.
+	GroupText []string
+	Items     []*Item // at least one
+	OnTime    *Range
+	Limit     *Limit
 }
 
 // A Show lists what a History holds. Like goes with ShowVariables (variable

@@ -26,7 +26,7 @@ func (p *parser) eventQuery() *EventQuery {
 		q.Where = p.expr()
 	}
 	if _, ok := p.clause("GROUP BY"); ok {
-		q.GroupBy = list(p, p.expr)
+		q.GroupBy, q.GroupText = p.keys()
 	}
 	if _, ok := p.clause("SELECT"); !ok {
 		p.noSelect()

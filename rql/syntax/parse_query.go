@@ -118,18 +118,24 @@ func (p *parser) query() *Query {
 	q.At = p.at()
 	q.OnTime = p.onTime()
 	if _, ok := p.clause("GROUP BY"); ok {
-		q.GroupBy = list(p, func() Expr {
-			start := p.tok.pos.Offset
-			e := p.expr()
-			q.GroupText = append(q.GroupText, p.scan.text[start:p.prev.end])
-			return e
-		})
+		q.GroupBy, q.GroupText = p.keys()
 	}
 	if _, ok := p.clause("EMIT"); ok {
 		q.Emit = EmitIntervals + Emit(p.expectOne("INTERVALS", "CUTS", "ENTER", "LEAVE"))
 	}
 	q.Limit = p.limit()
 	return q
+}
+
+// keys reads what follows GROUP BY.
+func (p *parser) keys() (keys []Expr, texts []string) {
+	keys = list(p, func() Expr {
+		start := p.tok.pos.Offset
+		e := p.expr()
+		texts = append(texts, p.scan.text[start:p.prev.end])
+		return e
+	})
+	return keys, texts
 }
 
 // from consumes FROM, or says that an operator or FROM was expected.
