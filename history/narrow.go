@@ -98,3 +98,67 @@ func (c *narrowCursor) sink(i int) {
 		i = least
 	}
 }
+
+// PlaceBefore returns the position of the last event (no base) of the given nodes
+// (nil: all) before p, as Source.Before would; false if there is none.
+func PlaceBefore(ctx context.Context, src Source, p Position, nodes []int) (Position, bool, error) {
+	if d, ok := Unwrap(src).(*Disk); ok {
+		return d.placeBefore(ctx, p, nodes)
+	}
+	last, err := src.Before(ctx, p, 1, nodes)
+	if err != nil || len(last) == 0 {
+		return Position{}, false, err
+	}
+	return last[0].Position, true, nil
+}
+
+// placeBefore reads of one block of each node when its entries were.
+func (d *Disk) placeBefore(ctx context.Context, p Position, nodes []int) (last Position, ok bool, err error) {
+	chosen, err := d.meta.chosen(nodes)
+	if err != nil {
+		return last, false, err
+	}
+	l := &look{want: make([]bool, len(d.meta.Vars))}
+	var reader *blockReader
+	var scratch []byte
+	for _, n := range chosen {
+		found := false
+		for i := d.before(n, p); i >= 0 && !found; i-- {
+			if err := ctx.Err(); err != nil {
+				return last, false, err
+			}
+			part := d.nodes[n][i]
+			if at := part.ref().last; ok && comparePlace(at, last, n) < 0 {
+				break // what another node has is later
+			}
+			if reader, err = part.run.reader(part.block, l, reader, &scratch); err != nil {
+				return last, false, err
+			}
+			at, some, err := reader.lastEvent(p)
+			if err != nil {
+				return last, false, err
+			}
+			if found = some; some && (!ok || at.Compare(last) > 0) {
+				last, ok = at, true
+			}
+		}
+	}
+	return last, ok, nil
+}
+
+// lastEvent returns the position of the block's last event before p.
+func (b *blockReader) lastEvent(p Position) (last Position, ok bool, err error) {
+	var e Event
+	for b.left > 0 {
+		if err := b.next(&e, nil, nil); err != nil {
+			return last, false, err
+		}
+		if e.Position.Compare(p) >= 0 {
+			break
+		}
+		if !e.Base {
+			last, ok = e.Position, true
+		}
+	}
+	return last, ok, nil
+}

@@ -222,8 +222,8 @@ func next(cur history.Cursor) (*history.Event, error) {
 // before it, and as far back as operators of past time look. ok is false if there
 // is none in the range.
 func (p *Parts) warmStart(edge history.Position) (start history.Position, ok bool, err error) {
-	last, err := p.src.Before(p.ctx, edge, 1, p.r.q.Nodes)
-	if err != nil || len(last) == 0 || last[0].Time <= p.r.from {
+	last, found, err := history.PlaceBefore(p.ctx, p.src, edge, p.r.q.Nodes)
+	if err != nil || !found || last.Time <= p.r.from {
 		return start, false, err
 	}
 	var lengths []uint64
@@ -232,7 +232,7 @@ func (p *Parts) warmStart(edge history.Position) (start history.Position, ok boo
 			lengths = append(lengths, o.Ticks)
 		}
 	}
-	start, err = p.r.before(p.ctx, last[0].Position, lengths)
+	start, err = p.r.before(p.ctx, last, lengths)
 	return start, true, err
 }
 

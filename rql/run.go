@@ -125,9 +125,9 @@ func (r *runner) timeRange(ctx context.Context) error {
 			return &syntax.Error{Pos: t.To.Pos, Msg: "ON TIME ends before it begins", Hint: "write the earlier time first"}
 		}
 	}
-	last, err := r.src.Before(ctx, history.Position{Time: from, Node: history.End.Node, Seq: history.End.Seq}, 1, r.q.Nodes)
-	if err == nil && len(last) > 0 {
-		r.begin = last[0].Position
+	last, ok, err := history.PlaceBefore(ctx, r.src, history.Position{Time: from, Node: history.End.Node, Seq: history.End.Seq}, r.q.Nodes)
+	if ok {
+		r.begin = last
 	}
 	return err
 }

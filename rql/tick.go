@@ -227,11 +227,11 @@ func (r *runner) before(ctx context.Context, start history.Position, lengths []u
 			return history.Begin, nil
 		}
 		t := hlc.Timestamp((start.Time.Ticks()-d)<<hlc.LogicalBits | 1<<hlc.LogicalBits - 1)
-		last, err := r.src.Before(ctx, history.Position{Time: t, Node: history.End.Node, Seq: history.End.Seq}, 1, r.q.Nodes)
-		if err != nil || len(last) == 0 {
+		last, ok, err := history.PlaceBefore(ctx, r.src, history.Position{Time: t, Node: history.End.Node, Seq: history.End.Seq}, r.q.Nodes)
+		if err != nil || !ok {
 			return history.Begin, err
 		}
-		start = last[0].Position
+		start = last
 	}
 	return start, nil
 }

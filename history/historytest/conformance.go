@@ -341,6 +341,11 @@ func (c *checker) checkBefore(p history.Position, n int, nodes []int) {
 	}
 	want = want[max(0, len(want)-n):]
 	c.equal(what+": number", len(got), len(want))
+	place, ok, err := history.PlaceBefore(c.ctx, c.src, p, nodes)
+	c.ok("place before", err)
+	if n > 0 && ok != (len(want) > 0) || ok && n > 0 && place != want[len(want)-1].Position {
+		c.t.Fatalf("%s: the last one is at %v, %v", what, place, ok)
+	}
 	for i := range want {
 		c.equal(fmt.Sprintf("%s: number %d", what, i), Describe(c.meta, &got[i]), want[i].describe())
 	}
