@@ -126,6 +126,9 @@ func (r *runWriter) add(e *Event) error {
 	}
 	number := r.blockAt + uint64(r.block.count)
 	r.since += int64(r.block.add(e))
+	if e.Base {
+		r.stats.bases++
+	}
 	for i := range e.Changes {
 		c := &e.Changes[i]
 		old := r.state.Get(c.Var)
@@ -169,7 +172,7 @@ func (r *runWriter) flush() error {
 		return err
 	}
 	ref := blockRef{offset: offset, size: int(r.offset - offset), entries: n, first: r.first, last: last, base: len(r.dir.bases) - 1}
-	ref.stats, ref.more = r.stats.finish()
+	r.stats.finish(&ref)
 	r.dir.blocks = append(r.dir.blocks, ref)
 	r.blockAt += uint64(n)
 	return nil

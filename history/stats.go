@@ -50,6 +50,7 @@ type blockStats struct {
 	index map[VarID]int
 	list  []blockStat
 	more  bool
+	bases int
 }
 
 // note adds that a variable had one value and then the other.
@@ -72,13 +73,13 @@ func (b *blockStats) note(id VarID, old, now event.Value) {
 	b.list[i].changes++
 }
 
-// finish returns the statistics, by variable, and begins the next block's.
-func (b *blockStats) finish() (list []blockStat, more bool) {
-	list, more = slices.Clone(b.list), b.more
-	slices.SortFunc(list, func(x, y blockStat) int { return cmp.Compare(x.id, y.id) })
+// finish puts the statistics into a block's place, by variable, and begins the
+// next block's.
+func (b *blockStats) finish(r *blockRef) {
+	r.stats, r.more, r.bases = slices.Clone(b.list), b.more, b.bases
+	slices.SortFunc(r.stats, func(x, y blockStat) int { return cmp.Compare(x.id, y.id) })
 	clear(b.index)
-	b.list, b.more = b.list[:0], false
-	return list, more
+	b.list, b.more, b.bases = b.list[:0], false, 0
 }
 
 func (r *blockRef) appendStats(b []byte) []byte {
@@ -86,7 +87,7 @@ func (r *blockRef) appendStats(b []byte) []byte {
 	if r.more {
 		n++
 	}
-	b = appendUint(b, n)
+	b = appendUint(appendCount(b, r.bases), n)
 	next := VarID(0)
 	for i := range r.stats {
 		s := &r.stats[i]
@@ -109,8 +110,12 @@ func orNone(v event.Value) event.Value {
 }
 
 func (r *blockRef) decodeStats(d *decoder, vars int) {
-	n := d.uint()
-	r.more = n&1 != 0
+	bases, n := d.uint(), d.uint()
+	if bases > uint64(r.entries) {
+		d.fail(errNumber)
+		return
+	}
+	r.bases, r.more = int(bases), n&1 != 0
 	if n /= 2; n > uint64(d.left()/3) || n > statsMax {
 		d.fail(errShort)
 		return
@@ -148,6 +153,7 @@ func (d *decoder) bound() event.Value {
 type Block struct {
 	Node        int
 	First, Last Position  // of its entries
+	Bases       int       // among the entries
 	Entries     int       // bases too
 	Bytes       int       // on disk
 	Stats       []VarStat // by Var
@@ -179,7 +185,7 @@ func (d *Disk) Blocks(node int) iter.Seq[Block] {
 	return func(yield func(Block) bool) {
 		for _, p := range d.nodes[node] {
 			ref := p.ref()
-			b := Block{Node: node, First: ref.first, Last: ref.last, Entries: ref.entries, Bytes: ref.size, More: ref.more}
+			b := Block{Node: node, First: ref.first, Last: ref.last, Entries: ref.entries, Bases: ref.bases, Bytes: ref.size, More: ref.more}
 			b.First.Node, b.Last.Node = node, node
 			for i := range ref.stats {
 				b.Stats = append(b.Stats, ref.stats[i].public(p.run.vars))

@@ -77,14 +77,18 @@ func TestStatisticsSayWhatIsInABlock(t *testing.T) {
 			state := history.NewState()
 			for b := range src.(history.Blocked).Blocks(n) {
 				var entries []*history.Event
+				bases := 0
 				for range b.Entries {
 					e, err := c.Next()
 					if err != nil {
 						t.Fatal(err)
 					}
 					entries = append(entries, e)
+					if e.Base {
+						bases++
+					}
 				}
-				if entries[0].Position != b.First || entries[len(entries)-1].Position != b.Last || b.Node != n || b.Bytes == 0 || b.More {
+				if entries[0].Position != b.First || entries[len(entries)-1].Position != b.Last || b.Node != n || b.Bytes == 0 || b.More || b.Bases != bases {
 					t.Fatalf("block %+v holds entries from %v to %v", b, entries[0].Position, entries[len(entries)-1].Position)
 				}
 				if got, want := fmt.Sprintf("%+v", b.Stats), fmt.Sprintf("%+v", statsOf(len(src.Meta().Vars), state, entries)); got != want {
