@@ -1,0 +1,200 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"hindcast.dev/hlc"
+)
+
+// HoldDefault is Options.Hold where that is 0.
+const HoldDefault = 5 * time.Second
+
+const (
+	// advanceEvery is how often the walk is looked at when nothing comes.
+	advanceEvery = 50 * time.Millisecond
+	// gateEntries is how many entries of one node may wait for the others before it
+	// is left waiting.
+	gateEntries = 1 << 16
+)
+
+// Options say how nodes are followed. The zero value works.
+type Options struct {
+	Token string
+	// From is after what the walk begins; 0 is now.
+	From hlc.Timestamp
+	// Hold is how long a node that says nothing holds back all others.
+	Hold time.Duration
+	// Told is called when a node is lost and when it is back, by one goroutine. May be
+	// nil.
+	Told func(Notice)
+	// Client makes the requests; nil is one of Follow's own.
+	Client *http.Client
+}
+
+// A Notice says that a node isn't there (Err), or is there (again).
+type Notice struct {
+	Node string // its address as long as it wasn't reached
+	Err  error
+}
+
+// Follow follows nodes, by the addresses of their admin APIs (HOST:PORT, a URL, or
+// NAME=either), and gives the walk over all of them to sink, until ctx ends, which
+// isn't an error, or sink returns an error; io.EOF of it is none. A node that
+// refuses from the beginning is an error, and that none is there within Hold; one
+// that isn't there, or is lost, is tried again.
+func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, error) {
+	if o.Hold == 0 {
+		o.Hold = HoldDefault
+	}
+	client := o.Client
+	if client == nil {
+		t := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true, MaxIdleConnsPerHost: -1,
+			DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
+		defer t.CloseIdleConnections()
+		client = &http.Client{Transport: t}
+	}
+	f := &follower{o: o, in: make(chan message, len(addrs))}
+	names := make([]string, len(addrs))
+	for i, text := range addrs {
+		name, base, err := parseAddr(text)
+		if err != nil {
+			return Stats{}, err
+		}
+		if names[i] = name; name == "" {
+			names[i] = text
+		}
+		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From,
+			client: client, out: f.in, gate: make(chan struct{}, 1)})
+	}
+	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))
+	f.m = NewMerger(names, o.From, o.Hold, sink)
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for _, c := range f.conns {
+		running.Go(func() { c.run(ctx) })
+	}
+	err := f.loop(ctx)
+	cancel()
+	running.Wait()
+	if errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return f.m.Stats(), err
+}
+
+// A follower is the goroutine that merges.
+type follower struct {
+	o     Options
+	m     *Merger
+	conns []*conn
+	in    chan message
+	begin time.Time
+	lost  []error // why a node isn't there; nil if it is, or wasn't heard of yet
+	gated []bool  // a connection waits until the others have come as far
+}
+
+func (f *follower) loop(ctx context.Context) error {
+	tick := time.NewTicker(advanceEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case m := <-f.in:
+			if err := f.take(m); err != nil {
+				return err
+			}
+		case <-tick.C:
+		}
+		now := time.Since(f.begin)
+		if err := f.m.Advance(now); err != nil {
+			return err
+		}
+		f.open(now)
+		if err := f.alone(now); err != nil {
+			return err
+		}
+	}
+}
+
+// open lets go on who need not wait.
+func (f *follower) open(now time.Duration) {
+	for i, c := range f.conns {
+		if !f.gated[i] {
+			continue
+		}
+		if f.m.sources[i].heard = now; len(f.m.sources[i].queue) < gateEntries {
+			f.gated[i] = false
+			c.gate <- struct{}{}
+		}
+	}
+}
+
+// alone fails when no node could be reached in time.
+func (f *follower) alone(now time.Duration) error {
+	if f.m.began || now <= f.o.Hold {
+		return nil
+	}
+	var first error
+	for i, s := range f.m.sources {
+		if now-s.heard <= f.o.Hold || s.based {
+			return nil
+		}
+		if first == nil {
+			first = f.lost[i]
+		}
+	}
+	if first == nil {
+		first = errors.New("they don't answer")
+	}
+	return fmt.Errorf("none of the nodes could be reached within %v: %w", f.o.Hold, first)
+}
+
+// take takes a message. Its error ends all.
+func (f *follower) take(m message) error {
+	now := time.Since(f.begin)
+	f.gated[m.from] = m.err == nil
+	switch fr := m.frame.(type) {
+	case *Hello:
+		if err := f.m.Hello(m.from, fr, now); err != nil {
+			return err
+		}
+		f.back(m.from)
+	case *Base:
+		f.m.Base(m.from, fr, now)
+	case *Block:
+		f.m.Block(m.from, fr, now)
+	default:
+		return f.down(m.from, m.err)
+	}
+	return nil
+}
+
+func (f *follower) back(i int) {
+	if f.lost[i] != nil && f.o.Told != nil {
+		f.o.Told(Notice{Node: f.m.sources[i].name})
+	}
+	f.lost[i] = nil
+}
+
+// down notes that a node is lost, once.
+func (f *follower) down(i int, err error) error {
+	s := f.m.sources[i]
+	var refused *RefusedError
+	var bad *FrameError
+	if !s.based && (errors.As(err, &refused) && refused.final() || errors.As(err, &bad)) {
+		return err
+	}
+	if f.lost[i] == nil && f.o.Told != nil {
+		f.o.Told(Notice{Node: s.name, Err: err})
+	}
+	f.lost[i] = err
+	return nil
+}
