@@ -163,11 +163,11 @@ func Command(s Service) *cobra.Command {
 }
 
 // ReadCommands returns the commands that read recordings: query, debug, check,
-// replay, pull, journal, and version; and sim, which makes some. Recordings of the
+// replay, pull, watch, journal, and version; and sim, which makes some. Recordings of the
 // services given can be replayed by this program itself.
 func ReadCommands(services []Service) []*cobra.Command {
 	commands := []*cobra.Command{queryCommand(services), debugCommand(services), checkCommand(services), replayCommand(services),
-		pullCommand(), journalCommand(), versionCommand()}
+		pullCommand(), watchCommand(), journalCommand(), versionCommand()}
 	if len(simulated(services)) > 0 {
 		commands = append(commands, simCommand(services))
 	}

@@ -257,6 +257,7 @@ type tableRows struct {
 	w       io.Writer
 	columns []string
 	wide    bool
+	live    bool       // rows come when they come: each is printed at once
 	first   []tableRow // not printed yet
 	since   time.Time  // when the first of them came
 	widths  []int      // nil until the head is printed
@@ -277,7 +278,7 @@ func (t *tableRows) row(r *rql.Row) error {
 		t.since = time.Now()
 	}
 	t.first = append(t.first, row)
-	if len(t.first) < tableRowsFirst && time.Since(t.since) < tableWait {
+	if !t.live && len(t.first) < tableRowsFirst && time.Since(t.since) < tableWait {
 		return nil
 	}
 	return t.head()

@@ -72,13 +72,18 @@ func (s *summary) write(w io.Writer) {
 		from = " from " + plural(s.Cuts, "cut")
 	}
 	fmt.Fprintf(w, "%s%s in %.3f s\n", plural(s.Rows, "row"), from, s.Seconds)
+	s.notes(w)
+	if len(s.Incomplete) > 0 {
+		fmt.Fprintf(w, "note: the recording of %s is missing in part: rows that this could change are marked incomplete\n", strings.Join(s.Incomplete, ", "))
+	}
+}
+
+// notes writes what is most likely a mistake in the query, or in the data.
+func (s *summary) notes(w io.Writer) {
 	for _, n := range slices.Concat(s.Absent, s.Unequal) {
 		fmt.Fprintf(w, "note: %s", n.at.Render(s.query))
 	}
 	for _, e := range s.Errors {
 		fmt.Fprintf(w, "note: %s, %s, first by %s:%d (place %s in the query)\n", e.Fault, plural(e.Count, "time"), e.Node, e.Seq, e.Position)
-	}
-	if len(s.Incomplete) > 0 {
-		fmt.Fprintf(w, "note: the recording of %s is missing in part: rows that this could change are marked incomplete\n", strings.Join(s.Incomplete, ", "))
 	}
 }

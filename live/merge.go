@@ -14,8 +14,8 @@ import (
 // more that would stand before one that was fed. rql.Stream is one.
 type Sink interface {
 	// Grow is called before the first entry, and whenever there are more nodes or
-	// variables; entries count by the Meta of the last call. Of a Meta only names are
-	// set.
+	// variables; entries count by the Meta of the last call, of which only names and
+	// what is bulky are set.
 	Grow(meta *history.Meta) error
 	// Feed takes the next entry, an event or a base, and may keep what is in it.
 	Feed(ev *history.Event) error
@@ -83,7 +83,7 @@ type source struct {
 	based bool // a base came
 	heard time.Duration
 	ids   []history.VarID // of the meta, by the stream's numbers
-	names []string
+	bulky map[history.VarID]hlc.Timestamp
 
 	queue   []history.Event // received and not fed
 	promise hlc.Timestamp
@@ -132,7 +132,7 @@ func (m *Merger) Hello(i int, h *Hello, now time.Duration) error {
 			m.place()
 		}
 	}
-	s.ids, s.names, s.parts = nil, nil, nil
+	s.ids, s.parts = nil, nil
 	return nil
 }
 
@@ -152,7 +152,7 @@ func (m *Merger) place() {
 }
 
 // learn takes the names that a frame brought.
-func (m *Merger) learn(s *source, n Names) {
+func (m *Merger) learn(s *source, n Names, bulky []Bulky) {
 	if n.From == 0 && len(n.Names) > 0 {
 		s.ids = nil
 	}
@@ -167,6 +167,14 @@ func (m *Merger) learn(s *source, n Names) {
 		}
 		s.ids = append(s.ids, id)
 	}
+	for _, b := range bulky {
+		if _, ok := s.bulky[s.ids[b.Var]]; !ok {
+			if s.bulky == nil {
+				s.bulky = map[history.VarID]hlc.Timestamp{}
+			}
+			s.bulky[s.ids[b.Var]], m.grown = b.From, true
+		}
+	}
 }
 
 // translate gives changes the numbers of the meta.
@@ -180,7 +188,7 @@ func (s *source) translate(cs []history.Change) {
 func (m *Merger) Base(i int, f *Base, now time.Duration) {
 	s := m.sources[i]
 	s.heard = now
-	m.learn(s, f.Names)
+	m.learn(s, f.Names, f.Bulky)
 	s.translate(f.Changes)
 	if s.parts == nil {
 		s.parts = history.NewState()
@@ -227,7 +235,7 @@ func difference(old, now *history.State) []history.Change {
 func (m *Merger) Block(i int, f *Block, now time.Duration) {
 	s := m.sources[i]
 	s.heard = now
-	m.learn(s, f.Names)
+	m.learn(s, f.Names, f.Bulky)
 	for j := range f.Events {
 		e := f.Events[j]
 		if e.Seq <= s.last.Seq || !s.based {
@@ -279,6 +287,7 @@ func (m *Merger) Advance(now time.Duration) error {
 	m.listen(now)
 	if m.grown {
 		m.grown = false
+		m.noteBulky()
 		if err := m.sink.Grow(m.meta); err != nil {
 			return err
 		}
@@ -293,6 +302,22 @@ func (m *Merger) Advance(now time.Duration) error {
 			return err
 		}
 	}
+}
+
+// noteBulky puts into the meta what nodes leave out.
+func (m *Merger) noteBulky() {
+	meta := *m.meta
+	meta.Vars = slices.Clone(meta.Vars)
+	for i := range meta.Vars {
+		meta.Vars[i].Bulky = nil
+		for _, s := range m.sources {
+			if from, ok := s.bulky[history.VarID(i)]; ok && s.node >= 0 {
+				meta.Vars[i].Bulky = append(meta.Vars[i].Bulky, history.Bulky{Node: s.node, From: from})
+			}
+		}
+		slices.SortFunc(meta.Vars[i].Bulky, func(a, b history.Bulky) int { return a.Node - b.Node })
+	}
+	m.meta = &meta
 }
 
 // listen decides for which nodes the walk waits.

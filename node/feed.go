@@ -282,7 +282,7 @@ func (r *feedRun) turn(t *teller, start uint64) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := !r.ready
+	changed := !r.ready || len(r.joins) > 0
 	if !r.ready {
 		r.ready, r.start = true, start
 	}
@@ -346,6 +346,31 @@ func (r *feedRun) join(ctx context.Context, alive func() error) (*basis, error) 
 	r.mu.Lock()
 	r.joins = append(r.joins, answer)
 	r.mu.Unlock()
+	var b *basis
+	err := r.wait(ctx, alive, func() bool {
+		select {
+		case b = <-answer:
+			return true
+		default:
+			return false
+		}
+	})
+	return b, err
+}
+
+// known returns the names of the variables that the node has.
+func (r *feedRun) known(ctx context.Context, alive func() error) (names []string, err error) {
+	err = r.wait(ctx, alive, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		names = r.names
+		return r.ready
+	})
+	return names, err
+}
+
+// wait waits until ok, and calls alive from time to time.
+func (r *feedRun) wait(ctx context.Context, alive func() error, ok func() bool) error {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	for {
@@ -353,24 +378,20 @@ func (r *feedRun) join(ctx context.Context, alive func() error) (*basis, error) 
 		r.mu.Lock()
 		end := r.end
 		r.mu.Unlock()
-		select {
-		case b := <-answer:
-			return b, nil
-		default:
-		}
-		if end != nil {
-			return nil, &endError{*end}
+		switch {
+		case ok():
+			return nil
+		case end != nil:
+			return &endError{*end}
 		}
 		select {
-		case b := <-answer:
-			return b, nil
 		case <-more:
 		case <-tick.C:
 			if err := alive(); err != nil {
-				return nil, err
+				return err
 			}
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

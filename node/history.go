@@ -314,13 +314,20 @@ func (f *follower) catchUp(ctx context.Context) error {
 	if err := f.begin(); err != nil {
 		return err
 	}
+	names, err := f.run.known(ctx, f.alive)
+	if err != nil {
+		return err
+	}
 	c := &catcher{f: f, t: newTeller(f.n, f.from), sentBase: f.resumed, spoke: time.Now()}
+	for _, name := range names { // what comes later is known from the beginning
+		c.t.Var(name)
+	}
 	o := c.t.options(c.turn)
 	ready, see := o.Ready, o.See
 	o.Bounded, o.Until = true, f.from
 	o.Ready = func(st *stepper.Stepper, h checkpoint.Header) { ready(st, h); c.maybeBase() }
 	o.See = func(fo *stepper.Followed, s record.Stamp) { see(fo, s); c.maybeBase() }
-	err := f.n.Shadow(ctx, o)
+	err = f.n.Shadow(ctx, o)
 	switch {
 	case errors.Is(err, errChange):
 		return f.change(ctx, c.next, c.names, c.bulky)
