@@ -95,6 +95,8 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 		return runEvents(ctx, q.events, src, opt, emit)
 	case q.cut.Explain:
 		return explain(q.cut, emit)
+	case q.cut.Modal != nil:
+		return q.runModal(ctx, src, opt, emit)
 	}
 	return q.runner(src, opt, emit).run(ctx)
 }
@@ -133,6 +135,9 @@ func (q *Query) Columns() []string {
 	}
 	if q.cut.Group != nil {
 		return q.groupColumns()
+	}
+	if q.cut.Modal != nil {
+		return latticeColumns(q.cut)
 	}
 	cols := []string{"from", "to", "cuts"}
 	if f := q.cut.ForEach; f != nil {

@@ -3,7 +3,6 @@ package rql
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
@@ -27,8 +26,9 @@ type Row struct {
 	// Incomplete.
 	Group []Cell
 
-	Columns []Field // of SHOW and EXPLAIN
-	Joined  *Joined // of event queries, which fill this and Values
+	Columns []Field  // of SHOW and EXPLAIN
+	Joined  *Joined  // of event queries, which fill this and Values
+	Lattice *Lattice // of POSSIBLY and DEFINITELY; with Values, Witness and Incomplete
 }
 
 // What Row.Edge says: the first cut at which the condition held, or the first at
@@ -96,6 +96,9 @@ func (r *Row) AppendJSON(b []byte) []byte {
 	if r.Joined != nil {
 		return r.Joined.appendJSON(b, r)
 	}
+	if r.Lattice != nil {
+		return r.appendLattice(b)
+	}
 	b = append(b, '{')
 	if r.Edge != "" {
 		b = append(b, `"edge":"`...)
@@ -116,11 +119,7 @@ func (r *Row) AppendJSON(b []byte) []byte {
 		b = append(b, `,"each":`...)
 		b = appendObject(b, []Field{*r.Each})
 	}
-	b = append(b, `,"values":`...)
-	b = appendCells(b, r.Values)
-	if len(r.Witness) > 0 {
-		b = r.appendWitness(b)
-	}
+	b = r.appendValues(b)
 	b = append(b, `,"event":`...)
 	b = r.Event.appendJSON(b)
 	if r.Incomplete {
@@ -174,6 +173,16 @@ func (e EventRef) value() event.Value {
 // MarshalJSON is AppendJSON.
 func (r *Row) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
 
+// appendValues appends what is selected, and the witness if there is one.
+func (r *Row) appendValues(b []byte) []byte {
+	b = append(b, `,"values":`...)
+	b = appendCells(b, r.Values)
+	if len(r.Witness) > 0 {
+		b = r.appendWitness(b)
+	}
+	return b
+}
+
 func (r *Row) appendWitness(b []byte) []byte {
 	b = append(b, `,"witness":`...)
 	var fs []Field
@@ -222,6 +231,9 @@ func (r *Row) Fields() []Field {
 	if r.Joined != nil {
 		return r.Joined.fields(r)
 	}
+	if r.Lattice != nil {
+		return r.latticeFields()
+	}
 	to := event.Null()
 	if !r.Open {
 		to = event.Time(r.To)
@@ -239,11 +251,7 @@ func (r *Row) Fields() []Field {
 	for i := range r.Values {
 		fs = append(fs, Field{r.Values[i].Name, r.Values[i].Map()})
 	}
-	var ws []string
-	for _, w := range r.Witness {
-		ws = append(ws, "$"+strconv.Itoa(w.Holder)+"="+w.Node)
-	}
-	fs = append(fs, Field{"witness", event.String(strings.Join(ws, " "))},
+	fs = append(fs, Field{"witness", event.String(r.witnessText())},
 		Field{"event", r.Event.value()})
 	if r.Incomplete {
 		fs = append(fs, Field{"incomplete", event.Bool(true)})

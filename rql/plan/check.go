@@ -142,15 +142,7 @@ func (c *checker) query(q *syntax.Query) {
 		c.binding(b)
 	}
 	if w := q.When; w != nil {
-		switch w.Modality {
-		case syntax.Possibly:
-			unsupported(w.Pos, "WHEN POSSIBLY")
-		case syntax.Definitely:
-			unsupported(w.Pos, "WHEN DEFINITELY")
-		}
-		if w.Within != nil {
-			fail(w.Within.Pos, "write WHEN POSSIBLY c WITHIN d", "WITHIN after WHEN wants POSSIBLY or DEFINITELY")
-		}
+		c.modality(q)
 		c.out.Cond = c.condition(w.Cond, "WHEN")
 	}
 	c.at(q.At)

@@ -18,8 +18,9 @@ type Query struct {
 	Logs    []string // of FROM, each once
 	ForEach *ForEach // nil without; its name is local 0
 	Compute []Compute
-	Cond    Expr  // the whole condition; nil without WHEN
-	Root    *Cond // the condition in parts; nil without WHEN
+	Cond    Expr   // the whole condition; nil without WHEN
+	Modal   *Modal // of POSSIBLY and DEFINITELY; nil: the walk is asked
+	Root    *Cond  // the condition in parts; nil without WHEN
 	Leaves  []*Leaf
 	Holders []Holder // placeholder $n is Holders[n-1]
 	Slots   []Slot   // chosen slots come first, by their first placeholder

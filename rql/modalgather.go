@@ -1,0 +1,285 @@
+package rql
+
+import (
+	"io"
+	"slices"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql/lattice"
+)
+
+// A gatherer walks a History once and keeps of it what the search needs: who comes
+// before whom, and for the condition's alternatives where each probe holds and
+// how each series changes, or else every node's state wherever one that matters
+// changes.
+type gatherer struct {
+	m        *modal
+	e        *engine
+	shape    *shape
+	comp     *lattice.Computation
+	sends    map[string]sending
+	at       []uint64 // by node: its events so far
+	entered  []bool
+	numbers  []numbering
+	reads    map[history.VarID]bool // what the condition looks at
+	probes   [][]*probe             // by node
+	step     bool                   // the engine decides every cut, too
+	first    []uint64               // the walk's first cut that holds; nil: none did
+	relevant [][]uint64             // by node: events after which states are kept
+	states   [][]*history.State     // by node: at the bottom, and after those
+	kept     int
+}
+
+// A sending is where a message was sent, and where it went first.
+type sending struct {
+	node   int
+	event  uint64 // 0: below the bottom
+	to     int    // the node that it was meant for; -1: not known
+	landed int    // the node that received it, or noted its loss; -1: none yet
+}
+
+func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
+	n := len(m.meta.Nodes)
+	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), sends: map[string]sending{}, at: make([]uint64, n), entered: make([]bool, n),
+		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), relevant: make([][]uint64, n),
+		states: make([][]*history.State, n), step: m.q.Modal.Definitely || e.net != nil}
+	if w := m.q.Modal.Within; w != nil {
+		g.comp.Within(hlc.DurationTicks(w.D))
+	}
+	for i := range n {
+		if !slices.Contains(e.w.nodes, i) {
+			g.comp.Silence(i)
+		}
+	}
+	for _, r := range m.q.ReadsOfCondition() {
+		for _, c := range r.Vars {
+			g.reads[history.VarID(c.Var)] = true
+		}
+	}
+	for _, p := range s.probes {
+		g.probes[p.node] = append(g.probes[p.node], p)
+	}
+	return g
+}
+
+// walk takes everything up to the end of the range.
+func (g *gatherer) walk(cur history.Cursor) error {
+	bottom := g.m.begin == history.Begin
+	for n, s := range g.e.w.states {
+		g.entered[n] = s != nil
+	}
+	if bottom {
+		g.open()
+	}
+	for {
+		ev, err := cur.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if ev.Time > g.m.to {
+			break
+		}
+		if !bottom && ev.Position.Compare(g.m.begin) > 0 {
+			bottom = true
+			g.open()
+		}
+		if err := g.feed(ev, bottom); err != nil {
+			return err
+		}
+	}
+	if !bottom {
+		g.open()
+	}
+	return nil
+}
+
+// open looks at the bottom.
+func (g *gatherer) open() {
+	g.m.empty = g.m.begin == history.Begin
+	for _, n := range g.e.w.nodes {
+		g.look(n, n, 0)
+	}
+	if g.step && !g.m.empty && g.e.cut > 0 && g.e.insts[0].matching {
+		g.first = slices.Clone(g.at)
+	}
+}
+
+// feed takes one entry; above says that it lies above the bottom.
+func (g *gatherer) feed(ev *history.Event, above bool) error {
+	n := ev.Node
+	asked := slices.Contains(g.e.w.nodes, n)
+	k := uint64(0)
+	if above && (!ev.Base || g.entered[n]) {
+		k = g.comp.Add(n, ev.Time)
+		g.at[n] = k
+	}
+	lost := g.order(ev, k)
+	if asked {
+		if err := g.follow(ev); err != nil {
+			return err
+		}
+	}
+	enters := !g.entered[n]
+	g.entered[n] = true
+	g.numbers[n].set(k, ev.Seq)
+	if !asked || !above {
+		return nil
+	}
+	g.m.sum.Cuts += min(k, 1)
+	if enters || k == 1 || ev.Base || g.matters(ev) {
+		g.look(n, n, k)
+		if lost >= 0 && lost != n {
+			g.look(lost, n, k)
+		}
+	}
+	if g.step && g.first == nil && !ev.Base && g.e.insts[0].matching {
+		g.first = slices.Clone(g.at)
+	}
+	return g.m.enough(g.kept)
+}
+
+// follow gives the engine the entry.
+func (g *gatherer) follow(ev *history.Event) error {
+	if g.step && !ev.Base {
+		return g.e.step(ev)
+	}
+	g.e.base(ev)
+	return g.e.err
+}
+
+// order takes in which messages the event sent and received, and returns the node
+// on whose side one isn't under way any more, or -1.
+func (g *gatherer) order(ev *history.Event, k uint64) (lost int) {
+	lost = -1
+	land := func(id string, note bool) {
+		s, ok := g.sends[id]
+		if id == "" || !ok {
+			return
+		}
+		if k > 0 && s.event > 0 {
+			g.comp.After(ev.Node, s.node, s.event)
+		}
+		if s.landed >= 0 && s.landed != ev.Node {
+			g.m.twice = true
+		}
+		if g.e.net == nil && s.to == ev.Node && !note {
+			delete(g.sends, id) // its copies come to the same node, and later
+			return
+		}
+		if g.e.net != nil {
+			lost = s.node
+		}
+		s.landed = ev.Node
+		g.sends[id] = s
+	}
+	for id := range ev.Received() {
+		land(id, false)
+	}
+	if ev.Kind == event.Note.String() && ev.Name == event.NoteDrop {
+		land(ev.Data.Field("message").AsString(), true)
+		land(ev.ID, true)
+	}
+	for i := range ev.Effects {
+		if f := &ev.Effects[i]; f.Kind == event.EffectSend.String() && f.ID != "" {
+			to, ok := g.m.meta.NodeIndex(f.Peer)
+			if !ok {
+				to = -1
+			}
+			g.sends[f.ID] = sending{ev.Node, k, to, -1}
+		}
+	}
+	return lost
+}
+
+// matters reports whether an event changes something that the condition reads.
+func (g *gatherer) matters(ev *history.Event) bool {
+	for i := range ev.Changes {
+		if g.reads[ev.Changes[i].Var] {
+			return true
+		}
+	}
+	if g.e.net == nil {
+		return false
+	}
+	for _, id := range [...]history.VarID{g.e.net.sent, g.e.net.received, g.e.net.inflight} {
+		if g.reads[id] {
+			return true // any event may send or receive
+		}
+	}
+	return false
+}
+
+// look takes what a node's state, as it is now, means after event k of a process.
+func (g *gatherer) look(node, process int, k uint64) {
+	if g.shape.known() {
+		if node == process {
+			for _, p := range g.probes[node] {
+				p.set(k, p.holds())
+			}
+		}
+		for _, t := range g.shape.series {
+			t.look(g.e, node, process, k)
+		}
+		return
+	}
+	if node != process {
+		return
+	}
+	s := g.e.w.states[node]
+	if s != nil {
+		s = history.NewState()
+		for id := range g.reads {
+			s.Set(id, g.e.w.states[node].Get(id))
+		}
+	}
+	if k == 0 {
+		g.states[node] = []*history.State{s}
+		return
+	}
+	g.kept++
+	g.relevant[node] = append(g.relevant[node], k)
+	g.states[node] = append(g.states[node], s)
+}
+
+// A numbering tells the sequence numbers of a node's events, most of which follow
+// each other.
+type numbering struct {
+	runs []run
+	base uint64 // of what is below the bottom
+}
+
+// A run says that event at, and those after it, have the sequence numbers from seq on.
+type run struct{ at, seq uint64 }
+
+func (n *numbering) set(k, seq uint64) {
+	if k == 0 {
+		n.base = seq
+		return
+	}
+	if r := len(n.runs); r == 0 || n.runs[r-1].seq+(k-n.runs[r-1].at) != seq {
+		n.runs = append(n.runs, run{k, seq})
+	}
+}
+
+// of returns the sequence number of event k; 0 is what is below the bottom.
+func (n *numbering) of(k uint64) uint64 {
+	if k == 0 {
+		if n.base == 0 && len(n.runs) > 0 {
+			return n.runs[0].seq - 1
+		}
+		return n.base
+	}
+	i, _ := slices.BinarySearchFunc(n.runs, k+1, func(r run, k uint64) int {
+		if r.at < k {
+			return -1
+		}
+		return 1
+	})
+	r := n.runs[i-1]
+	return r.seq + (k - r.at)
+}
