@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"context"
 	"io"
 	"slices"
 
@@ -21,7 +22,6 @@ type gatherer struct {
 	comp     *lattice.Computation
 	sends    map[string]sending
 	at       []uint64 // by node: its events so far
-	entered  []bool
 	numbers  []numbering
 	reads    map[history.VarID]bool // what the condition looks at
 	probes   [][]*probe             // by node
@@ -42,7 +42,7 @@ type sending struct {
 
 func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 	n := len(m.meta.Nodes)
-	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), sends: map[string]sending{}, at: make([]uint64, n), entered: make([]bool, n),
+	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), sends: map[string]sending{}, at: make([]uint64, n),
 		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), relevant: make([][]uint64, n),
 		states: make([][]*history.State, n), step: m.q.Modal.Definitely || e.net != nil}
 	if w := m.q.Modal.Within; w != nil {
@@ -65,13 +65,12 @@ func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 }
 
 // walk takes everything up to the end of the range.
-func (g *gatherer) walk(cur history.Cursor) error {
+func (g *gatherer) walk(ctx context.Context, cur history.Cursor) error {
 	bottom := g.m.begin == history.Begin
-	for n, s := range g.e.w.states {
-		g.entered[n] = s != nil
-	}
 	if bottom {
 		g.open()
+	} else if err := g.count(ctx); err != nil {
+		return err
 	}
 	for {
 		ev, err := cur.Next()
@@ -98,6 +97,31 @@ func (g *gatherer) walk(cur history.Cursor) error {
 	return nil
 }
 
+// count finds the sequence numbers at the bottom.
+func (g *gatherer) count(ctx context.Context) error {
+	for _, n := range g.e.w.nodes {
+		last, err := g.m.src.Before(ctx, g.m.begin, 1, []int{n})
+		switch {
+		case err != nil:
+			return err
+		case len(last) > 0:
+			g.numbers[n].base = last[0].Seq
+		case g.e.w.states[n] != nil: // by a base
+			cur, err := g.m.src.Walk(ctx, history.Begin, g.m.begin, []int{n})
+			if err != nil {
+				return err
+			}
+			if ev, err := cur.Next(); err == nil {
+				g.numbers[n].base = ev.Seq
+			}
+			if err := cur.Close(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // open looks at the bottom.
 func (g *gatherer) open() {
 	g.m.empty = g.m.begin == history.Begin
@@ -114,48 +138,64 @@ func (g *gatherer) feed(ev *history.Event, above bool) error {
 	n := ev.Node
 	asked := slices.Contains(g.e.w.nodes, n)
 	k := uint64(0)
-	if above && (!ev.Base || g.entered[n]) {
+	if above {
 		k = g.comp.Add(n, ev.Time)
 		g.at[n] = k
 	}
 	lost := g.order(ev, k)
 	if asked {
-		if err := g.follow(ev); err != nil {
+		if err := g.follow(ev, above); err != nil {
 			return err
 		}
 	}
-	enters := !g.entered[n]
-	g.entered[n] = true
 	g.numbers[n].set(k, ev.Seq)
 	if !asked || !above {
 		return nil
 	}
 	g.m.sum.Cuts += min(k, 1)
-	if enters || k == 1 || ev.Base || g.matters(ev) {
+	if k == 1 || ev.Base || g.matters(ev) {
 		g.look(n, n, k)
 		if lost >= 0 && lost != n {
 			g.look(lost, n, k)
 		}
 	}
-	if g.step && g.first == nil && !ev.Base && g.e.insts[0].matching {
+	if g.step && g.first == nil && g.e.insts[0].matching {
 		g.first = slices.Clone(g.at)
 	}
 	return g.m.enough(g.kept)
 }
 
 // follow gives the engine the entry.
-func (g *gatherer) follow(ev *history.Event) error {
-	if g.step && !ev.Base {
-		return g.e.step(ev)
+func (g *gatherer) follow(ev *history.Event, above bool) error {
+	if !g.step {
+		g.e.base(ev)
+		return g.e.err
 	}
-	g.e.base(ev)
-	return g.e.err
+	return stepOrBase(g.e, ev, above)
+}
+
+// stepOrBase moves an engine on. A base above the bottom makes a cut in the
+// lattice.
+func stepOrBase(e *engine, ev *history.Event, above bool) error {
+	if ev.Base {
+		e.base(ev)
+		if !above {
+			return e.err
+		}
+		ev = &history.Event{Position: ev.Position, Kind: history.KindBase}
+	}
+	return e.step(ev)
 }
 
 // order takes in which messages the event sent and received, and returns the node
 // on whose side one isn't under way any more, or -1.
 func (g *gatherer) order(ev *history.Event, k uint64) (lost int) {
 	lost = -1
+	if ev.Base && k > 0 { // what it came of isn't known: all that was before it, at most
+		for j, at := range g.at {
+			g.comp.After(ev.Node, j, at)
+		}
+	}
 	land := func(id string, note bool) {
 		s, ok := g.sends[id]
 		if id == "" || !ok {
@@ -269,9 +309,6 @@ func (n *numbering) set(k, seq uint64) {
 // of returns the sequence number of event k; 0 is what is below the bottom.
 func (n *numbering) of(k uint64) uint64 {
 	if k == 0 {
-		if n.base == 0 && len(n.runs) > 0 {
-			return n.runs[0].seq - 1
-		}
 		return n.base
 	}
 	i, _ := slices.BinarySearchFunc(n.runs, k+1, func(r run, k uint64) int {

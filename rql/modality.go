@@ -114,7 +114,7 @@ func (m *modal) decide(ctx context.Context, shaped bool) (*finding, error) {
 		return nil, err
 	}
 	g := m.newGatherer(e, s)
-	if err := g.walk(cur); err != nil {
+	if err := g.walk(ctx, cur); err != nil {
 		return nil, err
 	}
 	f := &finding{g: g}
@@ -178,12 +178,7 @@ func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
 	}
 	defer cur.Close()
 	at := make([]uint64, len(m.meta.Nodes))
-	entered := make([]bool, len(at))
-	for n, s := range e.w.states {
-		entered[n] = s != nil
-	}
-	stepped := false
-	for f.until || !slices.Equal(at, f.cut) || !stepped {
+	for {
 		ev, err := cur.Next()
 		if err == io.EOF {
 			break
@@ -192,25 +187,20 @@ func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
 			return err
 		}
 		n := ev.Node
-		if above := m.begin == history.Begin || ev.Position.Compare(m.begin) > 0; above && (!ev.Base || entered[n]) {
+		above := m.begin == history.Begin || ev.Position.Compare(m.begin) > 0
+		if above && (slices.Equal(at, f.cut) || f.until && e.insts[0].matching) {
+			break
+		}
+		if above {
 			if at[n] == f.cut[n] {
 				continue
 			}
 			at[n]++
 		}
-		entered[n] = true
-		switch {
-		case !slices.Contains(e.w.nodes, n):
-		case ev.Base:
-			e.base(ev)
-		default:
-			if err := e.step(ev); err != nil {
+		if slices.Contains(e.w.nodes, n) {
+			if err := stepOrBase(e, ev, above); err != nil {
 				return err
 			}
-			stepped = true
-		}
-		if f.until && stepped && e.insts[0].matching {
-			break
 		}
 	}
 	m.sum.Absent, m.sum.Unequal = e.absent(), e.unequal()

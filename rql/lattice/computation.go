@@ -63,7 +63,7 @@ func (c *Computation) Add(process int, at hlc.Timestamp) uint64 {
 // After says that the event of a process that was added last comes after event
 // send of another process, which was added before it.
 func (c *Computation) After(process, from int, send uint64) {
-	if process == from {
+	if process == from || send == 0 {
 		return
 	}
 	if send > uint64(c.events[from]) {
