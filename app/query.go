@@ -234,7 +234,7 @@ func queryError(err error, text string) error {
 		return Usage(errors.New(strings.TrimRight(debug.PrintableText(mistake.Render(text)), "\n")))
 	case errors.As(err, &many):
 		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w; the rows are partial, those found before", err)}
-	case errors.As(err, new(*rql.EventsError)), errors.As(err, new(*memoryError)), errors.Is(err, errTimeout), errors.Is(err, errInterrupted):
+	case errors.As(err, new(*rql.EventsError)), errors.As(err, new(*rql.LatticeError)), errors.As(err, new(*memoryError)), errors.Is(err, errTimeout), errors.Is(err, errInterrupted):
 		return &ExitError{Code: ExitUndecided, Err: err}
 	case errors.Is(err, context.Canceled):
 		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted before the search")}

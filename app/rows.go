@@ -178,7 +178,7 @@ func (c *csvRows) row(r *rql.Row) error {
 func (c *csvRows) write(fs fieldsByName) error {
 	if !c.began {
 		c.began = true
-		if slices.Contains(c.columns, "cuts") || c.events {
+		if slices.Contains(c.columns, "cuts") || slices.Contains(c.columns, "holds") || c.events {
 			c.columns = append(c.columns[:len(c.columns):len(c.columns)], "incomplete")
 		}
 		if err := c.w.Write(c.columns); err != nil {

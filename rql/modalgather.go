@@ -28,7 +28,7 @@ type gatherer struct {
 	step     bool                   // the engine decides every cut, too
 	first    []uint64               // the walk's first cut that holds; nil: none did
 	relevant [][]uint64             // by node: events after which states are kept
-	states   [][]*history.State     // by node: at the bottom, and after those
+	states   [][]stateAt            // by node: at the bottom, and after those
 	kept     int
 }
 
@@ -44,7 +44,7 @@ func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 	n := len(m.meta.Nodes)
 	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), sends: map[string]sending{}, at: make([]uint64, n),
 		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), relevant: make([][]uint64, n),
-		states: make([][]*history.State, n), step: m.q.Modal.Definitely || e.net != nil}
+		states: make([][]stateAt, n), step: m.q.Modal.Definitely || e.net != nil}
 	if w := m.q.Modal.Within; w != nil {
 		g.comp.Within(hlc.DurationTicks(w.D))
 	}
@@ -126,7 +126,7 @@ func (g *gatherer) count(ctx context.Context) error {
 func (g *gatherer) open() {
 	g.m.empty = g.m.begin == history.Begin
 	for _, n := range g.e.w.nodes {
-		g.look(n, n, 0)
+		g.look(n, n, 0, history.Position{Node: n})
 	}
 	if g.step && !g.m.empty && g.e.cut > 0 && g.e.insts[0].matching {
 		g.first = slices.Clone(g.at)
@@ -154,9 +154,9 @@ func (g *gatherer) feed(ev *history.Event, above bool) error {
 	}
 	g.m.sum.Cuts += min(k, 1)
 	if k == 1 || ev.Base || g.matters(ev) {
-		g.look(n, n, k)
+		g.look(n, n, k, ev.Position)
 		if lost >= 0 && lost != n {
-			g.look(lost, n, k)
+			g.look(lost, n, k, ev.Position)
 		}
 	}
 	if g.step && g.first == nil && g.e.insts[0].matching {
@@ -255,7 +255,7 @@ func (g *gatherer) matters(ev *history.Event) bool {
 }
 
 // look takes what a node's state, as it is now, means after event k of a process.
-func (g *gatherer) look(node, process int, k uint64) {
+func (g *gatherer) look(node, process int, k uint64, at history.Position) {
 	if g.shape.known() {
 		if node == process {
 			for _, p := range g.probes[node] {
@@ -278,12 +278,19 @@ func (g *gatherer) look(node, process int, k uint64) {
 		}
 	}
 	if k == 0 {
-		g.states[node] = []*history.State{s}
+		g.states[node] = []stateAt{{s, at}}
 		return
 	}
 	g.kept++
 	g.relevant[node] = append(g.relevant[node], k)
-	g.states[node] = append(g.states[node], s)
+	g.states[node] = append(g.states[node], stateAt{s, at})
+}
+
+// A stateAt is what the condition reads on a node after an event at that place;
+// nil where the node isn't in the cut.
+type stateAt struct {
+	vars *history.State
+	at   history.Position
 }
 
 // A numbering tells the sequence numbers of a node's events, most of which follow

@@ -106,7 +106,7 @@ func (m *modal) decide(ctx context.Context, shaped bool) (*finding, error) {
 		return nil, err
 	}
 	defer cur.Close()
-	s := shapeOf(e)
+	s := shapeOf(e, m.meta)
 	if !shaped {
 		s.loose = m.q.Cond
 	}
@@ -329,7 +329,7 @@ func (d *decider) newJudge() *judge {
 func (j *judge) relevant() [][]uint64 { return j.d.g.relevant }
 
 func (j *judge) holds(cut causal.Cut) (bool, error) {
-	last := -1
+	last := history.Position{Node: -1}
 	for _, n := range j.e.w.nodes {
 		i := 0
 		for lo, hi := 0, len(j.d.g.relevant[n]); lo < hi; i = lo {
@@ -342,21 +342,21 @@ func (j *judge) holds(cut causal.Cut) (bool, error) {
 		if i != j.at[n] {
 			j.move(n, i)
 		}
-		if j.e.w.states[n] != nil {
-			last = n
+		if s := &j.d.g.states[n][i]; s.vars != nil && (last.Node < 0 || last.Compare(s.at) < 0) {
+			last = s.at
 		}
 	}
-	if last < 0 {
+	if last.Node < 0 {
 		return false, nil
 	}
-	err := j.e.step(&history.Event{Position: history.Position{Node: last}})
+	err := j.e.step(&history.Event{Position: last})
 	return j.e.insts[0].matching, err
 }
 
 // move gives the engine another state of a node.
 func (j *judge) move(n, i int) {
 	j.at[n] = i
-	to := j.d.g.states[n][i]
+	to := j.d.g.states[n][i].vars
 	ev := &history.Event{Position: history.Position{Node: n}, Base: true}
 	for id := range j.d.g.reads {
 		v := event.Absent

@@ -289,7 +289,7 @@ func (g *generator) modalCond() string {
 	case 1:
 		return one() + " AND " + one()
 	case 2:
-		return one() + " AND " + one() + g.pick("nodes", " AND NODE($1) != NODE($2)", " AND NODE($1) = 'n1'", " OR "+one())
+		return one() + " AND " + one() + g.pick("nodes", " AND NODE($1) != NODE($2)", " AND (NODE($1) = 'n1' OR $2 > 1)", " AND (NODE($1) = 'n1' OR $2 > 1 AND $1 < 3)", " AND NODE($1) = 'n1'", " OR "+one())
 	case 3:
 		return "(" + one() + ") LINK EACH_NODE"
 	case 4:

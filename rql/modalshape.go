@@ -20,6 +20,7 @@ const alternativesMax = 10_000
 // put so, the cuts must be evaluated one by one.
 type shape struct {
 	e      *engine
+	meta   *history.Meta
 	alts   []alternative
 	probes map[string]*probe
 	series map[seriesKey]*series
@@ -60,8 +61,8 @@ func (p *probe) set(k uint64, now bool) {
 }
 
 // shapeOf puts a condition into alternatives. e has the nodes and no event yet.
-func shapeOf(e *engine) *shape {
-	s := &shape{e: e, probes: map[string]*probe{}, series: map[seriesKey]*series{}}
+func shapeOf(e *engine, meta *history.Meta) *shape {
+	s := &shape{e: e, meta: meta, probes: map[string]*probe{}, series: map[seriesKey]*series{}}
 	if e.q.Root == nil {
 		s.alts = []alternative{{}}
 		return s
@@ -137,39 +138,61 @@ func (s *shape) probe(key string, node int, holds func() bool) *probe {
 }
 
 // choices are the choices of a node for each slot of a leaf, none included: it
-// stands where no node is a candidate.
+// stands where no node is a candidate. A part is looked at once its slots are
+// chosen.
 func (s *shape) choices(l *plan.Leaf) []alternative {
-	n := 1
-	for range l.Slots {
-		if n *= len(s.e.w.nodes) + 1; n > alternativesMax {
-			s.many = true
-			return nil
-		}
+	due := make([][]plan.Part, len(l.Slots))
+	for _, p := range l.Parts {
+		last := slices.Index(l.Slots, p.Slots[len(p.Slots)-1])
+		due[last] = append(due[last], p)
 	}
 	var out []alternative
 	chosen := map[int]int{} // slot → node
 	var choose func(depth int, a alternative)
 	choose = func(depth int, a alternative) {
-		if depth < len(l.Slots) {
-			slot := l.Slots[depth]
-			for _, n := range append([]int{none}, s.e.w.nodes...) {
-				chosen[slot] = n
-				choose(depth+1, alternative{append(slices.Clip(a.probes), s.candidates(slot, n)...), a.sums})
-			}
+		if depth == len(l.Slots) {
+			out = s.bound(append(out, a))
 			return
 		}
-		alts := []alternative{a}
-		for _, p := range l.Parts {
-			var next []alternative
-			for _, a := range alts {
-				next = append(next, s.part(p, chosen, a)...)
+		slot := l.Slots[depth]
+		for _, n := range append([]int{none}, s.nodesOf(slot)...) {
+			chosen[slot] = n
+			alts := []alternative{{append(slices.Clip(a.probes), s.candidates(slot, n)...), a.sums}}
+			for _, p := range due[depth] {
+				var next []alternative
+				for _, a := range alts {
+					next = append(next, s.part(p, chosen, a)...)
+				}
+				alts = next
 			}
-			alts = next
+			for _, a := range alts {
+				if choose(depth+1, a); s.many {
+					return
+				}
+			}
 		}
-		out = append(out, alts...)
+		delete(chosen, slot)
 	}
 	choose(0, alternative{})
 	return out
+}
+
+// nodesOf are the nodes that a slot may ever stand for.
+func (s *shape) nodesOf(slot int) []int {
+	var out []int
+	for _, n := range s.e.w.nodes {
+		if !slices.ContainsFunc(s.e.q.Slots[slot].Needs, func(r *plan.Ref) bool { return !s.ever(r, n) }) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// ever reports whether a node ever has a variable that a path may lead to.
+func (s *shape) ever(r *plan.Ref, node int) bool {
+	return slices.ContainsFunc(r.Vars, func(c plan.Candidate) bool {
+		return c.Var >= len(s.meta.Vars) || slices.Contains(s.meta.Vars[c.Var].Nodes, node)
+	})
 }
 
 // candidates are the probes for a slot to stand for a node, or for none.
@@ -200,7 +223,7 @@ func (s *shape) part(p plan.Part, chosen map[int]int, a alternative) []alternati
 	}
 	switch {
 	case known && len(nodes) == 0:
-		if s.under(x, chosen) {
+		if s.always(x, chosen) {
 			return []alternative{a}
 		}
 		return nil
@@ -211,7 +234,7 @@ func (s *shape) part(p plan.Part, chosen map[int]int, a alternative) []alternati
 			under[sl] = chosen[sl]
 			key += fmt.Sprint(" ", sl, "=", chosen[sl])
 		}
-		probe := s.probe(key, nodes[0], func() bool { return s.under(x, under) })
+		probe := s.probe(key, nodes[0], func() bool { return s.under(x, under, nodes[0]) })
 		return []alternative{{append(slices.Clip(a.probes), probe), a.sums}}
 	}
 	var out []alternative
@@ -224,10 +247,29 @@ func (s *shape) part(p plan.Part, chosen map[int]int, a alternative) []alternati
 	return out
 }
 
-// under evaluates a condition under a choice of nodes.
-func (s *shape) under(x plan.Expr, chosen map[int]int) bool {
+// always evaluates a condition that reads nothing, at most who was chosen.
+func (s *shape) always(x plan.Expr, chosen map[int]int) bool {
 	for slot, n := range chosen {
 		s.e.slots[slot] = n
+	}
+	defer func(f *faults) { s.e.faults = f }(s.e.faults)
+	s.e.faults = &faults{}
+	s.e.choice++
+	return s.e.holds(x)
+}
+
+// under evaluates a condition, of which one node decides, under a choice of nodes;
+// it doesn't hold where that one isn't a candidate.
+func (s *shape) under(x plan.Expr, chosen map[int]int, node int) bool {
+	for slot, n := range chosen {
+		s.e.slots[slot] = n
+		switch {
+		case n == none: // what it says of ⊥ may never be asked
+			defer func(f *faults) { s.e.faults = f }(s.e.faults)
+			s.e.faults = &faults{}
+		case n == node && !s.e.candidate(slot, n):
+			return false
+		}
 	}
 	s.e.choice++
 	return s.e.holds(x)

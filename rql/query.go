@@ -93,6 +93,8 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 		return runShow(ctx, q, src, opt, emit)
 	case q.events != nil:
 		return runEvents(ctx, q.events, src, opt, emit)
+	case q.cut.Explain && q.cut.Modal != nil:
+		return q.tellModal(ctx, src.Meta(), opt, emit)
 	case q.cut.Explain:
 		return explain(q.cut, emit)
 	case q.cut.Modal != nil:

@@ -119,3 +119,12 @@ func (q *Query) ReadsOfCondition() []*Ref {
 	}
 	return refs
 }
+
+// HolderLines say of every placeholder what it stands for.
+func (q *Query) HolderLines() []string {
+	var out []string
+	for i, h := range q.Holders {
+		out = append(out, "$"+itoa(i+1)+": "+h.Text+", "+q.slotText(h.Slot))
+	}
+	return out
+}
