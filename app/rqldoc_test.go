@@ -15,8 +15,12 @@ import (
 
 const rqlDoc = "../docs/rql.md"
 
-// TestThePageOfTheQueryLanguageTellsTheTruth runs every fenced block of
-// docs/rql.md that names one of these languages; -rewrite writes what they give.
+func TestThePageOfTheQueryLanguageTellsTheTruth(t *testing.T) { tellsTheTruth(t, rqlDoc) }
+
+func TestThePageOfTheLatticeTellsTheTruth(t *testing.T) { tellsTheTruth(t, "../docs/lattice.md") }
+
+// tellsTheTruth runs every fenced block of a page that names one of these
+// languages; -rewrite writes what they give.
 //
 //	history NAME  a History in its text form, asked by what follows
 //	rql [NAME]    a query, of that History or the last one; after it stand any of
@@ -27,12 +31,12 @@ const rqlDoc = "../docs/rql.md"
 //	values NAME   lines "expression → its value at the last cut"
 //	when NAME     lines "condition → the events that make the cuts where it holds"
 //	refused NAME  lines "query → the first line of its error"
-func TestThePageOfTheQueryLanguageTellsTheTruth(t *testing.T) {
-	b, err := os.ReadFile(rqlDoc)
+func tellsTheTruth(t *testing.T, file string) {
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &page{t: t, dir: t.TempDir()}
+	p := &page{t: t, doc: file, dir: t.TempDir()}
 	var out strings.Builder
 	lines := strings.SplitAfter(string(b), "\n")
 	for i := 0; i < len(lines); i++ {
@@ -45,12 +49,12 @@ func TestThePageOfTheQueryLanguageTellsTheTruth(t *testing.T) {
 		for i++; i < len(lines) && lines[i] != "```\n"; i++ {
 		}
 		if i == len(lines) {
-			t.Fatalf("%s:%d: the block isn't closed", rqlDoc, start)
+			t.Fatalf("%s:%d: the block isn't closed", file, start)
 		}
 		want := strings.Join(lines[start:i], "")
 		got := p.block(start, info, want)
 		if got != want && !*rewrite {
-			t.Errorf("%s:%d: %s\ngot:\n%swant:\n%s", rqlDoc, start, info, got, want)
+			t.Errorf("%s:%d: %s\ngot:\n%swant:\n%s", file, start, info, got, want)
 		}
 		out.WriteString(got + lines[i])
 	}
@@ -58,7 +62,7 @@ func TestThePageOfTheQueryLanguageTellsTheTruth(t *testing.T) {
 		t.Fatal("the page has no block to run")
 	}
 	if *rewrite {
-		if err := os.WriteFile(rqlDoc, []byte(out.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,6 +89,7 @@ func TestThePageOfTheQueryLanguageNamesEveryFlag(t *testing.T) {
 // A page is the state between its blocks.
 type page struct {
 	t      *testing.T
+	doc    string // the page's file
 	dir    string
 	name   string // of the last History
 	line   int
@@ -143,7 +148,7 @@ func (p *page) file(name string) string { return filepath.Join(p.dir, name+".jso
 func (p *page) ask(code int, name, query string, flags ...string) (stdout, stderr string) {
 	got, stdout, stderr := run(p.t, service(), "", append([]string{"query", p.file(name), query}, flags...)...)
 	if got != code {
-		p.t.Errorf("%s:%d: %s\nexit code %d, want %d: %s", rqlDoc, p.line, query, got, code, stderr)
+		p.t.Errorf("%s:%d: %s\nexit code %d, want %d: %s", p.doc, p.line, query, got, code, stderr)
 	}
 	return stdout, stderr
 }
@@ -180,7 +185,7 @@ func (p *page) value(name, expr string) string {
 	if m := selectedValue.FindStringSubmatch(stdout); m != nil {
 		return m[1]
 	}
-	p.t.Errorf("%s:%d: %s gives %q", rqlDoc, p.line, expr, stdout)
+	p.t.Errorf("%s:%d: %s gives %q", p.doc, p.line, expr, stdout)
 	return ""
 }
 

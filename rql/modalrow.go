@@ -67,6 +67,9 @@ func (r *Row) latticeFields() []Field {
 	if l.Holds {
 		var cut []string
 		for _, f := range l.Cut {
+			if event.Equal(f.Value, event.Uint(0)) {
+				continue // nothing of it
+			}
 			cut = append(cut, f.Name+":"+string(f.Value.AppendJSON(nil)))
 		}
 		fs = append(fs, Field{"cut", event.String(strings.Join(cut, " "))})
