@@ -196,7 +196,7 @@ func (m *modalModel) answer(o *oracle, q *syntax.Query, meta *history.Meta) *rql
 			states = append(states, m.states[n][k])
 		}
 		o.cuts = append(o.cuts, snapshot{event: &history.Event{}, states: states, before: states})
-		if v := o.at(i, map[string]any{}); v != nil {
+		if v := o.at(i); v != nil {
 			holds[cut.String()], envs[cut.String()] = true, v
 		}
 	}

@@ -54,10 +54,6 @@ func fail(pos syntax.Pos, hint, format string, args ...any) {
 	panic(&syntax.Error{Pos: pos, Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-func unsupported(pos syntax.Pos, what string) {
-	fail(pos, "", "%s is not yet supported by this build", what)
-}
-
 // builtin are the variables of the logs that every History has.
 var builtin = map[string][]string{
 	"node": {"node.up", "node.boot", "node.version", "node.link", "node.fault", "node.clock", "node.disk"},

@@ -71,6 +71,8 @@ func (m *Modal) refuse(x syntax.Expr, condition bool) {
 			switch {
 			case e.Name == "PREV" || e.Name == "CHANGED":
 				fail(e.Pos, hint, "%s doesn't go with %s: there is no one cut before", e.Name, m)
+			case e.Name == "DURATION":
+				fail(e.Pos, hint, "DURATION() doesn't go with %s: a cut off the walk doesn't last", m)
 			case e.Name == "TIME" && condition:
 				fail(e.Pos, "ON TIME gives the search a beginning and an end", "TIME() doesn't go with %s: a cut off the walk has no time", m)
 			}
