@@ -20,6 +20,8 @@ type numCode func(e *env) cell
 type leafCode struct {
 	parts []condCode
 	inner condCode // of LINK EACH_NODE and of a quantifier over KEYS, its body
+	join  *joinCode
+	lent  *joinState // of a leaf that isn't the same for all members: used by one after the other
 }
 
 // compileLeaves compiles the condition, part by part.
@@ -32,6 +34,8 @@ func (e *engine) compileLeaves() {
 			k.parts = append(k.parts, c.cond(p.X))
 		}
 		switch l.Class {
+		case plan.ClassJoin:
+			k.join = c.join(l.Join)
 		case plan.ClassEachNode:
 			k.inner = c.cond(l.Each.X)
 		case plan.ClassEachKey:

@@ -20,6 +20,7 @@ type leafState struct {
 	in    int // how many of nodes are in
 	trues int // how many of those are true
 	keys  *keyTruth
+	join  *joinState
 }
 
 // A nodeTruth is a leaf's truth on one node: a candidate, or a node that LINK
@@ -44,7 +45,7 @@ func (e *engine) decide(l *plan.Leaf, s *leafState) {
 	case plan.ClassEachKey:
 		e.decideEachKey(l, s)
 	case plan.ClassJoin:
-		s.ok = e.join(l) != nil
+		e.decideJoin(l, s)
 	default:
 		s.ok = e.code[l.ID].parts[0](&e.env)
 	}

@@ -184,6 +184,9 @@ func (e *engine) leafChoice(l *plan.Leaf, in *instance) choice {
 			out[l.Slots[0]] = slices.IndexFunc(s.nodes, func(t nodeTruth) bool { return t.in && t.holds })
 		}
 	case plan.ClassJoin:
+		if c, known := e.joinWitness(l, e.leafState(l, in)); known {
+			return c
+		}
 		if c := e.join(l); c != nil {
 			return c
 		}

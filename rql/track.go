@@ -1,6 +1,8 @@
 package rql
 
 import (
+	"slices"
+
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/rql/plan"
@@ -12,8 +14,18 @@ type watch struct {
 	dep   plan.Dep
 	steps []plan.Step // into the variable
 	fixed int         // how many of them depend on nothing
+	scope scope       // where the leaf is decided then
 	keyed bool        // steps[fixed], or the key after all of them, is a member's
 }
+
+// A scope is where a leaf is to be decided.
+type scope uint8
+
+const (
+	scopeAll  scope = iota // on every node
+	scopeNode              // on the node that changed
+	scopeNone              // on none: what is kept for the nodes is still right
+)
 
 // A mark is a leaf to be decided anew; of a Shared one inst is nil.
 type mark struct {
@@ -26,7 +38,7 @@ func (e *engine) makeWatches() {
 	for _, l := range e.q.Leaves {
 		for _, d := range l.Deps {
 			for i, c := range d.Ref.Vars {
-				w := watch{leaf: l, dep: d, steps: d.Ref.Steps[c.Rest:], fixed: d.Ref.Fixed - c.Rest}
+				w := watch{leaf: l, dep: d, scope: scopeOf(l, &d), steps: d.Ref.Steps[c.Rest:], fixed: d.Ref.Fixed - c.Rest}
 				switch {
 				case len(d.Ref.Vars) > 1:
 				case l.Class == plan.ClassEachKey:
@@ -114,14 +126,39 @@ func (e *engine) touch(w *watch, node int, path []event.Value, old, now event.Va
 }
 
 // nodeOf says where a change on a node must be looked at: there alone if the
-// leaf reads the variable on the node of its one slot.
+// leaf reads the variable on the node of a slot, nowhere if it reads it for a
+// constant.
 func (e *engine) nodeOf(w *watch, node int) int {
-	l := w.leaf
-	if l.Class == plan.ClassOneNode && w.dep.Slot == l.Slots[0] ||
-		l.Class == plan.ClassEachNode && w.dep.Slot == l.Each.Slot {
+	switch w.scope {
+	case scopeNode:
 		return node
+	case scopeNone:
+		return noNode
 	}
 	return allNodes
+}
+
+// scopeOf is where a change of what a leaf depends on must be looked at.
+func scopeOf(l *plan.Leaf, d *plan.Dep) scope {
+	switch l.Class {
+	case plan.ClassOneNode:
+		if d.Slot == l.Slots[0] {
+			return scopeNode
+		}
+	case plan.ClassEachNode:
+		if d.Slot == l.Each.Slot {
+			return scopeNode
+		}
+	case plan.ClassJoin:
+		switch {
+		case l.Join.Kind == plan.JoinEnumerate:
+		case d.Slot >= 0:
+			return scopeNode
+		case !slices.Contains(l.Join.Lone, d.Ref):
+			return scopeNone
+		}
+	}
+	return scopeAll
 }
 
 // leadingKeys is the steps up to the first that isn't a key.
@@ -214,7 +251,10 @@ func (e *engine) mark(m mark) {
 	case s.stamp != e.cut:
 		s.stamp, s.node = e.cut, m.node
 		e.work = append(e.work, m)
-	case s.node != m.node:
+	case s.node == m.node || m.node == noNode:
+	case s.node == noNode:
+		s.node = m.node
+	default:
 		s.node = allNodes
 	}
 }

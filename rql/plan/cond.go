@@ -37,7 +37,7 @@ const (
 	ClassOneNode               // one slot: a truth value per node is kept
 	ClassEachNode              // LINK EACH_NODE: likewise
 	ClassEachKey               // a quantifier over KEYS: a truth value per key is kept
-	ClassJoin                  // several slots: choices are enumerated
+	ClassJoin                  // several slots: see Join
 )
 
 // A Leaf is a part of the condition that is decided as a whole.
@@ -48,7 +48,8 @@ type Leaf struct {
 	Slots []int  // chosen slots, ascending
 	Each  *EachNode
 	Quant *Quant
-	Not   bool // of Each and Quant: it must not hold
+	Join  *Join // of ClassJoin
+	Not   bool  // of Each and Quant: it must not hold
 	Deps  []Dep
 	// Volatile leaves may change at every cut, whatever the event did.
 	Volatile bool
@@ -193,7 +194,7 @@ func (q *Query) leaf(parts []Expr) *Cond {
 	case 1:
 		l.Class = ClassOneNode
 	default:
-		l.Class = ClassJoin
+		l.Class, l.Join = ClassJoin, q.joinOf(l)
 	}
 	l.Wanes = l.Volatile && l.Shared && l.Class != ClassEachNode && !l.Not &&
 		!slices.ContainsFunc(parts, func(x Expr) bool { return !q.wanes(x) })
