@@ -166,7 +166,7 @@ func (e *engine) follow(j *joinState, node int) {
 		if j.equal != nil {
 			k = j.equal.put(i, node, k, v)
 		}
-		if k == termNever && (k != c.kinds[node] || j.equal == nil) && len(j.strange) < strangeMax {
+		if k == termNever && len(j.strange) < strangeMax {
 			j.strange = append(j.strange, [2]int{i, node})
 		}
 		c.put(node, k, v)

@@ -460,6 +460,11 @@ func order(a, b any) int {
 	case event.Value:
 		return event.Compare(a, b.(event.Value))
 	}
+	for _, x := range []any{a, b} {
+		if f, ok := x.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return cmp.Compare(floatOf(a), floatOf(b))
+		}
+	}
 	return ratio(a).Cmp(ratio(b))
 }
 
@@ -553,6 +558,9 @@ func compareOf(op syntax.Op, a, b any) bool {
 		return false
 	}
 	same := rank(a) == rank(b)
+	if same && (isNaN(a) || isNaN(b)) {
+		return false
+	}
 	switch op {
 	case syntax.Eq:
 		return same && order(a, b) == 0
