@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hindcast.dev/recording"
+	"hindcast.dev/replay"
+	"hindcast.dev/rql"
+	"hindcast.dev/vfs"
+)
+
+const watchQuery = `SELECT kv.items["x"].value AS x FROM kv WHEN (kv.items["x"].value = "one") LINK EACH_NODE`
+
+// A watching is a process of hindcast watch.
+type watching struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	rows     chan watchRow // closed at the end
+	says     chan string   // lines of standard error; closed at the end
+	said     []string
+	complete []string // the rows that aren't incomplete, as Run gives them, by edge
+}
+
+type watchRow struct {
+	Edge       string
+	Values     struct{ X map[string]string }
+	Incomplete bool
+	text       string
+}
+
+func startWatch(t *testing.T, c *cluster, args ...string) *watching {
+	t.Helper()
+	cmd := exec.Command(c.self, append([]string{"watch", strings.Join(c.admins(), ","), watchQuery, "-o", "jsonl"}, args...)...)
+	w := &watching{t: t, cmd: cmd, rows: make(chan watchRow, 64), says: make(chan string, 64)}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	go lines(stdout, func(line string) {
+		r := watchRow{text: line}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			r.text = err.Error() + ": " + line
+		}
+		w.rows <- r
+	}, func() { close(w.rows) })
+	go lines(stderr, func(line string) { w.says <- line }, func() { close(w.says) })
+	return w
+}
+
+func lines(r io.Reader, f func(string), end func()) {
+	defer end()
+	for s := bufio.NewScanner(r); s.Scan(); {
+		f(s.Text())
+	}
+}
+
+// row waits for a row of an edge.
+func (w *watching) row(edge string) watchRow {
+	w.t.Helper()
+	select {
+	case r := <-w.rows:
+		if r.Edge != edge {
+			w.t.Fatalf("the row is %s, want one %s; it said %q", r.text, edge, w.said)
+		}
+		if !r.Incomplete {
+			w.complete = append(w.complete, r.text)
+		}
+		return r
+	case <-time.After(patience):
+		w.t.Fatalf("no row; it said %q", w.said)
+	}
+	panic("unreachable")
+}
+
+// waitFor waits until it says something.
+func (w *watching) waitFor(text string) {
+	w.t.Helper()
+	late := time.After(patience)
+	for {
+		select {
+		case line, ok := <-w.says:
+			if w.said = append(w.said, line); strings.Contains(line, text) {
+				return
+			}
+			if !ok {
+				w.t.Fatalf("it ended without saying %q: %q", text, w.said)
+			}
+		case <-late:
+			w.t.Fatalf("it doesn't say %q: %q", text, w.said)
+		}
+	}
+}
+
+const patience = 30 * time.Second
+
+// put writes x by a node, until that is acknowledged.
+func put(t *testing.T, c *cluster, m *member, value string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+m.http+"/kv/x", strings.NewReader(value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.client.Do(req)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("x=%s isn't acknowledged: %v", value, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// A watch over three processes gives the edges as they happen; one of the nodes is
+// killed, rows go on without it and say so; it comes back and is caught up. What
+// was complete is what a query over the pulled recording gives.
+func TestWatchFollowsRealProcesses(t *testing.T) {
+	dir := t.TempDir()
+	c, err := newCluster(dir, 3, 40*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.client.CloseIdleConnections()
+	for _, m := range c.members {
+		if err := c.start(m); err != nil {
+			t.Fatal(err)
+		}
+		defer c.kill(m)
+	}
+	for _, m := range c.members {
+		if err := c.ready(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n1, n2 := c.members[0], c.members[1]
+	put(t, c, n1, "zero")
+	acted := filepath.Join(dir, "acted")
+	w := startWatch(t, c, "--hold", "1s", "--on-row", "cat >> "+acted)
+	w.waitFor("watching n1, n2, n3")
+
+	put(t, c, n1, "one")
+	if r := w.row("enter"); r.Incomplete || r.Values.X["n2"] != "one" {
+		t.Errorf("all three hold it: %s", r.text)
+	}
+	put(t, c, n1, "two")
+	w.row("leave")
+	put(t, c, n1, "one")
+	w.row("enter")
+
+	if err := c.kill(n2); err != nil {
+		t.Fatal(err)
+	}
+	put(t, c, n1, "three") // n2 doesn't know of it
+	if r := w.row("leave"); !r.Incomplete {
+		t.Errorf("n2 is unknown, and the row doesn't say so: %s", r.text)
+	}
+	w.waitFor("node n2 is lost")
+	if err := c.start(n2); err != nil {
+		t.Fatal(err)
+	}
+	w.waitFor("node n2 is back")
+	put(t, c, n2, "one")
+	r := w.row("enter")
+	for r.Incomplete { // until what it missed is caught up
+		put(t, c, n1, "four")
+		w.row("leave")
+		put(t, c, n1, "one")
+		r = w.row("enter")
+	}
+	if r.Values.X["n1"] != "one" || r.Values.X["n2"] != "one" || r.Values.X["n3"] != "one" {
+		t.Errorf("all three hold it again: %s", r.text)
+	}
+	w.endsLike(t, c, dir, acted)
+}
+
+// endsLike interrupts the watch and compares its rows with those of a query over the
+// recording.
+func (w *watching) endsLike(t *testing.T, c *cluster, dir, acted string) {
+	t.Helper()
+	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	w.waitFor("after their event")
+	for line := range w.says {
+		w.said = append(w.said, line)
+	}
+	rows := 0
+	for range w.rows {
+		t.Error("there is one row more")
+	}
+	err := w.cmd.Wait()
+	if code := w.cmd.ProcessState.ExitCode(); code != 0 && code != 3 {
+		t.Errorf("exit code %d, %v: %q", code, err, w.said)
+	}
+	b, err := os.ReadFile(acted)
+	if rows = strings.Count(string(b), "\n"); err != nil || rows < len(w.complete) || !strings.Contains(string(b), w.complete[0]) {
+		t.Errorf("--on-row had %d rows, %v, want %d at least", rows, err, len(w.complete))
+	}
+	if _, err := recording.Pull(t.Context(), vfs.OS(), dir, c.admins(), recording.PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := replay.Open(t.Context(), dir, replayOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	batch := map[string]bool{}
+	for edge, emit := range map[string]string{rql.EdgeEnter: " EMIT ENTER", rql.EdgeLeave: " EMIT LEAVE"} {
+		q, err := rql.Compile(opened.Source.Meta(), watchQuery+emit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.Run(t.Context(), opened.Source, rql.Options{}, func(r *rql.Row) error {
+			r.Edge = edge
+			batch[string(r.AppendJSON(nil))] = true
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range w.complete {
+		if !batch[text] {
+			t.Errorf("the recording doesn't give this row:\n%s\nbut\n%s", text, fmt.Sprint(batch))
+		}
+	}
+}
