@@ -59,7 +59,10 @@ type simFlags struct {
 	keep     string
 	limit    time.Duration
 	workers  int
-	output   string
+
+	hangAfter time.Duration
+	eventsMax uint64
+	output    string
 
 	seed        string
 	seeds       string
@@ -83,6 +86,9 @@ var demandModes = [...]struct{ mode, usage string }{
 	{"sometimes", "demand that it holds at some moment of some seed (repeatable)"},
 }
 
+// hangAfter is the default of --hang-after.
+const hangAfter = time.Minute
+
 // addRun adds the flags that decide a run.
 func (f *simFlags) addRun(c *cobra.Command) {
 	fl := c.Flags()
@@ -93,6 +99,8 @@ func (f *simFlags) addRun(c *cobra.Command) {
 	fl.StringVar(&f.keep, "keep", "", "directory that keeps what was found, and where the search goes on")
 	fl.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "seeds that run at the same time")
 	fl.DurationVar(&f.limit, "for", 0, "end after this time (default none)")
+	fl.DurationVar(&f.hangAfter, "hang-after", hangAfter, "end when one event of a world isn't over after this time; 0 is never")
+	fl.Uint64Var(&f.eventsMax, "max-events", sim.DefaultEventsMax, "events that a world may have: one that has more fails")
 }
 
 const simExample = `  hindcast sim TARGET --seeds 1..100
@@ -157,7 +165,8 @@ where it was ended.
 The exit code is 0 if all holds, 1 for a violated safety property, 20 for liveness,
 21 for a crash, 22 for divergence, 23 for non-determinism, 24 for coverage (too
 little was exercised, or a 'sometimes' was never reached); of several failures, the
-lowest seed's. It is 2 for usage and 3 if the search was interrupted, or a check
+lowest seed's. It is 25 if an event of a world wasn't over after --hang-after: then
+the search is ended, and says where that world hangs. It is 2 for usage and 3 if the search was interrupted, or a check
 came to no verdict, with no failure found.`)
 	return b.String()
 }
@@ -201,6 +210,7 @@ func (f *simFlags) run(c *cobra.Command, args []string) error {
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
+	defer f.watch(c, t)()
 	switch {
 	case f.reseed || f.at != "":
 		return f.branch(ctx, c, t)
@@ -282,6 +292,9 @@ func (f *simFlags) override(o *sim.Options) error {
 		set[name] = value
 	}
 	o.Set = set
+	if f.eventsMax != sim.DefaultEventsMax {
+		o.EventsMax = f.eventsMax
+	}
 	for i, d := range demandModes {
 		for _, rql := range f.demands[i] {
 			o.Properties = append(slices.Clone(o.Properties), sim.Property{Mode: sim.Mode(d.mode), RQL: rql})
@@ -357,6 +370,9 @@ func (f *simFlags) again(s *sim.Subject, o *sim.Options) string {
 	words := []string{f.command, shellWord(s.Name), "--seed", strconv.FormatUint(o.Seed, 10)}
 	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
 		words = append(words, "--set", shellWord(name+"="+o.Set[name]))
+	}
+	if o.EventsMax != 0 {
+		words = append(words, "--max-events", strconv.FormatUint(o.EventsMax, 10))
 	}
 	for _, p := range o.Properties {
 		words = append(words, "--"+string(p.Mode), shellWord(p.RQL))

@@ -81,6 +81,7 @@ func (f *simFlags) shrink(c *cobra.Command, args []string, runs int) error {
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
+	defer f.watch(c, t)()
 	if f.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.limit)

@@ -21,6 +21,9 @@ type (
 	Added struct{ N int64 }
 )
 
+// hangs is what the machine never comes to an end with.
+const hangs = 666
+
 // Payloads are the types of its payloads.
 func (*Tally) Payloads() []any { return []any{AddN{}, Total{}, Added{}} }
 
@@ -31,6 +34,8 @@ func (*Tally) Delivery() machine.Delivery { return machine.AnyOrder }
 func (m *Tally) Step(ctx *machine.Context, ev event.Event) {
 	switch b := ev.Body.(type) {
 	case AddN:
+		for b.N == hangs {
+		}
 		m.Total += b.N
 		for _, p := range ctx.Peers() {
 			ctx.Send(p, "tally", Added(b))
@@ -56,11 +61,15 @@ func tally() *sim.Subject {
 func setUpTally(w *sim.World) {
 	w.Cluster(2)
 	var asked int64
+	hang := w.Chance("hang", 0)
 	w.Clients(sim.Workload{
 		Clients: w.Int("clients", 1, 3),
 		Think:   w.Duration("think", time.Millisecond, 20*time.Millisecond),
 		Next: func(c *sim.Client) sim.Op {
 			n := int64(1 + c.Rand.IntN(9))
+			if hang {
+				n = hangs
+			}
 			asked += n
 			return sim.Op{F: "add", Input: event.Int(n), Machine: "tally", Body: AddN{n}}
 		},

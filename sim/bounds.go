@@ -18,6 +18,9 @@ const (
 	longest = 24 * time.Hour
 	// stillMax is how many events of the world may happen at one moment.
 	stillMax = 1 << 22
+	// DefaultEventsMax is how many events a world may have: some hundred times what a
+	// seed that counts has.
+	DefaultEventsMax = 20_000_000
 	// A clock's rate stays in [1-slowest, 1+fastest], however many faults make it drift.
 	slowest, fastest = 0.9, 1
 )
@@ -114,4 +117,17 @@ func (w *World) checkGiven() {
 func (w *World) stands() {
 	w.fail(&Failure{Kind: Liveness, Property: "time passes",
 		Text: fmt.Sprintf("%d events happened at the same moment, %s: something asks for more without end", stillMax, w.Now())})
+}
+
+func (o *Options) eventsMax() uint64 {
+	if o.EventsMax == 0 {
+		return DefaultEventsMax
+	}
+	return o.EventsMax
+}
+
+// endless ends a run that has too many events.
+func (w *World) endless() {
+	w.fail(&Failure{Kind: Liveness, Property: "the run comes to its end",
+		Text: fmt.Sprintf("more than %d events happened, by %s of the world: something asks for more without end, or --max-events is too low", w.options.eventsMax(), w.Now())})
 }

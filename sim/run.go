@@ -59,6 +59,8 @@ func (w *World) Setting(key, value string) { w.phases.settings[key] = value }
 // error is a mistake in the subject or the options; what the run found is in the
 // Result.
 func Run(s *Subject, o Options) (*Result, error) {
+	o.pulse = o.Watch.begin(s, &o)
+	defer o.Watch.end(o.pulse)
 	w, err := prepare(s, o)
 	if err != nil {
 		return nil, err
@@ -68,6 +70,7 @@ func Run(s *Subject, o Options) (*Result, error) {
 		return nil, w.misused
 	}
 	stopped := w.run()
+	o.Watch.end(o.pulse) // judges may take their time, and have bounds of their own
 	if w.misused != nil {
 		return nil, w.misused
 	}

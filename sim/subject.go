@@ -37,6 +37,9 @@ type Options struct {
 	Plan *Plan `json:"plan,omitempty"`
 	// Reseed draws everything that is decided from a moment on from another seed.
 	Reseed *Reseed `json:"reseed,omitempty"`
+	// EventsMax is how many events the world may have: a run that has more fails. 0 is
+	// DefaultEventsMax.
+	EventsMax uint64 `json:"eventsMax,omitempty"`
 	// Trace is told every event of the world before it happens, in words. nil costs
 	// nothing; it doesn't change the run.
 	Trace func(Line) `json:"-"`
@@ -50,6 +53,10 @@ type Options struct {
 	Quick bool `json:"-"`
 	// Floors makes a run that exercised too little to count (Result.Counted) fail.
 	Floors bool `json:"-"`
+	// Watch, if not nil, looks whether the run gets on.
+	Watch *Watch `json:"-"`
+
+	pulse *pulse // what Watch looks at
 }
 
 // A Reseed is a branch in a run: up to event At all is as it was, then another

@@ -53,6 +53,8 @@ type side struct {
 // the runs; the error is that of Run.
 func Verify(s *Subject, o Options) (*Mismatch, error) {
 	o.Quick, o.Fingerprints = true, false
+	o.pulse = o.Watch.begin(s, &o)
+	defer o.Watch.end(o.pulse)
 	var sides [2]side
 	for i := range sides {
 		o.Trace = func(l Line) { sides[i].line = l }

@@ -127,6 +127,13 @@ var kindNames = [...]string{happensDelivery: "delivery", happensTurn: "turn", ha
 func (w *World) step() {
 	at, h := w.queue.take()
 	w.events++
+	if p := w.options.pulse; p != nil {
+		p.beat(w.events, &h)
+	}
+	if w.events > w.options.eventsMax() {
+		w.endless()
+		return
+	}
 	if at > w.now {
 		w.now, w.moved = at, w.events
 	} else if w.events-w.moved > stillMax {
