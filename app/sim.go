@@ -92,7 +92,8 @@ const hangAfter = time.Minute
 // addRun adds the flags that decide a run.
 func (f *simFlags) addRun(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringArrayVar(&f.set, "set", nil, "fix an option that is drawn otherwise, NAME=VALUE (repeatable)")
+	fl.StringArrayVar(&f.set, "set", nil, "fix an option that is drawn otherwise, NAME=VALUE (repeatable); 'options' lists them")
+	completeFlag(c, "set", f.completeSet)
 	for i, d := range demandModes {
 		fl.StringArrayVar(&f.demands[i], d.mode, nil, d.usage)
 	}
@@ -137,7 +138,7 @@ func simCommand(services []Service) *cobra.Command {
 	fl.IntVar(&f.futures, "futures", 50, "with --reseed: how many, for each moment")
 	fl.BoolVar(&f.keepFaults, "keep-faults", false, "with --reseed: the faults still to come stay")
 	outputFlag(c, &f.output, "text", "json")
-	c.AddCommand(f.shrinkCommand())
+	c.AddCommand(f.shrinkCommand(), f.optionsCommand())
 	return c
 }
 
@@ -254,12 +255,24 @@ func (f *simFlags) target(args []string) (*simTarget, error) {
 			return nil, err
 		}
 		if i = slices.IndexFunc(subjects, func(s *sim.Subject) bool { return s.Name == report.Subject }); i < 0 {
-			return nil, fmt.Errorf("%s is a failure of %s, which isn't in this program; here are %s", name, report.Subject, strings.Join(subjectNames(subjects), ", "))
+			return nil, fmt.Errorf("%s is a failure of %s, which isn't in this program (here are %s)%s", name, report.Subject,
+				strings.Join(subjectNames(subjects), ", "), elsewhere(report))
 		}
 		t.report, t.options = report, report.Options
 	}
 	t.subject = subjects[i]
 	return t, f.override(&t.options)
+}
+
+// elsewhere says where a failure can be had again whose machines aren't here.
+func elsewhere(r *sim.Report) string {
+	switch {
+	case strings.HasPrefix(r.Command, "go test ") && !strings.Contains(r.Command, " -hindcast.shrink"):
+		return fmt.Sprintf("\nit is a test's: again by %s\nand small by the same with -hindcast.shrink", r.Command)
+	case r.Command != "":
+		return "\nit was had by: " + r.Command
+	}
+	return ""
 }
 
 func noTarget(name string, names []string) error {

@@ -91,9 +91,7 @@ func (f *simFlags) search(ctx context.Context, c *cobra.Command, t *simTarget) e
 	if err != nil {
 		return Usage(err)
 	}
-	if r.state.Tally.Runs > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "going on at seed %d\n", r.state.Tally.Next)
-	}
+	r.sayResumed()
 	if f.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.limit)
@@ -116,6 +114,19 @@ func (f *simFlags) search(ctx context.Context, c *cobra.Command, t *simTarget) e
 		return err
 	}
 	return r.exit(interrupted)
+}
+
+// sayResumed says where a search that was kept goes on, if it does.
+func (r *searchRun) sayResumed() {
+	t, w := &r.state.Tally, r.c.ErrOrStderr()
+	switch {
+	case t.Runs == 0:
+	case r.s.Last >= r.s.First && t.Next > r.s.Last:
+		fmt.Fprintf(w, "%s keeps a search that is further along: seeds %d to %d are done, and what follows is of all of these; another directory keeps another search\n",
+			r.f.keep, r.s.First, t.Next-1)
+	default:
+		fmt.Fprintf(w, "going on at seed %d\n", t.Next)
+	}
 }
 
 // gcPercent is for worlds, which live for less than a second and hold little.

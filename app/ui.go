@@ -142,9 +142,14 @@ func checkOutput(c *cobra.Command, value string, values ...string) error {
 
 // complete makes a shell complete the values of a flag.
 func complete(c *cobra.Command, flag string, values ...string) {
-	err := c.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	completeFlag(c, flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return values, cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// completeFlag makes a shell complete the values of a flag by a function.
+func completeFlag(c *cobra.Command, flag string, f cobra.CompletionFunc) {
+	err := c.RegisterFlagCompletionFunc(flag, f)
 	if err != nil {
 		panic(err) // the flag doesn't exist, or has a completion: a programmer's error
 	}

@@ -34,7 +34,7 @@ func within(v, lo, hi float64) error {
 		least = 0
 	}
 	if !(v >= least && v <= most) { // NaN is neither
-		return fmt.Errorf("want %g to %g", least, most)
+		return fmt.Errorf("want a number from %g to %g", least, most)
 	}
 	return nil
 }

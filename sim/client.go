@@ -106,7 +106,7 @@ func (w *World) Clients(work Workload) {
 	if work.Timeout == 0 {
 		work.Timeout = time.Second
 	}
-	l := &load{w: w, work: work, asked: w.nodes, target: w.Int("operations", 2000, 2200)}
+	l := &load{w: w, work: work, asked: w.nodes, target: w.intFrom("operations", 0, 2000, 2200)}
 	// Most runs have about so many; an operation begins and ends.
 	l.operations = make([]check.Operation, 0, l.target+work.Clients)
 	l.lanes = make([]laneEvent, 0, 2*cap(l.operations))

@@ -17,15 +17,35 @@ import (
 // what runs with a bit of everything don't.
 
 // Int draws an integer from [lo, hi], all equally likely. Like every draw it may
-// be asked for again and is then the same.
+// be asked for again and is then the same. What is drawn from 1 or more can't be
+// set to 0: a subject may divide by it.
 func (w *World) Int(name string, lo, hi int) int {
+	least := -beyond(lo, hi)
+	if lo >= 0 {
+		least = min(lo, 1)
+	}
+	return w.intFrom(name, least, lo, hi)
+}
+
+// beyond is how far an integer that is drawn from [lo, hi] may be set.
+func beyond(lo, hi int) int {
+	most := max(-lo, hi, 1)
+	if most > math.MaxInt/timesDrawn {
+		return math.MaxInt
+	}
+	return timesDrawn * most
+}
+
+// intFrom is Int of what may be set down to least.
+func (w *World) intFrom(name string, least, lo, hi int) int {
+	most := beyond(lo, hi)
 	return drawn(w, name, fmt.Sprintf("%d..%d", lo, hi), strconv.Itoa,
 		func(s string) (int, error) {
 			n, err := strconv.Atoi(s)
-			if err == nil {
-				err = within(float64(n), float64(lo), float64(hi))
+			if err != nil || n < least || n > most {
+				return 0, fmt.Errorf("want a whole number from %d to %d", least, most)
 			}
-			return n, err
+			return n, nil
 		},
 		func(r *machine.Rand) int { return lo + r.IntN(hi-lo+1) })
 }
@@ -37,7 +57,14 @@ func (w *World) Chance(name string, p float64) bool {
 
 // chanceFrom is Chance where p was drawn itself: from says how, for people.
 func (w *World) chanceFrom(name string, p float64, from string) bool {
-	return drawn(w, name, from, strconv.FormatBool, strconv.ParseBool,
+	return drawn(w, name, from, strconv.FormatBool,
+		func(s string) (bool, error) {
+			b, err := strconv.ParseBool(s)
+			if err != nil {
+				err = fmt.Errorf("want true or false")
+			}
+			return b, err
+		},
 		func(r *machine.Rand) bool { return r.Float64() < p })
 }
 
@@ -46,10 +73,10 @@ func (w *World) Float(name string, lo, hi float64) float64 {
 	return drawn(w, name, fmt.Sprintf("%g..%g", lo, hi), formatFloat,
 		func(s string) (float64, error) {
 			f, err := strconv.ParseFloat(s, 64)
-			if err == nil {
-				err = within(f, lo, hi)
+			if err != nil {
+				f = math.NaN()
 			}
-			return f, err
+			return f, within(f, lo, hi)
 		},
 		func(r *machine.Rand) float64 { return math.Round((lo+r.Float64()*(hi-lo))*1e4) / 1e4 })
 }
@@ -61,10 +88,10 @@ func (w *World) Duration(name string, lo, hi time.Duration) time.Duration {
 	return drawn(w, name, fmt.Sprintf("%s..%s", lo, hi), time.Duration.String,
 		func(s string) (time.Duration, error) {
 			d, err := time.ParseDuration(s)
-			if err == nil {
-				err = withinLongest(d, 0)
+			if err != nil {
+				return 0, fmt.Errorf("want a length of time, such as 5ms, up to %s", longest)
 			}
-			return d, err
+			return d, withinLongest(d, 0)
 		},
 		func(r *machine.Rand) time.Duration {
 			d := time.Duration(float64(lo) * math.Exp(r.Float64()*math.Log(float64(hi)/float64(lo))))

@@ -53,7 +53,7 @@ type drawer struct {
 // draw draws the faults that begin in [from, from+span).
 func (m *nemesis) draw(w *World, from time.Duration) []Fault {
 	d := &drawer{w: w, rand: m.rand, span: w.estimate()}
-	drawn, kinds := w.Int("faults", 4, 40), d.kinds()
+	drawn, kinds := w.intFrom("faults", 0, 4, 40), d.kinds()
 	if len(kinds) == 0 {
 		return []Fault{}
 	}

@@ -89,7 +89,7 @@ func (s *Shrink) all() error {
 		pass func() error
 	}{
 		{"leaving out operations by client and key", s.groups}, {"leaving out faults", s.faults},
-		{"leaving out operations", s.operations}, {"calming options", s.options}, {"shortening", s.durations},
+		{"leaving out operations", s.operations}, {"calming options", s.options}, {"shortening", s.durations}, {"leaving out what comes after", s.after},
 	}
 	for {
 		before := hashOptions(&s.best.Options)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/sim"
 )
@@ -45,6 +46,9 @@ func TestShrunkRunIsSmallAndFailsTheSame(t *testing.T) {
 	// One add that comes twice is enough, by one message or by a link that doubles.
 	if len(again.Operations) != 1 || len(again.Faults) > 1 || !small.Whole {
 		t.Errorf("whole %t, after %d runs:\n%s", small.Whole, small.Runs, again.Words())
+	}
+	if p, at := small.Options.Plan, again.Failure.At; p != nil && p.Heal > at+time.Millisecond {
+		t.Errorf("the faults end at %s, and the failure is seen at %s", p.Heal, at)
 	}
 	words := again.Words()
 	if !strings.Contains(words, "1 operation by 1 client on 2 nodes:\n") || !strings.Contains(words, "client 0: add ") && !strings.Contains(words, "client 1: add ") && !strings.Contains(words, "client 2: add ") {

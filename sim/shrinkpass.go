@@ -37,6 +37,30 @@ func choose[T any](all []T, indices []int) []T {
 	return out
 }
 
+// after leaves out what begins after the failure was seen, and lets the faults end
+// there. It comes last: what a long run does after a failure, such as a wait for
+// progress, decides now and then whether a smaller one is judged alike.
+func (s *Shrink) after() error {
+	o, at := s.best.Options, s.best.Result.Failure.At
+	if o.Plan == nil || at <= 0 || at >= o.Plan.Heal {
+		return nil
+	}
+	o.Faults = slices.DeleteFunc(slices.Clone(o.Faults), func(f Fault) bool { return f.At > at })
+	plan := Plan{Heal: o.Plan.Heal, Operations: slices.DeleteFunc(slices.Clone(o.Plan.Operations), func(p Planned) bool { return p.At > at })}
+	o.Plan = &plan
+	ended := o
+	ended.Plan = &Plan{Heal: at.Truncate(time.Millisecond) + time.Millisecond, Operations: plan.Operations}
+	var candidates []Options
+	if ended.Plan.Heal < plan.Heal {
+		candidates = append(candidates, ended)
+	}
+	if len(o.Faults) < len(s.best.Options.Faults) || len(plan.Operations) < len(s.best.Options.Plan.Operations) {
+		candidates = append(candidates, o)
+	}
+	_, err := s.first(candidates)
+	return err
+}
+
 func (s *Shrink) withOperations(ops []Planned) Options {
 	o := s.best.Options
 	plan := *o.Plan

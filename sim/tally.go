@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hindcast.dev/rql/syntax"
 )
 
 // A Tally is what a search has come to. As JSON it is where a search goes on.
@@ -180,6 +182,9 @@ func (t *Tally) unused(set map[string]string, last bool) error {
 func ofSchedule(name string) bool { return name == "faults" || strings.HasPrefix(name, "fault.") }
 
 func unusedError(name string, drawn []string) error {
+	if near, ok := syntax.Nearest(name, drawn); ok {
+		return fmt.Errorf("option %q is set, and no run draws it; did you mean %s?", name, near)
+	}
 	return fmt.Errorf("option %q is set, and no run draws it; options are %s", name, strings.Join(drawn, ", "))
 }
 

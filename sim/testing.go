@@ -11,11 +11,13 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/machine"
 	"hindcast.dev/vfs"
@@ -46,9 +48,10 @@ const (
 var testFlags = registerFlags()
 
 type flags struct {
-	seed string
-	runs int
-	keep string
+	seed   string
+	runs   int
+	keep   string
+	shrink bool
 }
 
 // registerFlags adds the flags, in a test's binary only: other programs have flags
@@ -58,6 +61,7 @@ func registerFlags() *flags {
 	if testing.Testing() {
 		flag.StringVar(&f.seed, "hindcast.seed", "", "sim.Test: run this seed alone")
 		flag.IntVar(&f.runs, "hindcast.runs", 0, "sim.Test: run so many seeds")
+		flag.BoolVar(&f.shrink, "hindcast.shrink", false, "sim.Test: make what fails small, and say in words what is left")
 		flag.StringVar(&f.keep, "hindcast.keep", "", "sim.Test: keep the recordings of failures in this directory")
 	}
 	return f
@@ -177,13 +181,40 @@ func (tt *tester) seed(seed uint64) (*Result, error) {
 func (tt *tester) failed(seed uint64, r *Result) error {
 	tt.t.Helper()
 	command := tt.command(seed)
-	where, err := tt.save(seed, r, command)
-	tt.t.Errorf("seed %d of commit %s: %s: %s\n%s\nagain: %s%s", seed, commit(), r.Failure.Kind, r.Failure.Property,
-		strings.TrimRight(r.Failure.Text, "\n"), command, where)
+	where, err := tt.save(fmt.Sprintf("seed-%d", seed), r, command)
+	tt.t.Errorf("seed %d of commit %s: %s: %s\n%s\nagain: %s%s\nmake it small: %s -hindcast.shrink", seed, commit(), r.Failure.Kind, r.Failure.Property,
+		strings.TrimRight(r.Failure.Text, "\n"), command, where, command)
+	if tt.flags.shrink {
+		err = errors.Join(err, tt.shrink(seed, r.Failure, command))
+	}
 	if tt.flags.seed != "" {
 		return err
 	}
 	return errors.Join(err, addSeed(tt.seedsFile(), seed, r.Failure))
+}
+
+// shrinkRoom is the part of the test's time that shrinking leaves for the rest.
+const shrinkRoom = 10
+
+// shrink makes a failing seed small. The test's deadline bounds it.
+func (tt *tester) shrink(seed uint64, f *Failure, command string) error {
+	ctx := tt.t.Context()
+	if deadline, ok := tt.t.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/shrinkRoom))
+		defer cancel()
+	}
+	small, err := (&Shrink{Subject: tt.subject, Workers: runtime.GOMAXPROCS(0)}).Run(ctx, tt.options(seed), f)
+	if err != nil {
+		return fmt.Errorf("make seed %d small: %w", seed, err)
+	}
+	where, err := tt.save(fmt.Sprintf("seed-%d-small", seed), small.Result, command+" -hindcast.shrink")
+	ended := ""
+	if !small.Whole {
+		ended = "\n-timeout ended it before all was tried"
+	}
+	tt.t.Logf("seed %d made small, by %s:\n%s%s%s", seed, count(small.Runs, "run"), small.Result.Words(), strings.TrimPrefix(where, "\n"), ended)
+	return err
 }
 
 // command runs a seed of this test again.
@@ -209,8 +240,9 @@ func testedPackage() string {
 	return pkg + " "
 }
 
-// save leaves the recording where the test's artifacts are kept; "" if nowhere.
-func (tt *tester) save(seed uint64, r *Result, command string) (where string, err error) {
+// save leaves a recording where the test's artifacts are kept, under a name, and
+// says where.
+func (tt *tester) save(name string, r *Result, command string) (where string, err error) {
 	base := tt.flags.keep
 	if base == "" {
 		if f := flag.Lookup("test.artifacts"); f == nil || f.Value.String() != "true" {
@@ -218,7 +250,7 @@ func (tt *tester) save(seed uint64, r *Result, command string) (where string, er
 		}
 		base = tt.t.ArtifactDir()
 	}
-	dir := path.Join(filepath.ToSlash(base), fileName(tt.t.Name()), fmt.Sprintf("seed-%d", seed))
+	dir := path.Join(filepath.ToSlash(base), fileName(tt.t.Name()), name)
 	if old, err := ReadReport(vfs.OS(), dir); err != nil || old.Hash != fmt.Sprintf("%016x", r.Hash) {
 		if err := os.RemoveAll(filepath.FromSlash(dir)); err != nil {
 			return "", err

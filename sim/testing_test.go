@@ -90,6 +90,19 @@ func TestTestOfAFaultySystem(t *testing.T) {
 		t.Errorf("the report is %s", report)
 	}
 
+	// It is made small where its machines are: in the test.
+	if again := "make it small: go test "; !strings.Contains(out, again) || !strings.Contains(out, "-hindcast.seed="+command[3]+" -hindcast.shrink\n") {
+		t.Errorf("no command makes it small:\n%s", out)
+	}
+	small, ok := f.run("", "-test.run", command[2], "-hindcast.seed="+command[3], "-hindcast.shrink", "-hindcast.keep=kept")
+	if ok {
+		t.Errorf("made small it passes:\n%s", small)
+	}
+	wantMatch(t, small, `seed \d+ made small, by \d+ runs:\n(.*\n)*.*counted once fails: (.*\n)* *kept:  kept/TestCounter_one/seed-\d+-small; see it: hindcast debug kept/`)
+	if report := f.read(dir + "-small/failure.json"); !strings.Contains(report, `"property": "counted once"`) {
+		t.Errorf("the small report is %s", report)
+	}
+
 	// A seed that was kept comes first: this one is no fresh seed.
 	f.write("testdata/hindcast/TestCounter_two.seeds", "# by hand\n\n900001\n900002 # another\n900003\n900004\n900005\n")
 	if out, _ := f.run("", "-test.run", "TestCounter/two"); !strings.Contains(out, "seed 90000") {
