@@ -373,6 +373,9 @@ func (f *checkFlags) property(p string, ops []check.Operation, o check.Options) 
 	case propertySessions:
 		return check.Sessions(ops, o), "", nil
 	case propertyTransactions:
+		if err := check.AcceptsTransactions(ops); err != nil {
+			return nil, "", err
+		}
 		r := check.Transactions(ops, o)
 		if r.Isolation != nil {
 			strongest = r.Isolation.String()

@@ -34,7 +34,7 @@ func (*Tally) Delivery() machine.Delivery { return machine.AnyOrder }
 func (m *Tally) Step(ctx *machine.Context, ev event.Event) {
 	switch b := ev.Body.(type) {
 	case AddN:
-		for b.N == hangs {
+		for n := b.N; n == hangs; n = max(n, b.N) {
 		}
 		m.Total += b.N
 		for _, p := range ctx.Peers() {

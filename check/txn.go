@@ -78,6 +78,13 @@ func Transactions(ops []Operation, o Options) Result {
 	return r
 }
 
+// AcceptsTransactions returns an error that names the first operation with F "txn"
+// that isn't a list of micro-operations, and its place; nil if there is none.
+func AcceptsTransactions(ops []Operation) error {
+	_, err := readTransactions(ops)
+	return err
+}
+
 // ambiguous says why a key was left out, "" if none was.
 func (h *txnHistory) ambiguous() string {
 	for i := range h.keys {

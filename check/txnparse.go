@@ -150,10 +150,10 @@ func (h *txnHistory) parse(t *txn) error {
 		return fmt.Errorf("a transaction is a list of micro-operations such as [\"append\", \"x\", 1] and [\"r\", \"x\", [1]], not %s", v)
 	}
 	t.ops = make([]microOp, 0, v.Len())
-	for _, m := range v.Members() {
+	for i, m := range v.Members() {
 		op, err := h.parseMicro(m, answered)
 		if err != nil {
-			return err
+			return fmt.Errorf("number %d: %w", i+1, err)
 		}
 		t.ops = append(t.ops, op)
 	}

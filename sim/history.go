@@ -181,13 +181,29 @@ func (l *load) describe(e *history.Event, x *laneEvent) {
 	if x.kind != laneInvoke && !op.Output.IsAbsent() {
 		value = op.Output
 	}
-	if !value.IsAbsent() {
-		data = data.With(event.String("value"), value)
-	}
+	data = withValue(data, value)
 	if x.node != nil {
 		data = data.With(event.String("to"), event.String(x.node.name))
 	}
 	e.Data = event.MapOf(data)
+}
+
+// withValue puts what an operation asked or got into an event's data. Of an object
+// with a field "value" that is the value, which checkers judge by; its other fields
+// stand beside it, where they don't hide what stands there.
+func withValue(data *event.Map, value event.Value) *event.Map {
+	const field = "value"
+	switch inner := value.Field(field); {
+	case value.IsAbsent():
+		return data
+	case value.Type() != event.TypeMap || inner.IsAbsent():
+		return data.With(event.String(field), value)
+	}
+	all := value.AsMap()
+	for k, v := range data.All() {
+		all = all.With(k, v)
+	}
+	return all
 }
 
 // when finds out during which event of the world a node stamped an event; ok is

@@ -156,9 +156,11 @@ type Drawn struct {
 
 // An Op is something that a client asks a node.
 type Op struct {
-	F     string      // what it is to the checkers: "read", "write", "cas"…
-	Key   string      // the object; "" where there is but one
-	Input event.Value // what is asked, for the checkers
+	F   string // what it is to the checkers: "read", "write", "cas"…
+	Key string // the object; "" where there is but one
+	// Input is what is asked, for the checkers. In the recording an object with a
+	// field "value" is that value, with its other fields beside it; so is an Output.
+	Input event.Value
 	// Node is asked; "" is one at random among those that Client.Nodes names.
 	Node    string
 	Machine string        // on that node

@@ -149,3 +149,39 @@ func TestFaultsThatComeThickAreSurvived(t *testing.T) {
 		}
 	}
 }
+
+// What a recording tells of the clients is what a register would have told.
+func TestARecordingsLanesAreThoseOfRegisters(t *testing.T) {
+	r, err := sim.Run(Sim(), sim.Options{Seed: 3, Faults: []sim.Fault{}, Quick: true, Set: map[string]string{
+		"operations": "300", "ops.deletes": "false", "ops.scans": "false", "ops.eventual": "false", "keys": "5", "network": "synchronous", "network.base": "1ms"}})
+	if err != nil || r.Failure != nil {
+		t.Fatal(err, r.Failure)
+	}
+	src, err := r.History(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops, err := check.FromHistory(t.Context(), src)
+	if err != nil || len(ops) < 300 {
+		t.Fatalf("%d operations, %v", len(ops), err)
+	}
+	seen := 0
+	for _, op := range ops {
+		if op.F == "write" && op.Input.Type() != event.TypeString {
+			t.Fatalf("%s writes %s", op.Ref, op.Input)
+		}
+		if op.F != "read" || op.Outcome != check.Ok {
+			continue
+		}
+		if told := op.Extra.Field("consistency").AsString(); told == "" || op.Extra.Field("record").IsAbsent() {
+			t.Errorf("%s: beside the value stands %s", op.Ref, op.Extra)
+		}
+		if op.Output.Type() == event.TypeString {
+			seen++
+		}
+	}
+	model, _ := check.ModelByName("register")
+	if judged := check.Linearizable(ops, model, check.Options{}); judged.Verdict != check.Holds || seen < 50 {
+		t.Errorf("%d reads saw a write; %+v", seen, judged)
+	}
+}

@@ -10,9 +10,11 @@ import (
 // to be seen in a History too:
 //
 //	asked  {consistency, value} or {consistency, prefix, from, limit}
-//	told   {node, consistency, record} or {node, consistency, records, next}
+//	told   {node, consistency, value, record} or {node, consistency, records, next}
 //	       or {node, failure} or {node, refused}
 //	record {key, found, value, version, writer}
+//
+// The value told is null where there is none: what a register would have answered.
 func object(keysAndValues ...any) event.Value {
 	var entries []event.Entry
 	for i := 0; i < len(keysAndValues); i += 2 {
@@ -49,7 +51,11 @@ func inputOf(body any) event.Value {
 func outputOf(a sim.Answer) event.Value {
 	switch m := a.Body.(type) {
 	case Answer:
-		return object("node", a.Node, "consistency", m.Consistency, "record", recordValue(m))
+		value := event.Null()
+		if m.Found {
+			value = event.String(m.Item.Value)
+		}
+		return object("node", a.Node, "consistency", m.Consistency, "value", value, "record", recordValue(m))
 	case Listing:
 		var records []event.Value
 		for _, r := range m.Answers {
