@@ -30,6 +30,7 @@ type eventLevel struct {
 	last     []*packed // what FROM x IN MOSTRECENT(…) has kept so far
 	given    int64     // rows so far
 	unsure   bool      // what isn't recorded may change rows, not only add to them
+	late     bool      // also what isn't recorded of a time after the row
 	unsorted bool      // the order of what is joined doesn't show
 }
 
@@ -53,7 +54,8 @@ func (r *eventRun) level(ctx context.Context, q *plan.EventQuery, outer *eventIn
 			in.kids = append(in.kids, l.inputs[k])
 		}
 		if q.Inputs[i].Query != nil {
-			l.unsure = l.unsure || r.subOf(in).unsure
+			sub := r.subOf(in)
+			l.unsure, l.late = l.unsure || sub.unsure, l.late || sub.late || i == 0 && sub.groups != nil
 		}
 	}
 	l.split()
@@ -81,7 +83,7 @@ func (l *eventLevel) input(ctx context.Context, i int) error {
 		l.run.plan.place(in)
 	}
 	if p.Limited() || p.Query != nil && p.Query.Grouped {
-		l.unsure = true
+		l.unsure, l.late = true, l.late || i == 0 && !p.First() && p.Limited()
 	}
 	if p.Query != nil {
 		return l.run.level(ctx, p.Query, in)
@@ -191,12 +193,18 @@ func (l *eventLevel) root(in *eventInput, p *packed) error {
 
 // sink gives the rows of which p came last.
 func (l *eventLevel) sink(p *packed) error {
-	if l.q.Limit >= 0 && l.groups == nil && l.given >= l.q.Limit {
+	if l.groups == nil && l.full() {
 		return nil
 	}
 	l.env.spent = 0
+	if l.run.sinks++; l.run.sinks%256 == 0 && l.env.ctx.Err() != nil {
+		return l.env.ctx.Err()
+	}
 	return l.bind(0, p)
 }
+
+// full reports whether LIMIT is reached.
+func (l *eventLevel) full() bool { return l.q.Limit >= 0 && l.given >= l.q.Limit }
 
 // bind binds an input and goes on with the next ones.
 func (l *eventLevel) bind(i int, p *packed) error {
@@ -301,6 +309,9 @@ func (l *eventLevel) tuple() error {
 	case l.groups != nil: // its groups depend on what it is joined to
 		return l.up(&packed{at: p.at, effect: p.effect, ord: p.ord, before: p.before, values: l.groups.read(&l.env)})
 	}
+	if l.full() {
+		return nil
+	}
 	l.given++
 	if l.outer != nil {
 		return l.up(&packed{at: p.at, effect: p.effect, ord: p.ord, before: p.before, values: l.columns()})
@@ -399,7 +410,7 @@ func (l *eventLevel) finish() error {
 		return nil
 	}
 	return l.groups.each(&l.env, func() error {
-		if l.q.Limit >= 0 && l.given >= l.q.Limit {
+		if l.full() {
 			return nil
 		}
 		l.given++

@@ -243,28 +243,19 @@ func mergePacks(a, b []*packed, n int, first bool) []*packed {
 
 // A message is what a send, timer or call carries with it.
 type message struct {
-	from int
-	ord  uint64
-	past [relations]*past
+	from  int
+	ord   uint64
+	past  [relations]*past
+	count uint64 // of all messages, those sent before it included
+	timer timerName
 }
 
 // A messageKey names a message. Of a send to several nodes each has its own.
 type messageKey struct {
+	kind string // of what receives it: recv, timer, result
 	id   string
 	node int // it goes to; -1 if it isn't known
 }
-
-// messages are those under way, and for along those lately received too: they
-// might come again.
-type messages struct {
-	flying map[messageKey]*message
-	late   [2]map[messageKey]*message // received lately; before
-	timers map[timerName]string       // the id of the timer that a name stands for
-	again  bool                       // messages received twice matter
-}
-
-// lateMax is how many received messages are remembered at least.
-const lateMax = 1 << 16
 
 // A timerName is a timer of one machine.
 type timerName struct {
@@ -272,38 +263,71 @@ type timerName struct {
 	machine, name string
 }
 
-func newMessages(again bool) *messages {
-	return &messages{flying: map[messageKey]*message{}, late: [2]map[messageKey]*message{{}, {}}, timers: map[timerName]string{}, again: again}
+// messages are those under way, and those lately received: they might come again.
+type messages struct {
+	flying map[messageKey]*message
+	late   [2]map[messageKey]*message // received lately; before
+	timers map[timerName]messageKey   // that were set last
+	count  uint64
+}
+
+// lateMax is how many received messages are remembered at least.
+const lateMax = 1 << 16
+
+func newMessages() *messages {
+	return &messages{flying: map[messageKey]*message{}, late: [2]map[messageKey]*message{{}, {}}, timers: map[timerName]messageKey{}}
 }
 
 func (t *messages) len() int { return len(t.flying) + len(t.late[0]) + len(t.late[1]) }
 
-// receive returns the message that a node received, nil if its send isn't known.
-func (t *messages) receive(id string, node int) *message {
-	k := messageKey{id, node}
-	if m := t.flying[k]; m != nil {
+func (t *messages) send(k messageKey, m *message) {
+	t.count++
+	m.count = t.count
+	t.flying[k] = m
+	delete(t.late[0], k)
+	delete(t.late[1], k)
+}
+
+// receive returns the message that a node received, the one sent last if there
+// are several, nil if none is known.
+func (t *messages) receive(k messageKey) *message {
+	m := t.flying[k]
+	if m != nil {
 		delete(t.flying, k)
-		if t.again {
-			if len(t.late[0]) == lateMax {
-				t.late[1], t.late[0] = t.late[0], map[messageKey]*message{}
-			}
-			t.late[0][k] = m
+		if len(t.late[0]) == lateMax {
+			t.late[1], t.late[0] = t.late[0], map[messageKey]*message{}
 		}
-		return m
+		t.late[0][k] = m
 	}
 	for _, late := range t.late {
-		if m := late[k]; m != nil {
-			return m
+		if m == nil {
+			m = late[k]
 		}
 	}
-	return t.flying[messageKey{id, -1}]
+	k.node = -1
+	if all := t.flying[k]; all != nil && (m == nil || all.count > m.count) {
+		return all
+	}
+	return m
+}
+
+// set remembers the timer that a name stands for.
+func (t *messages) set(name timerName, k messageKey, m *message) {
+	m.timer = name
+	t.timers[name] = k
 }
 
 // drop forgets a timer that won't fire.
 func (t *messages) drop(name timerName) {
-	if id, ok := t.timers[name]; ok {
-		delete(t.flying, messageKey{id, name.node})
-		delete(t.timers, name)
+	k, ok := t.timers[name]
+	if !ok {
+		return
+	}
+	delete(t.timers, name)
+	for _, in := range []map[messageKey]*message{t.flying, t.late[0], t.late[1]} {
+		if m := in[k]; m != nil && m.timer == name {
+			delete(in, k)
+		}
 	}
 }
 

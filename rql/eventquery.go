@@ -51,6 +51,8 @@ type eventRun struct {
 	live     int       // that it counted
 	groups   int       // groups and values in them
 	censuses uint64
+	sinks    uint64
+	until    hlc.Timestamp // no event after it matters
 }
 
 // A nodePast is where a node stands.
@@ -97,10 +99,10 @@ func runEvents(ctx context.Context, q *plan.EventQuery, src history.Source, opt 
 	if q.Limit == 0 {
 		return r.sum, nil
 	}
-	err := r.begin(ctx, q)
-	if err == nil {
-		err = r.walk(ctx)
+	if err := r.begin(ctx, q); err != nil {
+		return r.sum, err
 	}
+	err := r.walk(ctx)
 	if errors.Is(err, errLimit) {
 		err = nil
 	}
@@ -135,7 +137,8 @@ func (r *eventRun) begin(ctx context.Context, q *plan.EventQuery) error {
 	if err := r.level(ctx, q, nil); err != nil {
 		return err
 	}
-	r.messages = newMessages(r.plan.uses[along])
+	r.until = r.ending()
+	r.messages = newMessages()
 	r.nodes = make([]nodePast, len(meta.Nodes))
 	for i := range r.nodes {
 		for rel := range r.nodes[i].past {
@@ -147,6 +150,20 @@ func (r *eventRun) begin(ctx context.Context, q *plan.EventQuery) error {
 		r.store[i] = make([][]*packed, len(meta.Nodes))
 	}
 	return nil
+}
+
+// ending is the latest moment of which an event may come last in a row, or decide
+// which does: a sub-query after FROM may choose the most recent one.
+func (r *eventRun) ending() hlc.Timestamp {
+	l := r.top()
+	until := l.to
+	for l.inputs[0].plan.Query != nil {
+		l = r.subOf(l.inputs[0])
+		if in := l.inputs[0].plan; in.Limited() && !in.First() {
+			until = max(until, l.to)
+		}
+	}
+	return until
 }
 
 // walk goes through all events: what happened before begins with the first.
@@ -172,13 +189,15 @@ func (r *eventRun) walk(ctx context.Context) error {
 			r.nodes[ev.Node].past[along] = r.plan.newPast(along)
 			continue
 		}
-		if ev.Time > r.top().to {
+		if ev.Time > r.until {
 			return r.finish()
 		}
 		if err := r.step(ev); err != nil {
 			return err
 		}
-		r.sum.Cuts++
+		if r.sum.Cuts++; r.sum.Cuts%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 }
 
@@ -205,19 +224,12 @@ func (r *eventRun) step(ev *history.Event) error {
 		n.past[along] = r.plan.newPast(along)
 	}
 	linked := false
-	for id := range ev.Received() {
-		m := r.messages.receive(id, ev.Node)
-		if m == nil {
-			continue
-		}
-		if m.from != ev.Node && r.plan.uses[lamport] && n.past[lamport].clock[m.from] < m.ord {
-			n.past[lamport] = n.past[lamport].own()
-			n.past[lamport].learn(m.past[lamport], m.from, m.ord, r.plan.inputs)
-		}
-		if !linked {
-			n.past[along], linked = m.past[along], true
-		} else {
-			n.past[along] = n.past[along].join(m.past[along], r.plan.inputs)
+	if receivers[ev.Kind] {
+		linked = r.receive(n, messageKey{ev.Kind, ev.ID, ev.Node}, linked)
+	}
+	for i := range ev.Effects {
+		if f := &ev.Effects[i]; f.Kind == "recv" {
+			linked = r.receive(n, messageKey{f.Kind, f.ID, ev.Node}, linked)
 		}
 	}
 	if err := r.occurrences(ev); err != nil {
@@ -227,6 +239,33 @@ func (r *eventRun) step(ev *history.Event) error {
 		n.past[along] = before // it was noted beside what is being handled
 	}
 	return nil
+}
+
+// receivers are the kinds of events that come of a send, timer or call.
+var receivers = map[string]bool{"recv": true, "timer": true, "result": true}
+
+// senders are the kinds of effects that are received, with what they are then.
+var senders = map[string]string{"send": "recv", "settimer": "timer", "call": "result"}
+
+// receive adds what came with a message to what a node knows.
+func (r *eventRun) receive(n *nodePast, k messageKey, linked bool) bool {
+	if k.id == "" {
+		return linked
+	}
+	m := r.messages.receive(k)
+	if m == nil {
+		return linked
+	}
+	if m.from != k.node && r.plan.uses[lamport] && n.past[lamport].clock[m.from] < m.ord {
+		n.past[lamport] = n.past[lamport].own()
+		n.past[lamport].learn(m.past[lamport], m.from, m.ord, r.plan.inputs)
+	}
+	if linked {
+		n.past[along] = n.past[along].join(m.past[along], r.plan.inputs)
+	} else {
+		n.past[along] = m.past[along]
+	}
+	return true
 }
 
 // occurrences goes through an event and its effects.
@@ -254,35 +293,35 @@ func (r *eventRun) occurrences(ev *history.Event) error {
 	return nil
 }
 
-// sends gives what has happened so far to what an effect sends.
+// sends gives what has happened so far to what an effect sends. Timers and calls,
+// which stay on the node, matter only to what follows links.
 func (r *eventRun) sends(ev *history.Event, f *history.Effect) error {
-	to := -1
-	switch f.Kind {
-	case "send":
-		if i, ok := slices.BinarySearch(r.w.names, f.Peer); ok {
-			to = i
-		}
-		if to == ev.Node && !r.plan.uses[along] {
-			return nil
-		}
-	case "settimer", "canceltimer":
-		r.messages.drop(timerName{ev.Node, ev.Machine, f.Name})
-		to = ev.Node
-	case "call":
-		to = ev.Node
+	name := timerName{ev.Node, ev.Machine, f.Name}
+	if f.Kind == "canceltimer" || f.Kind == "settimer" {
+		r.messages.drop(name)
 	}
-	if f.ID == "" || f.Kind != "send" && (!r.plan.uses[along] || f.Kind != "settimer" && f.Kind != "call") {
+	k := messageKey{kind: senders[f.Kind], id: f.ID, node: ev.Node}
+	if k.kind == "" || k.id == "" {
 		return nil
 	}
-	if f.Kind == "settimer" {
-		r.messages.timers[timerName{ev.Node, ev.Machine, f.Name}] = f.ID
+	if f.Kind == "send" {
+		i, ok := slices.BinarySearch(r.w.names, f.Peer)
+		if k.node = i; !ok {
+			k.node = -1
+		}
+	}
+	if f.Kind != "send" && !r.plan.uses[along] {
+		return nil
 	}
 	n := &r.nodes[ev.Node]
 	m := &message{from: ev.Node, ord: n.ord, past: n.past}
 	for _, b := range m.past {
 		b.shared = true
 	}
-	r.messages.flying[messageKey{f.ID, to}] = m
+	if f.Kind == "settimer" {
+		r.messages.set(name, k, m)
+	}
+	r.messages.send(k, m)
 	return r.bounded()
 }
 

@@ -36,7 +36,11 @@ func (l *eventLevel) row() *Row {
 		}
 		j.Events = append(j.Events, JoinedEvent{l.q.Inputs[i].Name, EventRef{l.run.w.names[p.at.Node], p.at.Seq}, p.effect})
 	}
-	r.Incomplete = l.unsure && l.run.unknown(j.At) != nil
+	upto := j.At
+	if l.late {
+		upto = l.run.until
+	}
+	r.Incomplete = l.unsure && l.run.unknown(upto) != nil
 	return r
 }
 
