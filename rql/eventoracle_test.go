@@ -293,13 +293,7 @@ func (w *oracleWorld) rows(q *oQuery) []oRow {
 			return
 		}
 		for _, c := range q.where {
-			r := event.Absent
-			if c.lit != "" {
-				r = literal(c.lit)
-			} else {
-				r = get(c.r)
-			}
-			if !holds(get(c.l), c.op, r) {
+			if c.lit != "" && !holds(get(c.l), c.op, literal(c.lit)) || c.lit == "" && !holds(get(c.l), c.op, get(c.r)) {
 				return
 			}
 		}
