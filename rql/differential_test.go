@@ -3,8 +3,12 @@ package rql_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,6 +32,7 @@ type generator struct {
 	names  int
 	ints   bool // scalars are small ints
 	past   bool // operators of past time, too
+	wide   bool // what is of no use to a Stream, too
 	inside int  // LINKs and quantifiers around, where there are none
 }
 
@@ -47,6 +52,11 @@ func (g *generator) value(v string) event.Value {
 		return event.Set(num(), num())
 	case "m":
 		return event.MapOf(event.NewMap(event.Entry{Key: key(), Value: num()}, event.Entry{Key: key(), Value: num()}))
+	case "t":
+		if rapid.Bool().Draw(g.t, "list") {
+			return event.List(num(), event.List(num()), event.String("x"))
+		}
+		return event.Time(hlc.Timestamp(rapid.IntRange(100, 115).Draw(g.t, "time") << 16))
 	case "r":
 		inner := func() event.Value {
 			return event.MapOf(event.NewMap(event.Entry{Key: event.String("v"), Value: num()}))
@@ -56,7 +66,7 @@ func (g *generator) value(v string) event.Value {
 	if g.ints {
 		return num()
 	}
-	switch rapid.IntRange(0, 11).Draw(g.t, "type") {
+	switch rapid.IntRange(0, 14).Draw(g.t, "type") {
 	case 0:
 		return event.Float(float64(rapid.IntRange(-4, 8).Draw(g.t, "half")) / 2)
 	case 1:
@@ -67,12 +77,18 @@ func (g *generator) value(v string) event.Value {
 		return event.Null()
 	case 4:
 		return event.Int(1<<63 - 1)
+	case 5:
+		return event.Uint(1<<64 - 1)
+	case 6:
+		return event.Float(rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), math.Inf(-1), 1 << 63, 1e300, math.Copysign(0, -1)}).Draw(g.t, "special"))
+	case 7:
+		return event.Time(hlc.Timestamp(rapid.IntRange(100, 110).Draw(g.t, "time") << 16))
 	}
 	return num()
 }
 
 func (g *generator) assign() history.Assign {
-	v := g.pick("var", "a", "a", "b", "b", "c", "s", "m", "m", "r", "r")
+	v := g.pick("var", "a", "a", "b", "b", "c", "s", "m", "m", "r", "r", "t")
 	switch {
 	case g.chance(15):
 		return history.Assign{Path: "inv." + v, Value: event.Absent}
@@ -100,7 +116,7 @@ func (g *generator) history() *history.Mem {
 	}
 	// Every variable is known, or queries that name it would be refused.
 	all := func() (all []history.Assign) {
-		for _, v := range []string{"a", "b", "c", "s", "m", "r"} {
+		for _, v := range []string{"a", "b", "c", "s", "m", "r", "t"} {
 			all = append(all, history.Assign{Path: "inv." + v, Value: g.value(v)})
 		}
 		return all
@@ -149,7 +165,7 @@ func (g *generator) variable() string {
 	case 3:
 		return "inv.m[" + g.key() + "]"
 	case 4:
-		return "inv.s"
+		return g.pick("rare", "inv.s", "inv.t", "inv.t", "inv.t[1]", "inv.m")
 	}
 	return g.pick("name", "inv.a", "inv.a", "inv.b", "inv.c")
 }
@@ -186,7 +202,7 @@ func (g *generator) set(depth int) string {
 	case 7:
 		return "NODES(inv.b)"
 	case 8:
-		return "VALUES(inv.c)"
+		return g.pick("set", "VALUES(inv.c)", "FLATTEN(inv.t)", "inv.t[*]", "inv.s[*]", "{}", "{1, 2}", "KEYS(inv.r)", "NODES(inv.m[*])")
 	}
 	return g.pick("name", "inv.a", "inv.b", "inv.c")
 }
@@ -217,8 +233,39 @@ func (g *generator) number(depth int) string {
 		return "CASE WHEN " + g.cond(depth-1) + " THEN " + g.number(depth-1) + g.pick("else", " ", " ELSE 1 ") + "END"
 	case n == 10:
 		return "-" + g.number(0)
+	case n == 11:
+		return g.function(depth)
 	}
-	return g.pick("aggregate", "COUNT", "MAX", "MIN", "SUM", "AVG", "SUM", "COUNT") + "(" + g.pick("distinct", "", "") + g.set(depth-1) + ")"
+	name := g.pick("aggregate", "COUNT", "MAX", "MIN", "SUM", "AVG", "SUM", "COUNT")
+	if (name == "COUNT" || name == "SUM") && g.chance(30) {
+		name += "(DISTINCT "
+	} else {
+		name += "("
+	}
+	return name + g.set(depth-1) + ")"
+}
+
+func (g *generator) function(depth int) string {
+	switch f := g.pick("function", "ABS", "CEIL", "FLOOR", "ROUND", "SQRT", "LEN", "LOWER", "UPPER", "INT", "FLOAT", "LEAST", "MAX", "TIME", "LARGE", "LENSET"); f {
+	case "LEAST", "MAX":
+		return f + "(" + g.number(depth-1) + ", " + g.number(depth-1) + ")"
+	case "TIME":
+		return g.pick("time", "TIME()", "TIME()", "1970-01-01T00:00:00.0016Z", g.instant())
+	case "LARGE":
+		return g.pick("large", "18446744073709551615", "18446744073709551616", "9007199254740993", "1e300", `"12"`)
+	case "LENSET":
+		return "LEN(" + g.pick("of", "VALUES(inv.a)", "KEYS(inv.m)", "{1, 1.0, 'x'}") + ")"
+	default:
+		return f + "(" + g.number(depth-1) + ")"
+	}
+}
+
+// instant is a time that a Stream can't know.
+func (g *generator) instant() string {
+	if !g.wide {
+		return "TIME()"
+	}
+	return g.pick("instant", "START + 46us", "END - 31us", "START", "END", "NOW", "NOW + 15259ns")
 }
 
 func (g *generator) cond(depth int) string {
@@ -260,7 +307,9 @@ func (g *generator) cond(depth int) string {
 		g.keys, g.locals, g.plain = keys, locals, plain
 		return g.pick("quantifier", "EXISTS ", "FORALL ") + name + " IN " + set + " : (" + body + ")"
 	case n == 9 && !g.plain:
-		return g.pick("function", "PRESENT", "CHANGED") + "(" + g.variable() + ")"
+		return g.pick("function", "PRESENT", "CHANGED", "CHANGED") + "(" + g.variable() + ")"
+	case n == 13:
+		return g.rareCond(depth)
 	case n == 10:
 		return "(" + g.number(depth-1) + g.pick("in", " IN ", " NOT IN ") + g.set(depth-1) + ")"
 	case n == 11:
@@ -269,6 +318,20 @@ func (g *generator) cond(depth int) string {
 		return g.pick("node", "(NODE($1) = NODE($2))", "(NODE($1) != 'n1')", "($1 > 1)", "(NODE($2) IN {'n1', 'n2'})")
 	}
 	return "(" + g.number(depth-1) + g.pick("op", " = ", " != ", " < ", " <= ", " > ", " >= ") + g.number(depth-1) + ")"
+}
+
+func (g *generator) rareCond(depth int) string {
+	switch rapid.IntRange(0, 4).Draw(g.t, "rare") {
+	case 0:
+		return "(" + g.number(depth-1) + " LIKE " + g.pick("pattern", "'x'", "'%'", "'n_'", `'_%'`, `'\%'`) + ")"
+	case 1:
+		return g.pick("text", "STARTSWITH(", "CONTAINS(") + g.number(depth-1) + ", 'n')"
+	case 2:
+		return "(TIME()" + g.pick("op", " < ", " >= ") + g.instant() + ")"
+	case 3:
+		return "EXISTS v, w IN " + g.set(1) + " : (v" + g.pick("op", " = ", " < ", " != ", " >= ") + "w + 1)"
+	}
+	return g.pick("constant", "TRUE", "FALSE", "CONTAINS(VALUES(inv.a), 1)", "CASE WHEN TRUE THEN inv.a = 1 END")
 }
 
 // pastCond is an operator of past time. Names that may stand for chosen nodes
@@ -311,16 +374,35 @@ func (g *generator) query() string {
 		items = append(items, "MAX(inv.a) AS top", "inv.m[*] IN {1} AS never")[:len(items)+1]
 	}
 	each, compute := g.chance(40), g.chance(30)
+	if g.wide && g.chance(15) {
+		items = append(items, "DURATION() AS lasting", "inv.a + DURATION() AS late")
+	}
+	if g.wide && g.chance(30) {
+		g.inside++
+		linked := g.linked
+		g.linked = true
+		items = append(items, g.number(2)+" AS n", g.cond(1)+" AS c")
+		g.linked = linked
+		g.inside--
+	}
 	if each {
 		items = append(items, "inv.r[k].v", "k")
 		g.keys = []string{"k"}
+	}
+	group := ""
+	if g.wide && g.chance(20) {
+		items, group = g.group(each, compute)
 	}
 	if compute {
 		items = append(items, "m0")
 	}
 	fmt.Fprintf(&b, "SELECT %s FROM inv", strings.Join(items, ", "))
 	if each {
-		b.WriteString(" FOR EACH k IN KEYS(" + g.pick("map", "inv.r", "inv.r", "inv.m") + ")")
+		set := "KEYS(" + g.pick("map", "inv.r", "inv.r", "inv.m") + ")"
+		if g.wide && g.chance(20) {
+			set = g.pick("members", "{1, 2.5, 'x'}", "FLATTEN(inv.s)", "VALUES(inv.a)", "inv.c", "inv.m[*]", "KEYS(inv.m) UNION KEYS(inv.r)", "{COUNT(inv.a)}")
+		}
+		b.WriteString(" FOR EACH k IN " + set)
 	}
 	if compute {
 		b.WriteString(" COMPUTE m0 := " + g.number(2))
@@ -329,12 +411,18 @@ func (g *generator) query() string {
 	if g.chance(95) {
 		b.WriteString(" WHEN " + g.cond(4))
 	}
-	if g.chance(20) {
+	if g.wide && g.chance(15) {
+		b.WriteString(" AT " + g.pick("nodes", "ALL NODES", "NODES n1", "NODES n2, n1", "NODES n3"))
+	}
+	if g.wide && g.chance(10) {
+		b.WriteString(g.pick("range", " ON TIME END", " ON TIME START", " ON TIME START + 46us TO END", " ON TIME START + 31us TO NOW", " ON TIME END - 62us TO END - 16us", " ON TIME NOW"))
+	} else if g.chance(20) {
 		fmt.Fprintf(&b, " ON TIME %d", 98<<16+rapid.IntRange(0, 20<<16).Draw(g.t, "from"))
 		if g.chance(80) {
 			fmt.Fprintf(&b, " TO %d", 118<<16+rapid.IntRange(0, 9<<16).Draw(g.t, "to"))
 		}
 	}
+	b.WriteString(group)
 	b.WriteString(g.pick("emit", "", "", " EMIT INTERVALS", " EMIT CUTS", " EMIT ENTER", " EMIT LEAVE"))
 	if g.chance(20) {
 		b.WriteString(" LIMIT " + g.pick("limit", "1", "2", "3"))
@@ -342,56 +430,114 @@ func (g *generator) query() string {
 	return b.String()
 }
 
-func TestEngineGivesWhatTheDefinitionGives(t *testing.T) {
-	var asked, refused, matched, past, ticks int
-	rapid.Check(t, func(t *rapid.T) {
-		g := &generator{t: t, past: rapid.Bool().Draw(t, "past")}
-		src := g.history()
-		text := g.query()
-		q, err := rql.Compile(src.Meta(), text)
-		if err != nil {
-			var se *syntax.Error
-			if !errors.As(err, &se) || !se.Pos.IsValid() {
-				t.Fatalf("%s\n%v", text, err)
-			}
-			refused++
-			return
+// group is the items and the clause of GROUP BY.
+func (g *generator) group(each, compute bool) (items []string, clause string) {
+	keys := []string{"inv.a", "MAX(inv.a)", "TRUE", "NODE($1)", "inv.b = 1", "DURATION() > 0.00003", "COUNT(inv.b)", "inv.c", "TIME() > START + 46us"}
+	if each {
+		keys = append(keys, "k", "k", "inv.m[k]")
+	}
+	if compute {
+		keys = append(keys, "m0", "m0")
+	}
+	key := g.pick("key", keys...)
+	items = append(items, key+" AS the_key")
+	folds := []string{"COUNT(*)", "SUM(DURATION())", "MAX(MAX(inv.a))", "MIN(inv.a)", "AVG(inv.b)", "COUNT(DISTINCT NODE($1))", "VALUES(inv.c)",
+		"KEYS(inv.m)", "SUM(inv.a + inv.b)", "NODES(inv.a)", "FLATTEN(inv.s)", "COUNT(*) * 2 - MIN(COUNT(inv.b))", "SUM(DISTINCT MAX(inv.b))",
+		"AVG(DURATION() * 2)", "MAX(inv.a - DURATION())", "LEAST(COUNT(*), 2) IN VALUES(inv.a)", "MAX(TIME())", "SUM(inv.m[*])", "VALUES($1)",
+		"CASE WHEN COUNT(*) > 1 THEN MIN(inv.c) ELSE 'one' END", "COUNT(PRESENT(inv.b))", "MAX(PREV(inv.a))", "SUM(9223372036854775807)"}
+	if each {
+		folds = append(folds, "VALUES(k)", "MAX(inv.m[k])")
+	}
+	if compute {
+		folds = append(folds, "MAX(m0)", "VALUES(m0)")
+	}
+	for range rapid.IntRange(1, 3).Draw(g.t, "folds") {
+		if f := g.pick("fold", folds...); !slices.Contains(items, f) {
+			items = append(items, f)
 		}
-		asked++
-		var got strings.Builder
-		_, err = q.Run(context.Background(), src, rql.Options{MaxCombinations: 1e6}, func(r *rql.Row) error {
+	}
+	clause = " GROUP BY " + g.pick("name", key, "the_key")
+	if g.chance(25) && key != "inv.b" {
+		clause += ", inv.b"
+	}
+	return items, clause
+}
+
+var pairs = flag.Int("pairs", 1500, "how many random pairs of a History and a query the engine and the definition are compared on")
+
+// TestEngineGivesWhatTheDefinitionGives compares the engine with the oracle. All
+// of it is
+//
+//	go test ./rql -run WhatTheDefinitionGives -pairs 100000 -timeout 1h -v
+func TestEngineGivesWhatTheDefinitionGives(t *testing.T) {
+	n := *pairs
+	if testing.Short() {
+		n = min(n, 300)
+	}
+	checks := flag.Lookup("rapid.checks")
+	before := checks.Value.String()
+	if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = flag.Set("rapid.checks", before) }()
+	met := counts{}
+	rapid.Check(t, func(t *rapid.T) {
+		g := &generator{t: t, past: rapid.Bool().Draw(t, "past"), wide: true}
+		src := g.history()
+		compareWithOracle(t, src, g.query(), met)
+	})
+	t.Log(met)
+	if met["asked"] < met["refused"] {
+		t.Errorf("only %d queries of %d were asked: the generator makes too many mistakes", met["asked"], n)
+	}
+}
+
+// counts tells what the pairs were like.
+type counts map[string]int
+
+func (c counts) String() string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(c)) {
+		out = append(out, fmt.Sprintf("%s %d", k, c[k]))
+	}
+	return strings.Join(out, ", ")
+}
+
+func compareWithOracle(t *rapid.T, src *history.Mem, text string, met counts) {
+	q, err := rql.Compile(src.Meta(), text)
+	var got, want strings.Builder
+	if err == nil {
+		_, err = q.Run(context.Background(), src, rql.Options{MaxCombinations: 1e6, Now: oracleNow}, func(r *rql.Row) error {
 			got.Write(append(r.AppendJSON(nil), '\n'))
 			return nil
 		})
-		if err != nil {
+	}
+	if err != nil {
+		var se *syntax.Error
+		if !errors.As(err, &se) || !se.Pos.IsValid() {
 			t.Fatalf("%s\n%v", text, err)
 		}
-		st, _ := syntax.Parse(text)
-		o, err := newOracle(src, st.(*syntax.Query))
-		if err != nil {
-			t.Fatal(err)
+		met["refused"]++
+		return
+	}
+	st, _ := syntax.Parse(text)
+	o, err := newOracle(src, st.(*syntax.Query))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range o.rows() {
+		want.Write(append(r.AppendJSON(nil), '\n'))
+	}
+	for what, is := range map[string]bool{"asked": true, "with rows": got.Len() > 0, "of past time": len(o.scopes) > 0,
+		"with GROUP BY": len(o.q.GroupBy) > 0, "with rows of ticks": strings.Contains(got.String(), `"event":null`),
+		"with FOR EACH": o.q.ForEach != nil, "with a witness": strings.Contains(got.String(), `"witness"`)} {
+		if is {
+			met[what]++
 		}
-		var want strings.Builder
-		for _, r := range o.rows() {
-			want.Write(append(r.AppendJSON(nil), '\n'))
-		}
-		if got.Len() > 0 {
-			matched++
-		}
-		if len(o.scopes) > 0 {
-			past++
-		}
-		if strings.Contains(got.String(), `"event":null`) {
-			ticks++
-		}
-		if got.String() != want.String() {
-			var h strings.Builder
-			_ = history.WriteText(&h, src)
-			t.Fatalf("%s\n%s\ngot:\n%s\nwant:\n%s", text, h.String(), got.String(), want.String())
-		}
-	})
-	t.Logf("%d asked (%d with rows, %d of past time, %d with rows that begin at a tick), %d refused", asked, matched, past, ticks, refused)
-	if asked < refused {
-		t.Errorf("only %d of %d queries were asked: the generator makes too many mistakes", asked, asked+refused)
+	}
+	if got.String() != want.String() {
+		var h strings.Builder
+		_ = history.WriteText(&h, src)
+		t.Fatalf("%s\n%s\ngot:\n%s\nwant:\n%s", text, h.String(), got.String(), want.String())
 	}
 }

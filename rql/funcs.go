@@ -33,6 +33,7 @@ func (e *env) call(x *plan.Call) value {
 	v, ok := scalarFunc(x.Func, args)
 	if !ok {
 		e.fault(FaultArgument, x.Pos)
+		return bot
 	}
 	return v
 }

@@ -1,18 +1,22 @@
 package rql_test
 
 import (
-	"cmp"
-	"math"
 	"math/big"
 	"slices"
-	"strings"
 
 	"hindcast.dev/event"
 	"hindcast.dev/rql/syntax"
 )
 
 func (v *oenv) eval(e syntax.Expr) any {
+	if v.group != nil {
+		if x, ok := v.group.eval(e); ok {
+			return x
+		}
+	}
 	switch e := e.(type) {
+	case *syntax.Time:
+		return event.Time(v.o.instant(e))
 	case *syntax.Int:
 		n, _ := new(big.Int).SetString(e.Text, 10)
 		return n
@@ -72,10 +76,10 @@ func (v *oenv) eval(e syntax.Expr) any {
 		}
 		return nil
 	case *syntax.Past, *syntax.For:
-		return v.past(e, v.cut, v.o.cuts[v.cut].time.Ticks())
+		return v.past(e, v.cut, v.w.cuts[v.cut].time.Ticks())
 	case *syntax.Binary:
 		if e.Op == syntax.Since {
-			return v.past(e, v.cut, v.o.cuts[v.cut].time.Ticks())
+			return v.past(e, v.cut, v.w.cuts[v.cut].time.Ticks())
 		}
 		return v.binary(e)
 	case *syntax.Link:
@@ -213,6 +217,11 @@ func (v *oenv) quantifier(e *syntax.Quantifier) any {
 
 // set is the members of what stands in set position.
 func (v *oenv) set(e syntax.Expr) ([]any, bool) {
+	if v.group != nil {
+		if x, ok := v.group.eval(e); ok {
+			return membersOf(x)
+		}
+	}
 	if p, ok := e.(*syntax.Path); ok && p.Log == "inv" {
 		var out []any
 		for _, n := range v.o.nodes() {
@@ -220,12 +229,16 @@ func (v *oenv) set(e syntax.Expr) ([]any, bool) {
 		}
 		return out, true
 	}
-	switch x := v.eval(e).(type) {
+	return membersOf(v.eval(e))
+}
+
+func membersOf(x any) ([]any, bool) {
+	switch x := x.(type) {
 	case []any:
 		return x, true
 	case event.Value:
 		if x.Type() == event.TypeList {
-			var out []any
+			out := []any{}
 			for _, m := range x.Members() {
 				out = append(out, lift(m))
 			}
@@ -272,6 +285,10 @@ func (v *oenv) call(e *syntax.Call) any {
 		return v.aggregate(e)
 	}
 	switch e.Name {
+	case "TIME":
+		return event.Time(v.w.cuts[v.cut].time)
+	case "DURATION":
+		return v.lasted
 	case "NODE":
 		if v.leave {
 			return nil
@@ -282,44 +299,42 @@ func (v *oenv) call(e *syntax.Call) any {
 		}
 		return nil
 	case "PRESENT", "CHANGED", "PREV":
-		p := e.Args[0].(*syntax.Path)
-		node := v.shown
-		if n, ok := v.node[p]; ok {
-			node = n
-		}
-		if node < 0 {
-			return nil
-		}
-		now, was := v.variable(p, node, len(p.Steps)), v.from(v.o.cuts[v.cut].before[node], p, len(p.Steps))
-		switch e.Name {
-		case "PRESENT":
-			return !now.IsAbsent()
-		case "CHANGED":
-			return !event.Equal(now, was)
-		}
-		return lift(was)
+		return v.ofVariable(e.Name, e.Args[0].(*syntax.Path))
 	case "COALESCE":
 		for _, a := range e.Args {
-			if x := v.eval(a); x != nil && x != any(event.Null()) && !isNull(x) {
+			if x := v.eval(a); x != nil && !isNull(x) {
 				return x
 			}
 		}
 		return nil
-	case "ABS":
-		switch x := v.eval(e.Args[0]).(type) {
-		case *big.Int:
-			return new(big.Int).Abs(x)
-		case float64:
-			return math.Abs(x)
-		}
-		return nil
 	}
-	panic("the oracle doesn't know the function " + e.Name)
+	var args []any
+	for _, a := range e.Args {
+		x := v.eval(a)
+		if x == nil {
+			return nil
+		}
+		args = append(args, x)
+	}
+	return function(e.Name, args)
 }
 
-func isNull(x any) bool {
-	v, ok := x.(event.Value)
-	return ok && v.Type() == event.TypeNull
+func (v *oenv) ofVariable(name string, p *syntax.Path) any {
+	node := v.shown
+	if n, ok := v.node[p]; ok {
+		node = n
+	}
+	if node < 0 {
+		return nil
+	}
+	now, was := v.variable(p, node, len(p.Steps)), v.from(v.w.cuts[v.cut].before[node], p, len(p.Steps))
+	switch name {
+	case "PRESENT":
+		return !now.IsAbsent()
+	case "CHANGED":
+		return !event.Equal(now, was)
+	}
+	return lift(was)
 }
 
 func (v *oenv) aggregate(e *syntax.Call) any {
@@ -338,159 +353,53 @@ func (v *oenv) aggregate(e *syntax.Call) any {
 	if !ok {
 		return nil
 	}
-	if e.Name == "KEYS" || e.Name == "FLATTEN" {
-		var out []any
-		for _, m := range ms {
-			switch m := m.(type) {
-			case []any:
-				if e.Name == "FLATTEN" {
-					out = append(out, m...)
-				}
-				continue
-			case event.Value:
-				if e.Name == "KEYS" {
-					for k := range m.AsMap().All() {
-						out = append(out, lift(k))
-					}
-				}
-			}
-			if e.Name == "FLATTEN" {
-				out = append(out, m)
-			}
-		}
-		return dedupe(out)
+	switch e.Name {
+	case "KEYS":
+		return keysOf(ms)
+	case "FLATTEN":
+		return flat(ms)
 	}
 	if !bare || e.Distinct || e.Name == "VALUES" {
 		ms = dedupe(ms)
 	}
-	switch e.Name {
+	return total(e.Name, ms)
+}
+
+// total is VALUES, COUNT, MIN, MAX, SUM or AVG of members.
+func total(name string, ms []any) any {
+	switch name {
 	case "VALUES":
-		return ms
+		return dedupe(ms)
 	case "COUNT":
 		return big.NewInt(int64(len(ms)))
 	case "MIN", "MAX":
-		return extremeOf(ms, e.Name == "MAX")
+		return extremeOf(ms, name == "MAX")
 	}
-	return sumOf(ms, e.Name == "AVG")
+	return sumOf(ms, name == "AVG")
 }
 
-func extremeOf(ms []any, greatest bool) any {
-	if len(ms) == 0 {
-		return nil
-	}
-	best := ms[0]
+func keysOf(ms []any) []any {
+	var out []any
 	for _, m := range ms {
-		if rank(m) != rank(ms[0]) || rank(m) != rankNumber && rank(m) != rankString {
-			return nil
-		}
-		if isNaN(m) {
-			best = m
-		}
-		if isNaN(best) {
-			continue
-		}
-		c := cmp.Or(order(m, best), event.Compare(back(m), back(best)))
-		if greatest && c > 0 || !greatest && c < 0 {
-			best = m
+		if m, ok := m.(event.Value); ok {
+			for k := range m.AsMap().All() {
+				out = append(out, lift(k))
+			}
 		}
 	}
-	return best
+	return dedupe(out)
 }
 
-// sumOf adds exactly and rounds once. Generated floats are finite.
-func sumOf(ms []any, average bool) any {
-	total, float := new(big.Rat), average
+func flat(ms []any) []any {
+	var out []any
 	for _, m := range ms {
-		switch m := m.(type) {
-		case *big.Int:
-			total.Add(total, new(big.Rat).SetInt(m))
-		case float64:
-			float = true
-			total.Add(total, new(big.Rat).SetFloat64(m))
-		default:
-			return nil
+		if inner, ok := membersOf(m); ok {
+			out = append(out, inner...)
+		} else {
+			out = append(out, m)
 		}
 	}
-	if average {
-		if len(ms) == 0 {
-			return nil
-		}
-		total.Quo(total, new(big.Rat).SetInt64(int64(len(ms))))
-	}
-	if !float {
-		return new(big.Int).Set(total.Num())
-	}
-	f, _ := total.Float64()
-	return f
-}
-
-const (
-	rankNumber = "number"
-	rankString = "string"
-)
-
-func rank(x any) string {
-	switch x := x.(type) {
-	case *big.Int, float64:
-		return rankNumber
-	case string:
-		return rankString
-	case bool:
-		return "bool"
-	case []any:
-		return "set"
-	case event.Value:
-		return x.Type().String()
-	}
-	return ""
-}
-
-// order compares values; equal is 0. Of different types the names are compared.
-func order(a, b any) int {
-	if ra, rb := rank(a), rank(b); ra != rb {
-		return strings.Compare(ra, rb)
-	}
-	switch a := a.(type) {
-	case string:
-		return strings.Compare(a, b.(string))
-	case bool:
-		return strings.Compare(map[bool]string{false: "f", true: "t"}[a], map[bool]string{false: "f", true: "t"}[b.(bool)])
-	case []any:
-		return slices.CompareFunc(dedupe(a), dedupe(b.([]any)), order)
-	case event.Value:
-		return event.Compare(a, b.(event.Value))
-	}
-	for _, x := range []any{a, b} {
-		if f, ok := x.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			return cmp.Compare(floatOf(a), floatOf(b))
-		}
-	}
-	return ratio(a).Cmp(ratio(b))
-}
-
-func floatOf(x any) float64 {
-	if f, ok := x.(float64); ok {
-		return f
-	}
-	f, _ := ratio(x).Float64()
-	return f
-}
-
-func ratio(x any) *big.Rat {
-	if n, ok := x.(*big.Int); ok {
-		return new(big.Rat).SetInt(n)
-	}
-	return new(big.Rat).SetFloat64(x.(float64))
-}
-
-func dedupe(ms []any) []any {
-	out := slices.Clone(ms)
-	slices.SortStableFunc(out, func(a, b any) int { return cmp.Or(order(a, b), event.Compare(back(a), back(b))) })
-	out = slices.CompactFunc(out, func(a, b any) bool { return order(a, b) == 0 })
-	if out == nil {
-		out = []any{}
-	}
-	return out
+	return dedupe(out)
 }
 
 func (v *oenv) binary(e *syntax.Binary) any {
@@ -502,7 +411,7 @@ func (v *oenv) binary(e *syntax.Binary) any {
 	case syntax.In, syntax.NotIn:
 		a := v.eval(e.L)
 		ms, ok := v.set(e.R)
-		if a == nil || !ok {
+		if a == nil || !ok || isNaN(a) {
 			return false
 		}
 		in := slices.ContainsFunc(ms, func(m any) bool { return order(a, m) == 0 })
@@ -511,6 +420,9 @@ func (v *oenv) binary(e *syntax.Binary) any {
 		return v.setOperation(e)
 	}
 	a, b := v.eval(e.L), v.eval(e.R)
+	if e.Op == syntax.Like {
+		return likeOf(a, b)
+	}
 	if e.Op.IsComparison() {
 		return compareOf(e.Op, a, b)
 	}
@@ -551,35 +463,6 @@ func intOf(op syntax.Op, x, y *big.Int) any {
 		return z.Quo(x, y)
 	}
 	return z.Rem(x, y)
-}
-
-func compareOf(op syntax.Op, a, b any) bool {
-	if a == nil || b == nil {
-		return false
-	}
-	same := rank(a) == rank(b)
-	if same && (isNaN(a) || isNaN(b)) {
-		return false
-	}
-	switch op {
-	case syntax.Eq:
-		return same && order(a, b) == 0
-	case syntax.Ne:
-		return !same || order(a, b) != 0
-	}
-	if !same || rank(a) != rankNumber && rank(a) != rankString {
-		return false
-	}
-	c := order(a, b)
-	switch op {
-	case syntax.Lt:
-		return c < 0
-	case syntax.Le:
-		return c <= 0
-	case syntax.Gt:
-		return c > 0
-	}
-	return c >= 0
 }
 
 func (v *oenv) setOperation(e *syntax.Binary) any {

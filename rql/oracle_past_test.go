@@ -8,8 +8,7 @@ import (
 // walk makes the cuts of the walk for a member of FOR EACH: one for each event,
 // and ticks between them.
 func (o *oracle) walk(member any) {
-	o.cuts, o.truths = nil, map[truth]bool{}
-	o.locals = map[string]any{}
+	o.owalk = &owalk{truths: map[truth]bool{}, locals: map[string]any{}}
 	if f := o.q.ForEach; f != nil && member != nil {
 		o.locals[f.Name.Name] = member
 	}
@@ -69,11 +68,11 @@ func ticksOf(e syntax.Expr) uint64 {
 // closed is the truth of an operand at a cut, with placeholders of its own.
 func (v *oenv) closed(x syntax.Expr, cut int) bool {
 	key := truth{x, cut}
-	if known, ok := v.o.truths[key]; ok {
+	if known, ok := v.w.truths[key]; ok {
 		return known
 	}
-	holds := v.o.env(cut).choose(0, v.o.scopes[x], x, map[int]int{})
-	v.o.truths[key] = holds
+	holds := v.w.env(v.o, cut).choose(0, v.o.scopes[x], x, map[int]int{})
+	v.w.truths[key] = holds
 	return holds
 }
 
@@ -85,7 +84,7 @@ func (v *oenv) past(e syntax.Expr, cut int, now uint64) bool {
 		for first >= 0 && v.closed(e.X, first) {
 			first--
 		}
-		return first < cut && now-v.o.cuts[first+1].time.Ticks() >= ticksOf(e)
+		return first < cut && now-v.w.cuts[first+1].time.Ticks() >= ticksOf(e)
 	case *syntax.Binary: // L SINCE R
 		for c := cut; c >= 0; c-- {
 			if v.closed(e.R, c) {
@@ -103,7 +102,7 @@ func (v *oenv) past(e syntax.Expr, cut int, now uint64) bool {
 	}
 	some, all := false, true
 	for c := cut; c >= 0; c-- {
-		if p.Within != nil && c < cut && v.o.cuts[c+1].time.Ticks()+ticksOf(e) <= now {
+		if p.Within != nil && c < cut && v.w.cuts[c+1].time.Ticks()+ticksOf(e) <= now {
 			break // it ended too long ago, as did those before it
 		}
 		holds := v.closed(p.X, c)

@@ -1,9 +1,11 @@
 package rql_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -30,17 +32,22 @@ type snapshot struct {
 
 type oracle struct {
 	meta    *history.Meta
-	entries []snapshot // every event and base
-	cuts    []snapshot // of the walk, for the member of FOR EACH that is asked
-	locals  map[string]any
-	truths  map[truth]bool // of operands of past time at those cuts
-	timed   []syntax.Expr  // every FOR and WITHIN of the query
+	entries []snapshot    // every event and base
+	*owalk                // for the member of FOR EACH that is asked
+	timed   []syntax.Expr // every FOR and WITHIN of the query
 	q       *syntax.Query
 	holders []*holder
 	byPath  map[*syntax.Path]*holder
 	parent  map[int]int // groups that COMPUTE names joined
 	compute map[string]syntax.Expr
 	scopes  map[syntax.Expr]int // by operand of past time
+}
+
+// An owalk is the walk for a member of FOR EACH.
+type owalk struct {
+	cuts   []snapshot
+	locals map[string]any
+	truths map[truth]bool // of operands of past time
 }
 
 type truth struct {
@@ -248,7 +255,10 @@ func (o *oracle) find(g int) int {
 // An oenv is a choice at a cut.
 type oenv struct {
 	o      *oracle
+	w      *owalk
 	cut    int
+	lasted any                  // DURATION() of the row
+	group  *ogroup              // whose item is evaluated
 	node   map[*syntax.Path]int // -1: no candidate
 	shown  int                  // the node that an item of SELECT is shown for, or -1
 	locals map[string]any
@@ -257,7 +267,7 @@ type oenv struct {
 
 // variable is what a path leads to on a node now.
 func (v *oenv) variable(p *syntax.Path, node, steps int) event.Value {
-	return v.from(v.o.cuts[v.cut].states[node], p, steps)
+	return v.from(v.w.cuts[v.cut].states[node], p, steps)
 }
 
 func (v *oenv) from(state *history.State, p *syntax.Path, steps int) event.Value {
@@ -293,7 +303,8 @@ func (v *oenv) ranges(p *syntax.Path, node int) bool {
 	steps := len(p.Steps)
 	for i, s := range p.Steps {
 		if s.Kind == syntax.StepIndex {
-			if _, lit := s.Index.(*syntax.String); !lit {
+			_, text := s.Index.(*syntax.String)
+			if _, number := s.Index.(*syntax.Int); !text && !number {
 				steps = i
 				break
 			}
@@ -302,7 +313,7 @@ func (v *oenv) ranges(p *syntax.Path, node int) bool {
 	return !v.variable(p, node, steps).IsAbsent()
 }
 
-func (v *oenv) in(node int) bool { return v.o.cuts[v.cut].states[node] != nil }
+func (v *oenv) in(node int) bool { return v.w.cuts[v.cut].states[node] != nil }
 
 // candidates are the nodes that a group may stand for.
 func (v *oenv) candidates(group int) []int {
@@ -350,9 +361,11 @@ func (v *oenv) choose(i, scope int, cond syntax.Expr, groups map[int]int) bool {
 	return false
 }
 
-func (o *oracle) env(cut int) *oenv {
-	return &oenv{o: o, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: o.locals}
+func (w *owalk) env(o *oracle, cut int) *oenv {
+	return &oenv{o: o, w: w, cut: cut, node: map[*syntax.Path]int{}, shown: -1, locals: w.locals}
 }
+
+func (o *oracle) env(cut int) *oenv { return o.owalk.env(o, cut) }
 
 // at returns the environment of a cut with its witness, nil if it doesn't match.
 func (o *oracle) at(cut int) *oenv {
@@ -367,52 +380,88 @@ func (o *oracle) at(cut int) *oenv {
 	return nil
 }
 
+// An orow is a row with the choice at its first cut.
+type orow struct {
+	*rql.Row
+	v *oenv
+}
+
 // rows answers the query.
 func (o *oracle) rows() []*rql.Row {
-	var out []*rql.Row
+	var all []orow
 	for _, m := range o.members() {
 		o.walk(m)
-		first, last := o.timeRange()
-		var open *rql.Row
-		for cut := first; cut <= last; cut++ {
-			v := o.at(cut)
-			switch {
-			case v != nil && open != nil && o.q.Emit <= syntax.EmitIntervals:
-				open.Cuts++
-			case v != nil && (open == nil || o.q.Emit == syntax.EmitCuts):
-				open = o.row(v, m)
-				if o.q.Emit != syntax.EmitLeave {
-					out = append(out, open)
-				}
-			case v == nil && open != nil:
-				if o.q.Emit == syntax.EmitLeave {
-					leave := o.env(cut)
-					leave.leave = true
-					out = append(out, o.row(leave, m))
-				}
-				open = nil
-			}
-			if open != nil && (o.q.Emit <= syntax.EmitIntervals) {
-				o.ends(open, cut)
-			}
+		rows := o.runs()
+		for i := range rows {
+			o.finish(&rows[i], m)
+		}
+		all = append(all, rows...)
+	}
+	slices.SortStableFunc(all, func(a, b orow) int {
+		if a.From == b.From && a.Each != nil {
+			return cmp.Or(order(lift(a.Each.Value), lift(b.Each.Value)), event.Compare(a.Each.Value, b.Each.Value))
+		}
+		return cmp.Compare(a.From, b.From)
+	})
+	var out []*rql.Row
+	if len(o.q.GroupBy) > 0 {
+		out = o.groups(all)
+	} else {
+		for _, r := range all {
+			out = append(out, r.Row)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *rql.Row) int {
-		if c := a.From; c != b.From {
-			if c < b.From {
-				return -1
-			}
-			return 1
-		}
-		if a.Each == nil {
-			return 0
-		}
-		return event.Compare(a.Each.Value, b.Each.Value)
-	})
 	if l := o.q.Limit; l != nil && int64(len(out)) > l.N {
 		out = out[:l.N]
 	}
 	return out
+}
+
+// runs are the rows of a walk.
+func (o *oracle) runs() (out []orow) {
+	first, last := o.timeRange()
+	var open *rql.Row
+	for cut := first; cut <= last; cut++ {
+		v := o.at(cut)
+		switch {
+		case v != nil && open != nil && o.q.Emit <= syntax.EmitIntervals:
+			open.Cuts++
+		case v != nil && (open == nil || o.q.Emit == syntax.EmitCuts):
+			open = o.row(v)
+			if o.q.Emit != syntax.EmitLeave {
+				out = append(out, orow{open, v})
+			}
+		case v == nil && open != nil:
+			if o.q.Emit == syntax.EmitLeave {
+				leave := o.env(cut)
+				leave.leave = true
+				out = append(out, orow{o.row(leave), leave})
+			}
+			open = nil
+		}
+		if open != nil && o.q.Emit <= syntax.EmitIntervals {
+			o.ends(open, cut)
+		}
+	}
+	return out
+}
+
+// finish shows what a row shows, when its end is known.
+func (o *oracle) finish(r *orow, member any) {
+	to := r.To
+	if r.Open {
+		to = o.cuts[len(o.cuts)-1].time
+	}
+	r.v.lasted = float64(to.Ticks()-r.From.Ticks()) / hlc.TicksPerSecond
+	if o.q.ForEach != nil {
+		r.Each = &rql.Field{Name: o.q.ForEach.Name.Name, Value: back(member)}
+	}
+	if len(o.q.GroupBy) > 0 {
+		return
+	}
+	for _, it := range o.q.Items {
+		r.Values = append(r.Values, o.item(r.v, it.Name(), it.X))
+	}
 }
 
 // ends makes a row last until the cut after the given one.
@@ -433,10 +482,10 @@ func (o *oracle) timeRange() (first, last int) {
 	if o.q.OnTime == nil {
 		return first, last
 	}
-	from := o.q.OnTime.From.At
+	from := o.instant(o.q.OnTime.From)
 	to := from
 	if o.q.OnTime.To != nil {
-		to = o.q.OnTime.To.At
+		to = o.instant(o.q.OnTime.To)
 	}
 	upTo := func(t hlc.Timestamp) int {
 		n := -1
@@ -449,6 +498,28 @@ func (o *oracle) timeRange() (first, last int) {
 	}
 	return max(upTo(from), 0), upTo(to)
 }
+
+// instant is a time of the query.
+func (o *oracle) instant(t *syntax.Time) hlc.Timestamp {
+	base := t.At
+	switch t.Base {
+	case syntax.BaseStart: // which a base may be, too
+		if len(o.entries) > 0 {
+			base = o.entries[0].time
+		}
+	case syntax.BaseEnd:
+		for _, e := range o.entries {
+			if !e.event.Base {
+				base = e.time
+			}
+		}
+	case syntax.BaseNow:
+		base = oracleNow
+	}
+	return base.Add(t.Offset)
+}
+
+const oracleNow = hlc.Timestamp(110 << 16)
 
 // members are what the collection of FOR EACH ever has, in order.
 func (o *oracle) members() []any {
@@ -464,35 +535,30 @@ func (o *oracle) members() []any {
 	return dedupe(all)
 }
 
-func (o *oracle) row(v *oenv, member any) *rql.Row {
+// row begins a row.
+func (o *oracle) row(v *oenv) *rql.Row {
 	r := &rql.Row{From: o.cuts[v.cut].time, Cuts: 1}
 	if ev := o.cuts[v.cut].event; ev != nil {
 		r.Event = rql.EventRef{Node: o.meta.Nodes[ev.Node].Name, Seq: ev.Seq}
 	}
 	o.ends(r, v.cut)
-	if o.q.ForEach != nil {
-		r.Each = &rql.Field{Name: o.q.ForEach.Name.Name, Value: back(member)}
-	}
 	for _, h := range o.holders {
 		if n, ok := v.node[h.path]; ok && n >= 0 && !h.each && h.scope == 0 && !v.leave {
 			r.Witness = append(r.Witness, rql.Witness{Holder: h.n, Node: o.meta.Nodes[n].Name})
 		}
 	}
-	for _, it := range o.q.Items {
-		r.Values = append(r.Values, o.item(v, it))
-	}
 	return r
 }
 
-// item shows one item of SELECT.
-func (o *oracle) item(v *oenv, it *syntax.Item) rql.Cell {
-	c := rql.Cell{Name: it.Name()}
-	paths := selectPaths(it.X, false)
+// item shows an expression of SELECT.
+func (o *oracle) item(v *oenv, name string, e syntax.Expr) rql.Cell {
+	c := rql.Cell{Name: name}
+	paths := selectPaths(e, false)
 	if len(paths) == 0 {
-		c.Value = back(v.eval(it.X))
+		c.Value = back(v.eval(e))
 		return c
 	}
-	_, bare := it.X.(*syntax.Path)
+	_, bare := e.(*syntax.Path)
 	c.PerNode = true
 	for _, n := range o.nodes() {
 		ok := v.in(n)
@@ -503,7 +569,7 @@ func (o *oracle) item(v *oenv, it *syntax.Item) rql.Cell {
 			continue
 		}
 		v.shown = n
-		x := back(v.eval(it.X))
+		x := back(v.eval(e))
 		v.shown = -1
 		if !bare || !x.IsAbsent() {
 			c.Nodes = append(c.Nodes, rql.Field{Name: o.meta.Nodes[n].Name, Value: x})
@@ -517,26 +583,60 @@ func (o *oracle) item(v *oenv, it *syntax.Item) rql.Cell {
 func selectPaths(e syntax.Expr, anyway bool) map[*syntax.Path]bool {
 	out := map[*syntax.Path]bool{}
 	add := func(x syntax.Expr, anyway bool) {
-		for p, a := range selectPaths(x, anyway) {
-			out[p] = a
+		if x != nil {
+			maps.Copy(out, selectPaths(x, anyway))
 		}
+	}
+	set := func(x syntax.Expr) { // a path there is a collection
+		if p, ok := x.(*syntax.Path); ok {
+			x = &syntax.Path{Steps: p.Steps}
+		}
+		add(x, false)
 	}
 	switch e := e.(type) {
 	case *syntax.Path:
 		if e.Log == "inv" {
 			out[e] = anyway
 		}
-	case *syntax.Binary:
-		if e.Op == syntax.Since {
-			break
+		for _, s := range e.Steps {
+			add(s.Index, false)
 		}
-		add(e.L, false)
-		add(e.R, false)
+	case *syntax.Binary:
+		l, r := add, add
+		switch e.Op {
+		case syntax.Since:
+			return out
+		case syntax.In, syntax.NotIn:
+			r = func(x syntax.Expr, _ bool) { set(x) }
+		case syntax.Subset, syntax.Union, syntax.Intersect, syntax.Except:
+			l = func(x syntax.Expr, _ bool) { set(x) }
+			r = l
+		}
+		l(e.L, false)
+		r(e.R, false)
 	case *syntax.Unary:
+		add(e.X, false)
+	case *syntax.SetLit:
+		for _, x := range e.Elems {
+			add(x, false)
+		}
+	case *syntax.Case:
+		for _, w := range e.Whens {
+			add(w.Cond, false)
+			add(w.Then, false)
+		}
+		add(e.Else, false)
+	case *syntax.Quantifier:
+		set(e.Set)
+		add(e.Body, false)
+	case *syntax.Link:
 		add(e.X, false)
 	case *syntax.Call:
 		for i, a := range e.Args {
-			if !setFunctions[e.Name] && e.Name != "NODE" {
+			switch {
+			case setFunctions[e.Name] && len(e.Args) == 1:
+				set(a)
+			case e.Name != "NODE":
 				add(a, e.Name == "PRESENT" || e.Name == "CHANGED" || e.Name == "COALESCE" && i == 0)
 			}
 		}

@@ -321,7 +321,7 @@ func (c *checker) shown(x syntax.Expr, item *Item) {
 	if own > 0 {
 		item.Slot = slot
 	}
-	if v, ok := item.X.(*Var); ok && own == 1 && v.Mode == ModeValue {
+	if v, ok := item.X.(*Var); ok && v.Mode == ModeValue {
 		item.Ref = v.Ref
 	}
 }

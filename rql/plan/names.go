@@ -317,16 +317,30 @@ func (c *checker) placeholder(p *syntax.Placeholder) Expr {
 		fail(p.Pos, "", "FOR EACH comes before all placeholders and can't use $%d", p.N)
 	}
 	v := &HolderValue{Pos: p.Pos, N: p.N}
-	slot, scope := c.slot, c.scope
+	slot, scope, locals := c.slot, c.scope, slices.Clone(c.locals)
 	c.pending = append(c.pending, func() {
 		h := c.holder(p.N, p.Pos)
 		if c.slots[h.Slot].Kind == SlotEach && h.Slot != slot {
 			fail(p.Pos, "", "$%d stands for every node of its LINK EACH_NODE: it has no value outside of it", p.N)
 		}
 		c.inScope(h, p.N, scope, p.Pos)
+		inReach(h, p, locals)
 		v.Var = h.Var
 	})
 	return v
+}
+
+// inReach fails if the value of a placeholder depends on a quantified name that
+// means nothing where $n stands.
+func inReach(h *Holder, p *syntax.Placeholder, locals []local) {
+	for _, s := range h.Var.Ref.Steps {
+		walk(s.Index, func(e Expr) bool {
+			if l, ok := e.(*Local); ok && !slices.ContainsFunc(locals, func(o local) bool { return o.index == l.Index }) {
+				fail(p.Pos, "", "$%d is %s, and %s means nothing here", p.N, h.Text, l.Name)
+			}
+			return true
+		})
+	}
 }
 
 // nodeOf is NODE(…).
