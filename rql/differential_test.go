@@ -31,6 +31,7 @@ type generator struct {
 	plain  bool // no variable in scalar position
 	names  int
 	ints   bool // scalars are small ints
+	nodes  []string
 	past   bool // operators of past time, too
 	wide   bool // what is of no use to a Stream, too
 	inside int  // LINKs and quantifiers around, where there are none
@@ -110,6 +111,10 @@ func (g *generator) history() *history.Mem {
 	b := history.NewBuilder()
 	g.ints = g.chance(60)
 	nodes := []string{"n1", "n2", "n3"}[:rapid.IntRange(1, 3).Draw(g.t, "nodes")]
+	g.nodes = nodes
+	for _, n := range nodes {
+		b.AddNode(n, "")
+	}
 	now := hlc.Timestamp(100 << 16)
 	if g.chance(20) {
 		b.Base(nodes[0], 5, now, map[string]event.Value{"inv.a": event.Int(1), "inv.m": g.value("m")})
@@ -272,6 +277,9 @@ func (g *generator) cond(depth int) string {
 	if g.past && g.inside == 0 && depth > 0 && g.chance(35) {
 		return g.pastCond(depth)
 	}
+	if !g.plain && g.chance(15) {
+		return "(" + g.variable() + g.pick("op", " = ", " < ", " > ", " >= ") + g.pick("small", "0", "1", "2") + ")"
+	}
 	n := rapid.IntRange(0, 15).Draw(g.t, "cond")
 	if depth <= 0 {
 		n = 15 // a comparison
@@ -284,7 +292,12 @@ func (g *generator) cond(depth int) string {
 	case n <= 6 && !g.linked && !g.plain:
 		g.linked = true
 		g.inside++
+		locals := g.closed()
 		c := g.cond(depth - 1)
+		if g.chance(70) {
+			c = g.variable() + g.pick("op", " = ", " < ", " > ", " <= ", " != ") + g.number(1) + g.pick("and", " AND ", " OR ") + c
+		}
+		g.locals = locals
 		g.inside--
 		g.linked = false
 		return "(" + c + ") LINK " + g.pick("link", "SAME_NODE", "SAME_NODE", "EACH_NODE")
@@ -334,13 +347,19 @@ func (g *generator) rareCond(depth int) string {
 	return g.pick("constant", "TRUE", "FALSE", "CONTAINS(VALUES(inv.a), 1)", "CASE WHEN TRUE THEN inv.a = 1 END")
 }
 
-// pastCond is an operator of past time. Names that may stand for chosen nodes
-// rarely stand in its operands.
-func (g *generator) pastCond(depth int) string {
-	locals := g.locals
+// closed forgets for now the name that may stand for chosen nodes, most of the time.
+func (g *generator) closed() (locals []string) {
+	locals = g.locals
 	if g.chance(80) {
 		g.locals = slices.DeleteFunc(slices.Clone(locals), func(name string) bool { return name == "m0" })
 	}
+	return locals
+}
+
+// pastCond is an operator of past time. Names that may stand for chosen nodes
+// rarely stand in its operands.
+func (g *generator) pastCond(depth int) string {
+	locals := g.closed()
 	defer func() { g.locals = locals }()
 	d := syntax.Print(&syntax.Duration{D: hlc.TicksDuration(rapid.Uint64Range(0, 6).Draw(g.t, "ticks"))})
 	x := "(" + g.cond(depth-1) + ")"
@@ -408,11 +427,14 @@ func (g *generator) query() string {
 		b.WriteString(" COMPUTE m0 := " + g.number(2))
 		g.locals = []string{"m0"}
 	}
-	if g.chance(95) {
+	switch text := strings.Join(items, ", ") + group; {
+	case strings.Contains(text, "$1"):
+		b.WriteString(" WHEN inv.a " + g.pick("op", "> 0", ">= 0", "!= 1") + " AND " + g.cond(2))
+	case g.chance(95):
 		b.WriteString(" WHEN " + g.cond(4))
 	}
 	if g.wide && g.chance(15) {
-		b.WriteString(" AT " + g.pick("nodes", "ALL NODES", "NODES n1", "NODES n2, n1", "NODES n3"))
+		b.WriteString(" AT " + g.pick("nodes", "ALL NODES", "NODES "+g.nodes[0], "NODES "+g.nodes[len(g.nodes)-1], "NODES "+g.nodes[len(g.nodes)/2]+", n1"))
 	}
 	if g.wide && g.chance(10) {
 		b.WriteString(g.pick("range", " ON TIME END", " ON TIME START", " ON TIME START + 46us TO END", " ON TIME START + 31us TO NOW", " ON TIME END - 62us TO END - 16us", " ON TIME NOW"))

@@ -503,9 +503,11 @@ func (o *oracle) timeRange() (first, last int) {
 func (o *oracle) instant(t *syntax.Time) hlc.Timestamp {
 	base := t.At
 	switch t.Base {
-	case syntax.BaseStart: // which a base may be, too
-		if len(o.entries) > 0 {
-			base = o.entries[0].time
+	case syntax.BaseStart: // of a node with events, the base if it has one
+		for _, e := range slices.Backward(o.entries) {
+			if o.meta.Nodes[e.event.Node].Events > 0 {
+				base = e.time
+			}
 		}
 	case syntax.BaseEnd:
 		for _, e := range o.entries {

@@ -86,6 +86,7 @@ type facts struct {
 	locals   map[int]bool // that aren't bound in it
 	deps     []Dep
 	volatile bool    // it may change at every cut
+	eaches   []int   // slots of LINK EACH_NODE that are bound in it
 	pasts    []*Past // operators of past time, not those inside them
 }
 
@@ -106,12 +107,17 @@ func (q *Query) factsOf(es ...Expr) *facts {
 		}
 	}
 	f.deps = compactDeps(f.deps)
+	for _, s := range f.eaches {
+		delete(f.slots, s)
+	}
 	return f
 }
 
 func (q *Query) gather(e Expr, f *facts, bound, computed map[int]bool) {
 	walk(e, func(e Expr) bool {
 		switch e := e.(type) {
+		case *EachNode:
+			f.eaches = append(f.eaches, e.Slot)
 		case *Now:
 			f.volatile = true
 		case *Past:
