@@ -430,7 +430,9 @@ func (g *generator) query() string {
 	switch text := strings.Join(items, ", ") + group; {
 	case strings.Contains(text, "$1"):
 		b.WriteString(" WHEN inv.a " + g.pick("op", "> 0", ">= 0", "!= 1") + " AND " + g.cond(2))
-	case g.chance(95):
+	case g.chance(35):
+		b.WriteString(" WHEN NOT (" + g.cond(4) + ")")
+	case g.chance(93):
 		b.WriteString(" WHEN " + g.cond(4))
 	}
 	if g.wide && g.chance(15) {
@@ -439,7 +441,7 @@ func (g *generator) query() string {
 	if g.wide && g.chance(10) {
 		b.WriteString(g.pick("range", " ON TIME END", " ON TIME START", " ON TIME START + 46us TO END", " ON TIME START + 31us TO NOW", " ON TIME END - 62us TO END - 16us", " ON TIME NOW"))
 	} else if g.chance(20) {
-		fmt.Fprintf(&b, " ON TIME %d", 98<<16+rapid.IntRange(0, 20<<16).Draw(g.t, "from"))
+		fmt.Fprintf(&b, " ON TIME %d", 98<<16+rapid.IntRange(0, 12<<16).Draw(g.t, "from"))
 		if g.chance(80) {
 			fmt.Fprintf(&b, " TO %d", 118<<16+rapid.IntRange(0, 9<<16).Draw(g.t, "to"))
 		}

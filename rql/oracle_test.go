@@ -532,9 +532,14 @@ func (o *oracle) members() []any {
 	o.walk(nil)
 	for cut := range o.cuts {
 		ms, _ := o.env(cut).set(o.q.ForEach.Set)
-		all = append(all, ms...)
+		for _, m := range ms { // of equal ones the first
+			if !slices.ContainsFunc(all, func(x any) bool { return order(x, m) == 0 }) {
+				all = append(all, m)
+			}
+		}
 	}
-	return dedupe(all)
+	slices.SortFunc(all, order)
+	return all
 }
 
 // row begins a row.
