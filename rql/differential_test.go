@@ -42,7 +42,8 @@ func (g *generator) pick(label string, options ...string) string {
 }
 
 func (g *generator) chance(percent int) bool {
-	return rapid.IntRange(0, 99).Draw(g.t, "chance") < percent
+	// Small numbers are drawn most often: they are spread, and shrink to a no.
+	return (rapid.IntRange(0, 99).Draw(g.t, "chance")*37+99)%100 < percent
 }
 
 func (g *generator) value(v string) event.Value {
@@ -110,7 +111,7 @@ func (g *generator) assign() history.Assign {
 func (g *generator) history() *history.Mem {
 	b := history.NewBuilder()
 	g.ints = g.chance(60)
-	nodes := []string{"n1", "n2", "n3"}[:rapid.IntRange(1, 3).Draw(g.t, "nodes")]
+	nodes := []string{"n1", "n2", "n3"}[:rapid.SampledFrom([]int{2, 3, 1}).Draw(g.t, "nodes")]
 	g.nodes = nodes
 	for _, n := range nodes {
 		b.AddNode(n, "")
@@ -136,8 +137,8 @@ func (g *generator) history() *history.Mem {
 		}
 		full++
 	}
-	for range rapid.IntRange(0, 9).Draw(g.t, "events") {
-		now += hlc.Timestamp(rapid.IntRange(0, 3).Draw(g.t, "gap")<<16 | rapid.IntRange(0, 1).Draw(g.t, "logical"))
+	for range rapid.SampledFrom([]int{6, 1, 9, 3, 5, 12, 0, 2, 4, 8}).Draw(g.t, "events") {
+		now += hlc.Timestamp(rapid.SampledFrom([]int{2, 1, 3, 0, 5}).Draw(g.t, "gap")<<16 | rapid.IntRange(0, 1).Draw(g.t, "logical"))
 		node := rapid.SampledFrom(nodes).Draw(g.t, "node")
 		if last[node] >= now {
 			now = last[node] + 1
@@ -274,7 +275,7 @@ func (g *generator) instant() string {
 }
 
 func (g *generator) cond(depth int) string {
-	if g.past && g.inside == 0 && depth > 0 && g.chance(35) {
+	if g.past && g.inside == 0 && depth > 0 && g.chance(50) {
 		return g.pastCond(depth)
 	}
 	if !g.plain && g.chance(15) {
@@ -361,8 +362,15 @@ func (g *generator) closed() (locals []string) {
 func (g *generator) pastCond(depth int) string {
 	locals := g.closed()
 	defer func() { g.locals = locals }()
-	d := syntax.Print(&syntax.Duration{D: hlc.TicksDuration(rapid.Uint64Range(0, 6).Draw(g.t, "ticks"))})
+	d := syntax.Print(&syntax.Duration{D: hlc.TicksDuration(rapid.SampledFrom([]uint64{2, 1, 3, 4, 0, 6}).Draw(g.t, "ticks"))})
 	x := "(" + g.cond(depth-1) + ")"
+	if g.chance(50) {
+		x = g.pick("simple", "inv.a > 0", "inv.a != 1", "(inv.a >= 0) LINK EACH_NODE", "inv.a = inv.b", "PRESENT(inv.a)", "inv.b < 3", "(inv.a < MAX(inv.a)) LINK SAME_NODE", "COUNT(inv.a) > 1", "NOT inv.a = 0")
+		if len(g.keys) > 0 {
+			x = g.pick("keyed", x, "COUNT(inv.r["+g.keys[0]+"]) > 0", "inv.r["+g.keys[0]+"].v >= 0")
+		}
+		x = "(" + x + ")"
+	}
 	switch rapid.IntRange(0, 7).Draw(g.t, "past") {
 	case 0:
 		return "PREVIOUSLY " + x
