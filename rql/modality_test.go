@@ -218,7 +218,8 @@ func (m *modalModel) answer(o *oracle, q *syntax.Query, meta *history.Meta) *rql
 	if cut == nil {
 		return row
 	}
-	shown := o.row(envs[cut.String()], nil)
+	shown := orow{o.row(envs[cut.String()]), envs[cut.String()]}
+	o.finish(&shown, nil)
 	row.Lattice.Holds, row.Values, row.Witness = true, shown.Values, shown.Witness
 	for n, k := range cut {
 		if m.asked[n] {
@@ -241,7 +242,7 @@ func (g *generator) messages(value func() event.Value) *history.Mem {
 	nodes := []string{"n1", "n2", "n3"}[:rapid.IntRange(1, 3).Draw(g.t, "nodes")]
 	now := hlc.Timestamp(100 << 16)
 	var all []history.Assign
-	for _, v := range []string{"a", "b", "c", "s", "m", "r"} {
+	for _, v := range []string{"a", "b", "c", "s", "m", "r", "t"} {
 		all = append(all, history.Assign{Path: "inv." + v, Value: g.value(v)})
 	}
 	sent := map[string][]string{} // by who may receive it
