@@ -37,8 +37,9 @@ func (x *extremes) key(node int32) value {
 	return x.wide[node]
 }
 
-// set gives a node a key, a number that isn't NaN; ⊥ takes it out.
-func (x *extremes) set(node int, v value) {
+// set gives a node a key, a number that isn't NaN; ⊥ takes it out. It reports
+// whether the least or the greatest key may have become another.
+func (x *extremes) set(node int, v value) (low, high bool) {
 	c := cellOfValue(v)
 	if c.kind == cellOther {
 		if x.wide == nil {
@@ -46,22 +47,21 @@ func (x *extremes) set(node int, v value) {
 		}
 		x.wide[node] = v
 	}
-	x.setCell(node, c)
+	return x.setCell(node, c)
 }
 
 // setCell is set where the key fits a cell, or is in wide.
-func (x *extremes) setCell(node int, c cell) {
+func (x *extremes) setCell(node int, c cell) (low, high bool) {
 	if c == x.keys[node] && c.kind != cellOther {
-		return
+		return false, false
 	}
 	x.keys[node] = c
-	x.play(x.low, -1, int32(node))
-	x.play(x.high, 1, int32(node))
+	return x.play(x.low, -1, int32(node)), x.play(x.high, 1, int32(node))
 }
 
 // play has a node's matches played again. They end where another node wins that
-// won before: above it nothing changes.
-func (x *extremes) play(won []int32, sign int, node int32) {
+// won before: above it nothing changes. It reports whether they went on to the end.
+func (x *extremes) play(won []int32, sign int, node int32) bool {
 	at := x.size + int(node)
 	won[at] = node
 	if x.keys[node].kind == cellAbsent {
@@ -70,10 +70,11 @@ func (x *extremes) play(won []int32, sign int, node int32) {
 	for at >>= 1; at > 0; at >>= 1 {
 		w := x.better(won[2*at], won[2*at+1], sign)
 		if w == won[at] && w != node {
-			return
+			return false
 		}
 		won[at] = w
 	}
+	return true
 }
 
 func (x *extremes) better(a, b int32, sign int) int32 {

@@ -15,6 +15,7 @@ type joinState struct {
 	code    *joinCode
 	classes []classState
 	equal   *equality // of JoinEqual
+	stale   bool      // what verdict looks at may have changed since
 	strange [][2]int  // classes and nodes whose term became one that can't be compared
 }
 
@@ -24,6 +25,7 @@ type classState struct {
 	kinds []termKind // by node
 	count [termKinds]int
 	ends  *extremes // of the terms that are numbers
+	wants int       // -1: of ends only the least counts, 1: the greatest; 0: both
 }
 
 // A termKind says what a class's term is on a node.
@@ -49,17 +51,29 @@ func (c *classState) candidates() int {
 	return c.eligible() + c.count[termOut] + c.count[termOdd]
 }
 
-func (c *classState) put(node int, k termKind, v value) {
+// put reports whether something that a verdict depends on may have changed.
+func (c *classState) put(node int, k termKind, v value) (changed bool) {
+	changed = k != c.kinds[node]
 	c.count[c.kinds[node]]--
 	c.count[k]++
 	c.kinds[node] = k
 	if c.ends == nil {
-		return
+		return true
 	}
 	if k != termInt && k != termFloat {
 		v = bot
 	}
-	c.ends.set(node, v)
+	low, high := c.ends.set(node, v)
+	return changed || c.counts(low, high)
+}
+
+func (c *classState) counts(low, high bool) bool {
+	return low && c.wants <= 0 || high && c.wants >= 0
+}
+
+// putInt is put of an int where there was an int.
+func (c *classState) putInt(node int, v cell) (changed bool) {
+	return c.counts(c.ends.setCell(node, v))
 }
 
 // joinCode is what of a Join is compiled.
@@ -98,6 +112,7 @@ func newJoinState(j *plan.Join, code *joinCode, nodes int) *joinState {
 		c.count[termNone] = nodes
 		if s.equal == nil {
 			c.ends = newExtremes(nodes)
+			c.wants = j.Counts(i)
 		}
 	}
 	return s
@@ -117,6 +132,8 @@ func (e *engine) decideJoin(l *plan.Leaf, s *leafState) {
 	if l.Volatile {
 		node = allNodes
 	}
+	j.stale = j.stale || s.loose || node < 0 || len(j.plan.Apart) > 0
+	s.loose = false
 	switch node {
 	case noNode:
 	case allNodes:
@@ -130,8 +147,11 @@ func (e *engine) decideJoin(l *plan.Leaf, s *leafState) {
 		e.sample(j, at[0], at[1])
 	}
 	j.strange = j.strange[:0]
+	if !j.stale {
+		return
+	}
 	holds, known := e.verdict(j, nil)
-	if !known {
+	if j.stale = !known; !known {
 		holds = e.join(l) != nil
 	}
 	s.ok = holds
@@ -155,6 +175,9 @@ func (e *engine) joinStateOf(l *plan.Leaf, s *leafState) *joinState {
 func (e *engine) follow(j *joinState, node int) {
 	for i := range j.classes {
 		c := &j.classes[i]
+		if e.followInt(j, i, node) {
+			continue
+		}
 		v, ok := e.term(j, i, node)
 		k := j.kindOf(i, v)
 		if !ok {
@@ -169,8 +192,30 @@ func (e *engine) follow(j *joinState, node int) {
 		if k == termNever && len(j.strange) < strangeMax {
 			j.strange = append(j.strange, [2]int{i, node})
 		}
-		c.put(node, k, v)
+		if c.put(node, k, v) {
+			j.stale = true
+		}
 	}
+}
+
+// followInt does all for a class whose term on a node is an int and was one.
+func (e *engine) followInt(j *joinState, class, node int) bool {
+	c, one := &j.classes[class], &j.plan.Classes[class]
+	if c.kinds[node] != termInt || j.equal != nil || len(one.Terms) != 1 || j.plan.IntsOnly || !e.stands(j, class, node) {
+		return false
+	}
+	code := j.code.terms[class][0]
+	if code == nil {
+		return false
+	}
+	v := code(&e.env)
+	if v.kind != cellInt {
+		return false
+	}
+	if c.putInt(node, v) {
+		j.stale = true
+	}
+	return true
 }
 
 // strangeMax bounds how many faults of one cut are looked for.
@@ -221,17 +266,8 @@ func (e *engine) isCandidate(c *plan.JoinClass, node int) bool {
 // to stand there.
 func (e *engine) term(j *joinState, class, node int) (v value, ok bool) {
 	c := &j.plan.Classes[class]
-	if !e.isCandidate(c, node) {
+	if !e.stands(j, class, node) {
 		return bot, false
-	}
-	for _, s := range c.Slots {
-		e.slots[s] = node
-	}
-	e.choice++
-	for _, f := range j.code.filters[class] {
-		if !f(&e.env) {
-			return bot, false
-		}
 	}
 	if len(c.Terms) == 0 {
 		return ofInt(0), true
@@ -254,6 +290,24 @@ func (e *engine) term(j *joinState, class, node int) (v value, ok bool) {
 		v, _ = arith(op, v, t)
 	}
 	return v, true
+}
+
+// stands puts a class on a node, false if it can't be there.
+func (e *engine) stands(j *joinState, class, node int) bool {
+	c := &j.plan.Classes[class]
+	if !e.isCandidate(c, node) {
+		return false
+	}
+	for _, s := range c.Slots {
+		e.slots[s] = node
+	}
+	e.choice++
+	for _, f := range j.code.filters[class] {
+		if !f(&e.env) {
+			return false
+		}
+	}
+	return true
 }
 
 // number is an expression's value, by its code where that says it.

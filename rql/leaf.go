@@ -21,6 +21,7 @@ type leafState struct {
 	trues int // how many of those are true
 	keys  *keyTruth
 	join  *joinState
+	loose bool // a constant of join changed
 }
 
 // A nodeTruth is a leaf's truth on one node: a candidate, or a node that LINK

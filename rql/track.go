@@ -247,6 +247,7 @@ func (e *engine) state(m mark) *leafState {
 
 func (e *engine) mark(m mark) {
 	s := e.state(m)
+	s.loose = s.loose || m.node == noNode
 	switch {
 	case s.stamp != e.cut:
 		s.stamp, s.node = e.cut, m.node

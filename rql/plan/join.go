@@ -334,6 +334,15 @@ func (j *Join) Wants(class int) int {
 	return sign
 }
 
+// Counts is Wants where only the best term of a class counts for whether a choice
+// exists, 0 where both extremes do.
+func (j *Join) Counts(class int) int {
+	if j.Cmp == nil || len(j.Apart) > 0 || !isOrder(j.Cmp.Op) || hasScale(j.L) || hasScale(j.R) {
+		return 0
+	}
+	return j.Wants(class)
+}
+
 // Unbound is the join without the nodes that must differ.
 func (j *Join) Unbound() *Join {
 	free := *j
