@@ -40,7 +40,7 @@ type blockRef struct {
 	first, last Position
 	base        int    // index into bases, -1 if the run's beginning is the base
 	number      uint64 // of its first entry in the run; not stored
-	bases       int // among the entries
+	bases       int    // among the entries
 	stats       []blockStat
 	more        bool // other variables than those of stats change in it too
 }

@@ -162,3 +162,56 @@ func (b *blockReader) lastEvent(p Position) (last Position, ok bool, err error) 
 	}
 	return last, ok, nil
 }
+
+// Events implements Blocked: of blocks that lie inside nothing is read.
+func (d *Disk) Events(ctx context.Context, from, to Position, nodes []int) (n uint64, first hlc.Timestamp, err error) {
+	chosen, err := d.meta.chosen(nodes)
+	if err != nil {
+		return 0, 0, err
+	}
+	c := eventCounter{from: from, to: to, first: hlc.Max, look: look{want: make([]bool, len(d.meta.Vars))}}
+	for _, node := range chosen {
+		parts := d.nodes[node]
+		for i := d.at(node, from); i < len(parts) && comparePlace(parts[i].ref().first, to, node) < 0; i++ {
+			if err := ctx.Err(); err != nil {
+				return 0, 0, err
+			}
+			if err := c.add(parts[i], node); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return c.n, c.first, nil
+}
+
+type eventCounter struct {
+	from, to Position
+	look     look
+	reader   *blockReader
+	scratch  []byte
+	n        uint64
+	first    hlc.Timestamp
+}
+
+func (c *eventCounter) add(p diskPart, node int) (err error) {
+	ref := p.ref()
+	if ref.bases == 0 && comparePlace(ref.first, c.from, node) >= 0 && comparePlace(ref.last, c.to, node) < 0 {
+		c.n += uint64(ref.entries)
+		c.first = min(c.first, ref.first.Time)
+		return nil
+	}
+	if c.reader, err = p.run.reader(p.block, &c.look, c.reader, &c.scratch); err != nil {
+		return err
+	}
+	var e Event
+	for c.reader.left > 0 {
+		if err := c.reader.next(&e, nil, nil); err != nil {
+			return err
+		}
+		if !e.Base && e.Position.Compare(c.from) >= 0 && e.Position.Compare(c.to) < 0 {
+			c.n++
+			c.first = min(c.first, e.Time)
+		}
+	}
+	return nil
+}

@@ -2,10 +2,12 @@ package history
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"slices"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 )
 
 // statsMax bounds the variables of a block that have statistics.
@@ -178,6 +180,9 @@ type VarStat struct {
 type Blocked interface {
 	// Blocks gives the blocks of a node, in order.
 	Blocks(node int) iter.Seq[Block]
+	// Events counts the events (no bases) at positions in [from, to) of some nodes
+	// (nil: all), and tells when the first one is, hlc.Max if there is none.
+	Events(ctx context.Context, from, to Position, nodes []int) (n uint64, first hlc.Timestamp, err error)
 }
 
 // Blocks implements Blocked.

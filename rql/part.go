@@ -3,6 +3,7 @@ package rql
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -26,6 +27,7 @@ type Parts struct {
 	members []value
 	r       *runner
 	at      history.Position // up to where it is joined
+	stale   bool             // the engine isn't there: a stretch was passed over
 	err     error
 }
 
@@ -37,6 +39,8 @@ func (q *Query) Whole(meta *history.Meta) string {
 		return "the statement walks through no cuts"
 	case q.cut.Explain:
 		return "EXPLAIN asks nothing"
+	case q.cut.Limit == 0:
+		return "LIMIT 0 asks for nothing"
 	case q.cut.Group != nil:
 		return "GROUP BY puts rows together as they come"
 	case slices.ContainsFunc(q.cut.Items, func(it plan.Item) bool { return it.Late != nil }):
@@ -172,29 +176,12 @@ var errRows = errors.New("too many rows for a part")
 // those before. It may be called at once. Where it can't find an answer of its
 // own, Join will refuse the Part; the error is of the Source or the context.
 func (p *Parts) Search(from, to history.Position, guess *Memory) (*Part, error) {
-	r := p.q.runner(p.src, p.opt, nil)
-	r.begin, r.from, r.to, r.hold, r.inRange = p.r.begin, p.r.from, p.r.to, true, 1
-	part := &Part{from: from, to: to, r: r}
-	start, ok, err := p.warmStart(from)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		part.err = errRows
-		return part, nil
-	}
-	cur, err := history.WalkThrough(p.ctx, p.src, start, to, r.q.Nodes, r.lens())
-	if err != nil {
-		return nil, err
+	part, cur, ev, err := p.begin(from, to, guess)
+	if err != nil || cur == nil {
+		return part, err
 	}
 	defer cur.Close()
-	r.e = newEngine(p.ctx, r.q, r.meta, cur.States(), p.members, p.opt)
-	r.e.remember(guess)
-	ev, err := part.warm(cur)
-	if err != nil {
-		return nil, err
-	}
-	part.ready()
+	r := part.r
 	for ev != nil && err == nil {
 		if err = r.feed(ev); err == nil && len(r.queue) > rowsMax {
 			err = errRows
@@ -207,6 +194,31 @@ func (p *Parts) Search(from, to history.Position, guess *Memory) (*Part, error) 
 		part.err = err
 	}
 	return part, p.ctx.Err()
+}
+
+// begin begins a part, whose first entry it returns. The Cursor is nil where the
+// part can't begin apart.
+func (p *Parts) begin(from, to history.Position, guess *Memory) (*Part, history.Cursor, *history.Event, error) {
+	r := p.q.runner(p.src, p.opt, nil)
+	r.begin, r.from, r.to, r.hold, r.inRange = p.r.begin, p.r.from, p.r.to, true, 1
+	part := &Part{from: from, to: to, r: r}
+	start, ok, err := p.warmStart(from)
+	if err != nil || !ok {
+		part.err = errRows
+		return part, nil, nil, err
+	}
+	cur, err := history.WalkThrough(p.ctx, p.src, start, to, r.q.Nodes, r.lens())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r.e = newEngine(p.ctx, r.q, r.meta, cur.States(), p.members, p.opt)
+	r.e.remember(guess)
+	ev, err := part.warm(cur)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, cur.Close())
+	}
+	part.ready()
+	return part, cur, ev, nil
 }
 
 // next is the next entry, nil after the last.
@@ -307,7 +319,7 @@ func (p *Parts) Join(part *Part) (bool, error) {
 		in.ticks += r.e.insts[i].ticks
 	}
 	s.e.add(r.e)
-	r.e, r.on, p.at = s.e, s.on, part.to
+	r.e, r.on, p.at, p.stale = s.e, s.on, part.to, false
 	r.inRange += s.inRange - 1
 	r.sum.Cuts += s.sum.Cuts
 	p.err = r.flush(r.e.w.now)
@@ -375,6 +387,9 @@ func (p *Parts) Walk(to history.Position) error {
 	if p.err != nil {
 		return p.error()
 	}
+	if p.stale {
+		return p.revive(to)
+	}
 	from, err := p.at, error(nil)
 	if p.r.e == nil {
 		if from, err = p.r.lookback(p.ctx); err != nil {
@@ -392,6 +407,28 @@ func (p *Parts) Walk(to history.Position) error {
 		p.r.e = newEngine(p.ctx, p.r.q, p.r.meta, cur.States(), p.members, p.opt)
 	}
 	p.at, p.err = to, p.r.walk(cur)
+	return p.error()
+}
+
+// revive is Walk after a stretch that was passed over.
+func (p *Parts) revive(to history.Position) error {
+	part, cur, ev, err := p.begin(p.at, to, nil)
+	if err == nil && cur == nil {
+		err = fmt.Errorf("rql: no event before %v, after which cuts were passed over", p.at)
+	}
+	if err != nil {
+		p.err = err
+		return err
+	}
+	defer cur.Close()
+	part.r.e.add(p.r.e)
+	p.r.e, p.at, p.stale = part.r.e, to, false
+	if ev != nil {
+		p.err = p.r.feed(ev)
+	}
+	if ev != nil && p.err == nil {
+		p.err = p.r.walk(cur)
+	}
 	return p.error()
 }
 

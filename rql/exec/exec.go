@@ -5,6 +5,7 @@ package exec
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 
 	"hindcast.dev/history"
@@ -37,7 +38,7 @@ func Run(ctx context.Context, q *rql.Query, src history.Source, opt Options, emi
 	if q.Explains() {
 		return explain(ctx, q, src, opt, emit)
 	}
-	if opt.parallel() == 1 || q.Whole(src.Meta()) != "" {
+	if q.Whole(src.Meta()) != "" || opt.parallel() == 1 && !prunable(q, src) {
 		return q.Run(ctx, src, opt.Options, emit)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -83,6 +84,8 @@ type job struct {
 	from, to history.Position
 	done     chan struct{}
 	part     *rql.Part // valid once done is closed; nil: the search failed
+	events   uint64    // about
+	dull     bool      // the condition can't hold in it
 }
 
 const (
@@ -101,10 +104,10 @@ func (s *search) gather() ([]*rql.Gathered, error) {
 	}
 	meta := s.src.Meta()
 	load := history.LoadOf(s.src, meta.First.Time, meta.Last.Time)
-	edges := load.Edges(s.count(&load, 0))
+	edges := load.Edges(s.count(load.Events, 0))
 	out, errs := make([]*rql.Gathered, len(edges)+1), make([]error, len(edges)+1)
 	var wg sync.WaitGroup
-	for i, j := range ranges(edges) {
+	for i, j := range ranges(&load, edges) {
 		wg.Go(func() {
 			s.tokens <- struct{}{}
 			defer func() { <-s.tokens }()
@@ -121,24 +124,31 @@ func (s *search) gather() ([]*rql.Gathered, error) {
 }
 
 // ranges are the jobs between edges.
-func ranges(edges []hlc.Timestamp) []*job {
+func ranges(load *history.Load, edges []hlc.Timestamp) []*job {
 	var out []*job
-	from := history.Begin
-	for _, t := range edges {
-		to := history.Position{Time: t}
-		out = append(out, &job{from: from, to: to, done: make(chan struct{})})
+	from, step := history.Begin, 0
+	add := func(to history.Position) {
+		j := &job{from: from, to: to, done: make(chan struct{})}
+		for ; step < len(load.Steps) && load.Steps[step].At < to.Time; step++ {
+			j.events += load.Steps[step].Entries
+		}
+		out = append(out, j)
 		from = to
 	}
-	return append(out, &job{from: from, to: history.End, done: make(chan struct{})})
+	for _, t := range edges {
+		add(history.Position{Time: t})
+	}
+	add(history.End)
+	return out
 }
 
-// count is how many parts pay, each of at least so many events.
-func (s *search) count(load *history.Load, atLeast uint64) int {
+// count is into how many parts of at least so many events it pays to divide them.
+func (s *search) count(events, atLeast uint64) int {
 	if s.opt.Parts > 0 {
 		return s.opt.Parts
 	}
-	n := load.Events / max(partEvents, atLeast, straddling(s.src))
-	return int(min(n, max(uint64(partsPerCore*s.opt.parallel()), load.Events/partEventsMax)))
+	n := events / max(partEvents, atLeast, straddling(s.src))
+	return int(min(n, max(uint64(partsPerCore*s.opt.parallel()), events/partEventsMax)))
 }
 
 // straddling is how many entries are read twice at an edge, times what makes that
@@ -162,18 +172,60 @@ func straddling(src history.Source) uint64 {
 func (s *search) divide() {
 	from, to := s.parts.Range()
 	load := history.LoadOf(s.src, from, to)
-	n := s.count(&load, s.parts.Start())
+	within := func(edges []hlc.Timestamp) []*job {
+		return ranges(&load, slices.DeleteFunc(edges, func(t hlc.Timestamp) bool { return t <= from || t > to }))
+	}
+	s.launched = 1 // the first is walked
+	if p := newPruner(s.q, s.src, s.parts.Nodes()); p != nil {
+		n := slicesMax
+		if s.opt.Parts > 0 {
+			n = 4 * s.opt.Parts
+		}
+		s.jobs = within(load.Edges(n))
+		s.prune(p)
+		return
+	}
+	n := s.count(load.Events, s.parts.Start())
 	if back := s.parts.Lookback(); back > 0 && s.opt.Parts == 0 {
 		n = min(n, int(min((to.Ticks()-min(from, to).Ticks())/(4*back), 1<<20)))
 	}
-	var edges []hlc.Timestamp
-	for _, t := range load.Edges(n) {
-		if t > from && t <= to {
-			edges = append(edges, t)
+	s.jobs = within(load.Edges(n))
+}
+
+// prune makes jobs of slices: those in which the condition can't hold, if there
+// are enough of them beside each other, and parts of the others.
+func (s *search) prune(p *pruner) {
+	all := s.jobs
+	for i := 1; i < len(all)-1; i++ { // the first begins the walk, the last ends it
+		all[i].dull = p.dull(all[i].from.Time, all[i].to.Time)
+	}
+	all = merge(all, func(a, b *job) bool { return a.dull && b.dull })
+	left := uint64(0)
+	for _, j := range all {
+		// A part after one that is passed over has its beginning to pay for.
+		j.dull = j.dull && (s.opt.Parts > 0 || j.events >= straddling(s.src))
+		if !j.dull {
+			left += j.events
 		}
 	}
-	s.jobs = ranges(edges)
-	s.launched = 1 // the first is walked
+	n := uint64(1)
+	if s.opt.parallel() > 1 {
+		n = uint64(max(s.count(left, 0), 1))
+	}
+	s.jobs = merge(all, func(a, b *job) bool { return !a.dull && !b.dull && a.events+b.events <= max(left/n, 1) })
+}
+
+// merge joins jobs beside each other that belong together.
+func merge(jobs []*job, together func(a, b *job) bool) []*job {
+	out := jobs[:1:1]
+	for _, j := range jobs[1:] {
+		if last := out[len(out)-1]; together(last, j) {
+			last.to, last.events = j.to, last.events+j.events
+			continue
+		}
+		out = append(out, j)
+	}
+	return out
 }
 
 // all goes through the parts.
@@ -181,7 +233,8 @@ func (s *search) all() {
 	for i, j := range s.jobs {
 		s.launch(i)
 		switch {
-		case i == 0 || i >= s.launched:
+		case j.dull && s.skip(j):
+		case i == 0 || j.dull || i >= s.launched:
 			s.walk(j)
 		case !s.join(j):
 			s.misses++
@@ -195,12 +248,24 @@ func (s *search) all() {
 	}
 }
 
+// skip passes over a part in which the condition can't hold; false if it must be
+// walked.
+func (s *search) skip(j *job) bool {
+	n, first, err := history.Unwrap(s.src).(history.Blocked).Events(s.ctx, j.from, j.to, s.parts.Nodes())
+	return err == nil && s.parts.Skip(j.to, n, first)
+}
+
 // launch begins to search the parts that come soon after number i.
 func (s *search) launch(i int) {
+	if s.opt.parallel() == 1 {
+		return
+	}
 	for s.misses < missesMax && s.launched < len(s.jobs) && s.launched <= i+aheadPerCore*s.opt.parallel() {
-		s.launched = max(s.launched, i)
 		j, guess := s.jobs[s.launched], s.parts.Memory()
 		s.launched++
+		if j.dull {
+			continue
+		}
 		s.running.Go(func() {
 			defer close(j.done)
 			select {

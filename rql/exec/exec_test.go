@@ -136,6 +136,105 @@ func TestAParallelSearchGivesWhatOneWalkGives(t *testing.T) {
 	})
 }
 
+// phased is a History in which values are high at some times only, and now and
+// then one is absent or no int.
+func phased(t *rapid.T) *history.Mem {
+	b := history.NewBuilder()
+	now := uint64(100)
+	high := false
+	for i := range rapid.IntRange(40, 160).Draw(t, "events") {
+		now += uint64(rapid.IntRange(0, 2).Draw(t, "gap"))
+		if rapid.IntRange(0, 40).Draw(t, "turn") == 17 {
+			high = !high
+		}
+		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(now << 16)}}}
+		for j, v := range []string{"inv.a", "inv.b"} {
+			x := event.Int(int64(rapid.IntRange(0, 3).Draw(t, "low")))
+			switch k := rapid.IntRange(0, 120).Draw(t, "what"); {
+			case i < 3 && j < 3:
+			case k == 77:
+				x = event.Absent
+			case k == 78:
+				x = event.String("x")
+			case k < 60:
+				continue
+			case high && k < 80:
+				x = event.Int(int64(rapid.IntRange(40, 60).Draw(t, "high")))
+			}
+			e.Set = append(e.Set, history.Assign{Path: v, Value: x})
+		}
+		node := []string{"n1", "n2", "n3"}[min(i, rapid.IntRange(0, 2).Draw(t, "node"))]
+		if i > 3 && rapid.IntRange(0, 50).Draw(t, "base") == 23 {
+			b.Base(node, uint64(1000*i), e.Time, map[string]event.Value{"inv.a": event.Int(2), "inv.b": event.Int(0)})
+			continue
+		}
+		b.Append(node, e)
+	}
+	m, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var rare = []string{
+	"inv.a > 40", "inv.a = 50", "MAX(inv.a) - MIN(inv.a) >= 30", "(inv.a + inv.b > 60) LINK SAME_NODE", "inv.a > 45 AND inv.b < 30",
+	"NOT inv.a <= 40", "inv.a > 40 OR 45 <= inv.b", "SUM(inv.a) >= 45", "COUNT(inv.a) > 3 OR -inv.a < -44", "MAX(inv.a) = 44", "(inv.a > 50) LINK EACH_NODE",
+}
+
+// What can't be found somewhere is passed over there, and nobody can tell.
+func TestStretchesThatArePassedOverMakeNoDifference(t *testing.T) {
+	runs, passed := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		mem := phased(t)
+		_, src := onDisk(t, mem, history.DiskOptions{BlockBytes: 40, BaseBytes: 80})
+		defer src.Close()
+		text := "SELECT inv.a FROM inv WHEN " + rapid.SampledFrom(rare).Draw(t, "condition")
+		if rapid.IntRange(0, 3).Draw(t, "range") == 0 {
+			from := rapid.IntRange(95, 150).Draw(t, "from") << 16
+			text += fmt.Sprintf(" ON TIME %d TO %d", from, from+rapid.IntRange(0, 90).Draw(t, "length")<<16)
+		}
+		text += rapid.SampledFrom([]string{"", " EMIT CUTS", " EMIT ENTER", " EMIT LEAVE", " LIMIT 3"}).Draw(t, "emit")
+		q, err := rql.Compile(src.Meta(), text)
+		if err != nil {
+			return
+		}
+		opt := exec.Options{Parallel: rapid.IntRange(1, 3).Draw(t, "parallel"), Parts: rapid.IntRange(1, 16).Draw(t, "parts")}
+		var got, want []string
+		sum, err := q.Run(context.Background(), mem, rql.Options{}, func(r *rql.Row) error {
+			want = append(want, string(r.AppendJSON(nil)))
+			return nil
+		})
+		whole := told(want, sum, err)
+		sum, err = exec.Run(context.Background(), q, src, opt, func(r *rql.Row) error {
+			got = append(got, string(r.AppendJSON(nil)))
+			return nil
+		})
+		if parts := told(got, sum, err); parts != whole {
+			var h strings.Builder
+			_ = history.WriteText(&h, src)
+			t.Fatalf("%s\n%s\n%+v\npassing over:\n%s\nwant:\n%s", text, h.String(), opt, parts, whole)
+		}
+		runs++
+		explained, err := rql.Compile(src.Meta(), "EXPLAIN "+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := exec.Run(context.Background(), explained, src, opt, func(r *rql.Row) error {
+			if strings.Contains(r.Columns[0].Value.AsString(), "passed over") {
+				passed++
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("%d runs, %d with stretches that were passed over", runs, passed)
+	if passed < runs/10 {
+		t.Errorf("of %d runs only %d passed over something", runs, passed)
+	}
+}
+
 // long is a History in which a of one node goes round, so that a query has many
 // rows.
 func long(t *testing.T, events int) *history.Mem {
@@ -254,10 +353,10 @@ func TestExplainTellsWhatIsReadAndInHowManyParts(t *testing.T) {
 		opt  exec.Options
 		want []string
 	}{
-		{"SELECT inv.a FROM inv WHEN inv.a = 3", exec.Options{Parallel: 2, Parts: 4}, []string{"search: 4 parts, 2 at a time"}},
+		{"SELECT inv.a FROM inv WHEN inv.a = 3", exec.Options{Parallel: 2, Parts: 4}, []string{"search: 5 parts, 2 at a time"}},
 		{"SELECT inv.a FROM inv WHEN inv.a = 3", exec.Options{Parallel: 2}, []string{"search: one walk, for the events are few"}},
 		{"SELECT inv.a FROM inv WHEN inv.a = 3 ON TIME START TO START + 10ms", exec.Options{Parallel: 1},
-			[]string{"blocks: 2 of ", "2 of them change a variable of the query", "search: one walk, for --parallel is 1"}},
+			[]string{"2 in the time asked, 2 to read", "2 of these change a variable of the query", "search: one walk, for --parallel is 1"}},
 		{"SELECT net.sent FROM net", exec.Options{Parallel: 2}, []string{"search: one walk, for log net is made of all events so far"}},
 	} {
 		q := compile(t, src, "EXPLAIN "+c.text)
