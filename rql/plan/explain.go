@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hindcast.dev/rql/syntax"
@@ -25,6 +26,9 @@ func (q *Query) Explanation() []string {
 		say("condition: none, every cut matches")
 	} else {
 		out = q.explainCond(out, q.Root, "")
+	}
+	for _, line := range q.keptTexts() {
+		say("%s", line)
 	}
 	for _, a := range q.Tallies {
 		say("kept incrementally: %s over all entries of %s", a.Op, a.Arg.(*Spread).Ref.Text)
@@ -80,13 +84,97 @@ func (q *Query) leafText(l *Leaf) string {
 	}
 	switch l.Class {
 	case ClassOneNode:
-		return "one node: its truth is kept for each node; an event decides its own node, or all where it changes an aggregate" + at
+		return "one node: its truth is kept for each node; an event decides its own node, O(1), or all where it changes an aggregate, O(nodes)" + at
 	case ClassEachNode:
-		return "every node: the truth is kept for each node; an event decides its own node" + at
+		return "every node: the truth is kept for each node; an event decides its own node, O(1)" + at
 	case ClassEachKey:
 		return "keys of " + l.KeysOf().Text + ": the truth is kept for each key; an event decides the keys that it touches" + at
 	case ClassJoin:
-		return fmt.Sprintf("join of %d nodes: choices are enumerated with pruning when one of its variables changes, bounded by --max-combinations%s", len(l.Slots), at)
+		return q.joinText(l) + at
 	}
 	return "no node to choose: decided when one of its variables changes" + at
+}
+
+func (q *Query) joinText(l *Leaf) string {
+	j := l.Join
+	if j.Kind == JoinEnumerate {
+		return fmt.Sprintf("join of %d nodes, enumerated, for %s: choices are tried with pruning when one of its variables changes, O(nodes^%d), bounded by --max-combinations",
+			len(l.Slots), j.Why, len(l.Slots))
+	}
+	text := "extremes"
+	if j.Kind == JoinEqual {
+		text = "hash of values"
+	}
+	if len(j.Classes) == 1 {
+		text += " over 1 class of nodes:"
+	} else {
+		text += fmt.Sprintf(" over %d classes of nodes:", len(j.Classes))
+	}
+	for i := range j.Classes {
+		if i > 0 {
+			text += ","
+		}
+		text += " " + q.classText(&j.Classes[i])
+	}
+	for _, a := range j.Apart {
+		text += fmt.Sprintf("; %s and %s differ", q.classText(&j.Classes[a[0]]), q.classText(&j.Classes[a[1]]))
+	}
+	if j.Kind == JoinEqual {
+		return text + "; an event counts its node's value, O(1); lists, sets, maps and numbers beyond 64 bits are enumerated"
+	}
+	for i := range j.Classes {
+		if len(j.Classes[i].Filter) > 0 {
+			text += "; filters are decided on each node"
+			break
+		}
+	}
+	limits := "infinite floats and classes of ints and floats"
+	if j.IntsOnly {
+		limits = "floats, since a node's terms stand apart,"
+	}
+	return text + fmt.Sprintf("; an event plays its node's terms, O(%d log nodes); %s are enumerated", len(j.Classes), limits)
+}
+
+// classText is the placeholders that are one node.
+func (q *Query) classText(c *JoinClass) string {
+	var names []string
+	for _, s := range c.Slots {
+		for _, h := range q.Slots[s].Holders {
+			names = append(names, "$"+itoa(h))
+		}
+	}
+	return strings.Join(names, "=")
+}
+
+// keptTexts tells which aggregates over the nodes are kept.
+func (q *Query) keptTexts() []string {
+	var out []string
+	note := func(e Expr) bool {
+		a, ok := e.(*Agg)
+		if !ok || a.Distinct || a.Op > AggCount {
+			return true
+		}
+		s, ok := a.Arg.(*Spread)
+		if !ok || s.Ref == nil || s.Ref.Column == 0 {
+			return true
+		}
+		cost := "O(1)"
+		if a.Op == AggMin || a.Op == AggMax {
+			cost = "O(log nodes)"
+		}
+		line := fmt.Sprintf("kept incrementally: %s of %s over the nodes; an event costs %s", a.Op, s.Ref.Text, cost)
+		if !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+		return true
+	}
+	for _, l := range q.Leaves {
+		for _, p := range l.Parts {
+			walk(p.X, note)
+		}
+	}
+	for i := range q.Compute {
+		walk(q.Compute[i].X, note)
+	}
+	return out
 }
