@@ -197,12 +197,14 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 	stop := src.show()
 	incomplete := false
 	opt := exec.Options{Parallel: f.parallel, Options: rql.Options{MaxCombinations: f.maxCombinations, Now: hlc.FromTime(begin)}}
-	sum, err := exec.Run(ctx, q, src, opt, func(r *rql.Row) error {
+	give := func(r *rql.Row) error {
 		bar.clear()
 		src.rows.Add(1)
 		incomplete = incomplete || r.Incomplete
 		return out.row(r)
-	})
+	}
+	opt.Partial = give
+	sum, err := exec.Run(ctx, q, src, opt, give)
 	stop()
 	if err != nil {
 		err = endedBy(ctx, err)

@@ -27,6 +27,10 @@ type Options struct {
 	MaxEvents int
 	// Now is what NOW means in the query.
 	Now hlc.Timestamp
+	// Partial is given, where a bound or the context ends a run early, the rows that
+	// wait: those that haven't ended yet are Open and Incomplete. It may be nil. Groups
+	// of GROUP BY aren't given in part.
+	Partial func(*Row) error
 }
 
 func (o *Options) maxCombinations() int {

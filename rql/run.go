@@ -86,6 +86,9 @@ func (r *runner) result(err error) (Summary, error) {
 	if err == nil {
 		err = r.finish()
 	}
+	if err != nil && !errors.Is(err, errLimit) && r.opt.Partial != nil && r.grouper == nil {
+		r.rest()
+	}
 	if r.grouper != nil && (err == nil || errors.Is(err, errLimit)) {
 		err = r.grouper.give(r.q.Limit, &r.sum, r.emit)
 	}
@@ -95,6 +98,28 @@ func (r *runner) result(err error) (Summary, error) {
 		err = nil
 	}
 	return r.sum, err
+}
+
+// rest gives the rows that wait when something ends the walk early.
+func (r *runner) rest() {
+	for _, o := range r.queue {
+		if r.q.Limit >= 0 && int64(r.sum.Rows) >= r.q.Limit {
+			return
+		}
+		row := o.row
+		row.Incomplete = !o.done || r.incomplete(row)
+		if !o.done && o.inst != nil && o.inst.open == o {
+			row.Cuts = r.count(o.inst) - o.start + 1
+		}
+		for _, v := range o.late {
+			r.e.showLate(row, v, lasted(row, r.e.w.now))
+		}
+		r.sum.Rows++
+		if r.opt.Partial(row) != nil {
+			return
+		}
+	}
+	r.queue = nil
 }
 
 // errLimit ends a walk whose LIMIT is reached, or of which nothing more is asked.
