@@ -160,11 +160,12 @@ func BenchmarkDisk(b *testing.B) {
 	for _, q := range []struct{ name, text string }{
 		{"one node", "SELECT inv.a FROM inv WHEN (inv.a + inv.b + inv.c > 2990) LINK SAME_NODE"},
 		{"max - min", "SELECT inv.a FROM inv WHEN MAX(inv.a) - MIN(inv.a) >= 999"},
+		{"what no block can hold", "SELECT inv.a FROM inv WHEN inv.a + inv.b > 5000"},
 	} {
 		for _, parallel := range []int{1, 2} {
 			b.Run(fmt.Sprintf("scan, %s, parallel=%d", q.name, parallel), func(b *testing.B) {
 				forget()
-				cuts, rows := uint64(0), uint64(0)
+				cuts, rows, cpu := uint64(0), uint64(0), userTime()
 				for b.Loop() {
 					d := openDiskHistory(b, dir)
 					_, sum := askDisk(b, d, q.text, parallel)
@@ -173,6 +174,7 @@ func BenchmarkDisk(b *testing.B) {
 					_ = d.Close()
 				}
 				b.ReportMetric(float64(cuts)/b.Elapsed().Seconds()/1e6, "Mcuts/s")
+				b.ReportMetric(float64((userTime()-cpu).Nanoseconds())/float64(cuts), "cpu-ns/cut")
 				b.ReportMetric(float64(rows), "rows")
 				b.ReportMetric(peak(), "MiB-peak")
 				b.ReportMetric(float64(size)/float64(cuts/uint64(b.N)), "bytes/event")
