@@ -53,8 +53,9 @@ func FuzzQuery(f *testing.F) {
 			return nil
 		})
 		var ce *rql.CombinationsError
+		var le *rql.LatticeError
 		var se *syntax.Error
-		if err != nil && !errors.As(err, &ce) && !errors.As(err, &se) {
+		if err != nil && !errors.As(err, &ce) && !errors.As(err, &le) && !errors.As(err, &se) {
 			t.Fatalf("%q: %v", text, err)
 		}
 	})

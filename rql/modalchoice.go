@@ -194,6 +194,13 @@ func (c *choices) firstFrom(comp *lattice.Computation, a *alternatively) (findin
 		return finding{}, nil
 	}
 	up := comp.AtLeast(l.sum, l.k, c.limit)
+	reaches := up.Holds
+	up.Holds = func(cut causal.Cut) (bool, error) {
+		if err := c.alive(); err != nil {
+			return false, err
+		}
+		return reaches(cut)
+	}
 	if !l.equal {
 		cut, v, err := comp.First(up)
 		if v == lattice.Undecided {
@@ -355,6 +362,9 @@ func (c *choices) relevant() [][]uint64 {
 }
 
 func (c *choices) holds(cut causal.Cut) (bool, error) {
+	if err := c.alive(); err != nil {
+		return false, err
+	}
 	return slices.ContainsFunc(c.alts, func(a *alternatively) bool {
 		for n, spans := range a.truth {
 			i := sort.Search(len(spans), func(i int) bool { return spans[i].To > cut[n] })

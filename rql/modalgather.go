@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -22,6 +23,7 @@ type gatherer struct {
 	comp     *lattice.Computation
 	sends    map[string]sending
 	at       []uint64 // by node: its events so far
+	asked    []bool   // by node
 	numbers  []numbering
 	reads    map[history.VarID]bool // what the condition looks at
 	probes   [][]*probe             // by node
@@ -49,7 +51,7 @@ func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 		g.comp.Within(hlc.DurationTicks(w.D))
 	}
 	for i := range n {
-		if !slices.Contains(e.w.nodes, i) {
+		if g.asked = append(g.asked, slices.Contains(e.w.nodes, i)); !g.asked[i] {
 			g.comp.Silence(i)
 		}
 	}
@@ -77,7 +79,7 @@ func (g *gatherer) walk(ctx context.Context, cur history.Cursor) error {
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		if ev.Time > g.m.to {
@@ -136,7 +138,7 @@ func (g *gatherer) open() {
 // feed takes one entry; above says that it lies above the bottom.
 func (g *gatherer) feed(ev *history.Event, above bool) error {
 	n := ev.Node
-	asked := slices.Contains(g.e.w.nodes, n)
+	asked := g.asked[n]
 	k := uint64(0)
 	if above {
 		k = g.comp.Add(n, ev.Time)

@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +184,7 @@ func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		n := ev.Node
@@ -222,7 +223,7 @@ type decider struct {
 	f     *finding
 	limit int // on the cuts reached
 	ctx   context.Context
-	spent int
+	spent int // cuts looked at
 }
 
 func (d *decider) decide() error {
@@ -239,6 +240,14 @@ func (d *decider) decide() error {
 	return c.possibly()
 }
 
+// alive fails, now and then, when the context is over.
+func (d *decider) alive() error {
+	if d.spent++; d.spent%1024 == 0 {
+		return d.ctx.Err()
+	}
+	return nil
+}
+
 // undecided is the error of a search that hit its bound.
 func (d *decider) undecided() error {
 	return &LatticeError{Pos: d.m.q.Modal.Pos, Limit: d.limit}
@@ -247,8 +256,8 @@ func (d *decider) undecided() error {
 // search decides by looking at cuts.
 func (d *decider) search(j lookAt) error {
 	s := &lattice.Search{Relevant: j.relevant(), Bound: d.limit, Holds: func(cut causal.Cut) (bool, error) {
-		if d.spent++; d.spent%1024 == 0 && d.ctx.Err() != nil {
-			return false, d.ctx.Err()
+		if err := d.alive(); err != nil {
+			return false, err
 		}
 		if d.m.empty && d.g.comp.Size(cut) == 0 {
 			return false, nil

@@ -3,6 +3,7 @@ package rql_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -365,5 +366,85 @@ func TestModalitiesGiveWhatTheWholeLatticeGives(t *testing.T) {
 		if asked[kind] == 0 {
 			t.Errorf("no query for definitely, answer %q: that isn't tested", kind)
 		}
+	}
+}
+
+// idle is nodes that say nothing to each other: all orders of their events are
+// possible.
+func idle(t *testing.T, nodes, events int, value func(node, i int) int64) *history.Mem {
+	t.Helper()
+	b := history.NewBuilder()
+	for i := range events {
+		for n := range nodes {
+			at := hlc.Timestamp(100+i*nodes+n) << 16
+			b.Append(fmt.Sprint("n", n), history.EventSpec{Event: history.Event{Position: history.Position{Time: at}},
+				Set: []history.Assign{{Path: "inv.a", Value: event.Int(value(n, i))}}})
+		}
+	}
+	h, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func askOne(t *testing.T, src *history.Mem, text string, bound int) (string, error) {
+	t.Helper()
+	q, err := rql.Compile(src.Meta(), text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	out := ""
+	_, err = q.Run(context.Background(), src, rql.Options{MaxCombinations: bound}, func(r *rql.Row) error {
+		out += string(r.AppendJSON(nil))
+		return nil
+	})
+	return out, err
+}
+
+func TestALatticeTooLargeIsUndecided(t *testing.T) {
+	src := idle(t, 3, 20, func(n, i int) int64 { return int64(i) })
+	for _, text := range []string{
+		"SELECT inv.a FROM inv WHEN POSSIBLY MAX(inv.a) * MIN(inv.a) = 17",                        // cuts of 60 states
+		"SELECT inv.a FROM inv WHEN POSSIBLY inv.a * inv.a = 17 AND inv.a = 5 AND SUM(inv.a) = 3", // of alternatives
+		"SELECT inv.a FROM inv WHEN DEFINITELY MAX(inv.a) - MIN(inv.a) = 1 AND SUM(inv.a) > 50",
+		"SELECT inv.a FROM inv WHEN DEFINITELY SUM(inv.a) = 30",
+	} {
+		got, err := askOne(t, src, text, 70)
+		var le *rql.LatticeError
+		if !errors.As(err, &le) || got != "" || le.Limit != 70 || !le.Pos.IsValid() {
+			t.Errorf("%s\ngives %q, %v; want a *LatticeError", text, got, err)
+		}
+	}
+	if _, err := askOne(t, src, "SELECT inv.a FROM inv WHEN POSSIBLY MAX(inv.a) = 30", 10); err == nil {
+		t.Error("sixty states are kept where ten may be")
+	}
+}
+
+func TestASumIsDecidedBeyondTheBoundOfTheSearch(t *testing.T) {
+	// Each node goes down before it goes up, so the first cut is far from every other.
+	src := idle(t, 6, 9, func(n, i int) int64 { return int64((i*i+n)%11 - 4) })
+	ask := func(cond string, bound int) string {
+		got, err := askOne(t, src, "SELECT SUM(inv.a) AS sum FROM inv WHEN POSSIBLY "+cond, bound)
+		if err != nil {
+			t.Fatalf("%s: %v", cond, err)
+		}
+		return got
+	}
+	most := 0
+	for strings.HasPrefix(ask(fmt.Sprint("SUM(inv.a) >= ", most+1), 100), `{"holds":true`) {
+		most++
+	}
+	if got := ask(fmt.Sprint("SUM(inv.a) >= ", most+1), 1); got != `{"holds":false}` {
+		t.Errorf("with a bound of one cut: %s", got)
+	}
+	got := ask(fmt.Sprint("SUM(inv.a) >= ", most), 1)
+	if !strings.Contains(got, `"first":false,"values":{"sum":`+fmt.Sprint(most)) {
+		t.Errorf("the greatest sum is %d; with a bound of one cut: %s", most, got)
+	}
+	steps := idle(t, 6, 8, func(n, i int) int64 { return int64(i % 2) })
+	got, err := askOne(t, steps, "SELECT SUM(inv.a) AS sum FROM inv WHEN POSSIBLY SUM(inv.a) = 5", 3)
+	if err != nil || !strings.Contains(got, `"first":false,"values":{"sum":5}`) {
+		t.Errorf("a sum of steps of one passes every value, and with a bound of three cuts: %s, %v", got, err)
 	}
 }

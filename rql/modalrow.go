@@ -76,10 +76,7 @@ func (r *Row) latticeFields() []Field {
 		for i := range r.Values {
 			fs = append(fs, Field{r.Values[i].Name, r.Values[i].Map()})
 		}
-		fs = append(fs, Field{"witness", event.String(r.witnessText())})
-	}
-	if l.Later {
-		fs = append(fs, Field{"first", event.Bool(false)})
+		fs = append(fs, Field{"witness", event.String(r.witnessText())}, Field{"first", event.Bool(!l.Later)})
 	}
 	if l.Walk {
 		fs = append(fs, Field{"path", event.String("the walk")})
@@ -104,11 +101,10 @@ func latticeColumns(q *plan.Query) []string {
 			cols = append(cols, it.Name)
 		}
 	}
-	cols = append(cols, "witness")
 	if q.Modal.Definitely {
-		cols = append(cols, "path")
+		return append(cols, "witness", "path")
 	}
-	return cols
+	return append(cols, "witness", "first")
 }
 
 // witnessText is the witness for a table.

@@ -31,6 +31,9 @@ type Search struct {
 	// AtLeast returns how many more events every cut above this one that is looked
 	// for has at least; ok is false if there is none. nil: nothing is known.
 	AtLeast func(causal.Cut) (n uint64, ok bool)
+	// Must returns a process whose next relevant event is in every cut above this one
+	// that is looked for, or -1. nil: nothing is known.
+	Must func(causal.Cut) int
 	// Bound is how many cuts may be reached.
 	Bound int
 	// Reached counts them.
@@ -114,7 +117,8 @@ func (c *Computation) narrowBottom() []uint32 {
 // only such are reached: from the bottom, each by the next relevant event of some
 // process. With AtLeast cuts come by the least number of events that a cut above
 // them can have (Hart, Nilsson and Raphael's A*, 1968); those of that number
-// smaller ones first, so that the first to hold is the first of all.
+// smaller ones first, so that the first to hold is the first of all. With Must
+// there is but one way on where all others lead to nothing.
 func (c *Computation) First(search *Search) (causal.Cut, Verdict, error) {
 	s := c.searching(search)
 	q := &frontier{c: c}
@@ -128,8 +132,12 @@ func (c *Computation) First(search *Search) (causal.Cut, Verdict, error) {
 		if ok, err := s.Holds(wideCut); ok || err != nil {
 			return wideCut, Yes, err
 		}
+		must := -1
+		if s.Must != nil {
+			must = s.Must(wideCut)
+		}
 		for i := range s.Relevant {
-			if r := s.next(cut, i); r < len(s.Relevant[i]) {
+			if r := s.next(cut, i); r < len(s.Relevant[i]) && (must < 0 || must == i) {
 				s.push(q, s.join(cut, i, r))
 			}
 		}

@@ -265,8 +265,10 @@ func (g *closureGraph) run(home []int32, process int, steps []Step, from, to int
 }
 
 // AtLeast is the Search for the first cut at which a Sum is k or more. Below such
-// a cut the Sum must still gain what is missing, and no process gains faster than
-// on the way to the best of its coming states.
+// a cut the Sum must still gain what is missing. No process gains faster than on
+// the way to the best of its coming states, nor more than at its highest one; so
+// the steepest are to go first, each up to there (Dantzig's bound of the knapsack
+// problem, 1957).
 func (c *Computation) AtLeast(s *Sum, k int64, bound int) *Search {
 	t := c.Totals(s)
 	steep := make([][]slope, len(s.Steps))
@@ -279,38 +281,54 @@ func (c *Computation) AtLeast(s *Sum, k int64, bound int) *Search {
 			}
 		}
 	}
-	return &Search{Relevant: gains, Bound: bound,
+	ahead := make([]slope, 0, len(steep))
+	must := func(cut causal.Cut) int {
+		spare := t.At(cut) - k // how much of what can be gained need not be
+		for i := range steep {
+			spare += steep[i][t.count(i, cut[i])].most
+		}
+		for i := range steep {
+			if steep[i][t.count(i, cut[i])].most > spare {
+				return i
+			}
+		}
+		return -1
+	}
+	return &Search{Relevant: gains, Bound: bound, Must: must,
 		Holds: func(cut causal.Cut) (bool, error) { return t.At(cut) >= k, nil },
 		AtLeast: func(cut causal.Cut) (uint64, bool) {
 			missing := k - t.At(cut)
 			if missing <= 0 {
 				return 0, true
 			}
-			var best slope
+			ahead = ahead[:0]
 			for i := range steep {
-				if sl := steep[i][t.count(i, cut[i])]; sl.steeper(best) {
-					best = sl
+				if sl := steep[i][t.count(i, cut[i])]; sl.gain > 0 {
+					ahead = append(ahead, sl)
 				}
 			}
-			if best.gain <= 0 {
-				return 0, false
+			slices.SortFunc(ahead, func(a, b slope) int { return cmp.Compare(b.ratio(), a.ratio()) })
+			events := 0.0
+			for _, sl := range ahead {
+				gain := min(sl.most, missing)
+				events += float64(gain) / sl.ratio()
+				if missing -= gain; missing == 0 {
+					return uint64(events * (1 - 1e-9)), true
+				}
 			}
-			return uint64(float64(missing) * float64(best.events) / float64(best.gain) * (1 - 1e-9)), true
+			return 0, false
 		}}
 }
 
-// A slope is the greatest gain for the number of events. The zero slope is flat.
+// A slope is the greatest gain for the number of events that a process can still
+// make, and the most that it can gain at all. The zero slope is flat.
 type slope struct {
 	gain   int64
 	events uint64
+	most   int64
 }
 
-func (a slope) steeper(b slope) bool {
-	if b.gain <= 0 {
-		return a.gain > 0
-	}
-	return float64(a.gain)*float64(b.events) > float64(b.gain)*float64(a.events)
-}
+func (a slope) ratio() float64 { return float64(a.gain) / float64(a.events) }
 
 // slopes returns, by the number of steps that a process has made, the steepest way
 // to any later state, from the last event before its next step on. The best is on
@@ -323,20 +341,20 @@ func (t *Totals) slopes(process int) []slope {
 		left := float64(after[b]-after[a]) * float64(steps[c-1].At-steps[b-1].At)
 		return left <= float64(after[c]-after[b])*float64(steps[b-1].At-steps[a-1].At)
 	}
+	highest := after[len(steps)]
 	for made := len(steps) - 1; made >= 0; made-- {
 		next := made + 1
+		highest = max(highest, after[next])
 		for len(hull) > 1 && turn(next, hull[len(hull)-1], hull[len(hull)-2]) {
 			hull = hull[:len(hull)-1]
 		}
 		hull = append(hull, next)
 		way := func(h int) slope {
-			return slope{after[hull[h]] - after[made], steps[hull[h]-1].At - steps[made].At + 1}
+			return slope{after[hull[h]] - after[made], steps[hull[h]-1].At - steps[made].At + 1, max(highest-after[made], 0)}
 		}
 		// The slope to the hull's states rises, then falls; hull[len-1] is the nearest.
-		h := sort.Search(len(hull)-1, func(i int) bool { return cmp.Compare(ratio(way(i+1)), ratio(way(i))) <= 0 })
+		h := sort.Search(len(hull)-1, func(i int) bool { return way(i+1).ratio() <= way(i).ratio() })
 		out[made] = way(h)
 	}
 	return out
 }
-
-func ratio(s slope) float64 { return float64(s.gain) / float64(s.events) }
