@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/stepper"
@@ -18,9 +19,11 @@ type Shadow struct {
 	f       *stepper.Follower
 	rd      *journal.Reader
 	skip    func(seq uint64) (reason string, skip bool)
-	at      record.Stamp // of the last event
-	pending *Output      // a checkpoint whose chain no stamp has confirmed yet
-	waits   bool         // a checkpoint is to be taken at the next reopen event
+	at      record.Stamp  // of the last event
+	entry   journal.Entry // read last
+	ahead   bool          // entry isn't stepped yet
+	pending *Output       // a checkpoint whose chain no stamp has confirmed yet
+	waits   bool          // a checkpoint is to be taken at the next reopen event
 }
 
 // NewShadow returns a Shadow that goes on from where st is, reading rd, which
@@ -29,43 +32,94 @@ func NewShadow(st *stepper.Stepper, rd *journal.Reader, skip func(uint64) (strin
 	return &Shadow{f: stepper.NewFollower(st), rd: rd, skip: skip}
 }
 
+// StartsAfter says which stamp is the last before those that rd reads, for a
+// Shadow that begins with a checkpoint; without it At is zero before the first.
+func (s *Shadow) StartsAfter(at record.Stamp) { s.at = at }
+
 // Seq is the last event that the shadow has stepped.
 func (s *Shadow) Seq() uint64 { return s.at.Seq }
+
+// At is the stamp of the last event that the shadow has stepped.
+func (s *Shadow) At() record.Stamp { return s.at }
 
 // Stepper gives read access to the shadow's machines between two Advances.
 func (s *Shadow) Stepper() *stepper.Stepper { return s.f.Stepper() }
 
 // Advance steps up to n more events and gives each with its stamp to see, which
-// may be nil. It returns how many there were: fewer than n where the stamped journal ends for
-// now. A *stepper.DivergenceError means that the node's machines aren't deterministic;
+// may be nil. It returns how many there were: fewer than n where the stamped
+// journal ends for now. A *stepper.DivergenceError means that the node's machines aren't deterministic;
 // the shadow is then of no more use, and the node's state is as good as before.
 func (s *Shadow) Advance(n int, see func(*stepper.Followed, record.Stamp)) (int, error) {
 	for i := range n {
-		e, err := s.rd.Next()
-		if errors.Is(err, io.EOF) {
-			return i, nil
+		e, err := s.next()
+		if e == nil {
+			return i, err
 		}
-		if err != nil {
-			return i, fmt.Errorf("shadow replica: %w", err)
-		}
-		if _, skip := s.skip(e.Stamp.Seq); skip {
-			e.Stamp.Disposition = record.Skipped
-		}
-		out, err := s.f.Follow(&e.Frame, e.Stamp)
-		if err != nil {
-			return i, fmt.Errorf("shadow replica: %w", err)
-		}
-		s.at = e.Stamp
-		if s.waits && s.f.Stepper().Reopened() {
-			if err := s.TakeCheckpoint(); err != nil {
-				return i, err
-			}
-		}
-		if see != nil {
-			see(&out, e.Stamp)
+		if err := s.step(e, see); err != nil {
+			return i, err
 		}
 	}
 	return n, nil
+}
+
+// AdvanceTo is Advance up to the cut at t: it stops in front of the first event
+// after t, and then reached is true: the machines' state is that of the cut, and
+// the digest chain in that event's stamp has confirmed it.
+func (s *Shadow) AdvanceTo(t hlc.Timestamp, n int, see func(*stepper.Followed, record.Stamp)) (count int, reached bool, err error) {
+	for i := range n {
+		e, err := s.next()
+		if e == nil {
+			return i, false, err
+		}
+		if e.Stamp.Time > t {
+			if err := s.f.Confirm(e.Stamp); err != nil {
+				return i, false, fmt.Errorf("shadow replica: %w", err)
+			}
+			s.ahead = true
+			return i, true, nil
+		}
+		if err := s.step(e, see); err != nil {
+			return i, false, err
+		}
+	}
+	return n, false, nil
+}
+
+// next returns the next stamped entry, nil where the journal ends for now.
+func (s *Shadow) next() (*journal.Entry, error) {
+	if s.ahead {
+		s.ahead = false
+		return &s.entry, nil
+	}
+	var err error
+	s.entry, err = s.rd.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("shadow replica: %w", err)
+	}
+	if _, skip := s.skip(s.entry.Stamp.Seq); skip {
+		s.entry.Stamp.Disposition = record.Skipped
+	}
+	return &s.entry, nil
+}
+
+func (s *Shadow) step(e *journal.Entry, see func(*stepper.Followed, record.Stamp)) error {
+	out, err := s.f.Follow(&e.Frame, e.Stamp)
+	if err != nil {
+		return fmt.Errorf("shadow replica: %w", err)
+	}
+	s.at = e.Stamp
+	if s.waits && s.f.Stepper().Reopened() {
+		if err := s.TakeCheckpoint(); err != nil {
+			return err
+		}
+	}
+	if see != nil {
+		see(&out, e.Stamp)
+	}
+	return nil
 }
 
 // TakeCheckpoint keeps the state as it is now, to be confirmed by the digest

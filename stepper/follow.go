@@ -37,11 +37,9 @@ type Followed struct {
 // that was stepped before it, because that one's digest is in this frame's
 // stamp. Other errors are Step's.
 func (f *Follower) Follow(fr *record.Frame, s record.Stamp) (out Followed, err error) {
-	if chain := f.st.Chain(); chain != s.Chain {
-		return out, &DivergenceError{Node: f.st.opts.Node, Seq: f.last.Seq, Kind: f.last.Kind, Machine: f.last.Machine,
-			Name: f.last.Name, Recorded: s.Chain, Now: chain}
+	if err := f.Confirm(s); err != nil {
+		return out, err
 	}
-	f.confirmed = s.Seq - 1
 	out.Event = record.EventOf(fr, s)
 	if s.Disposition != record.Handled || fr.Kind == event.Note {
 		return out, nil
@@ -51,6 +49,17 @@ func (f *Follower) Follow(fr *record.Frame, s record.Stamp) (out Followed, err e
 	f.last.Payload, f.last.Baggage = nil, nil // borrowed
 	out.Outcome, err = f.st.Step(out.Event, s.Boot)
 	return out, err
+}
+
+// Confirm compares the state with what the next event's stamp says of it, as
+// Follow does, and doesn't go on.
+func (f *Follower) Confirm(s record.Stamp) error {
+	if chain := f.st.Chain(); chain != s.Chain {
+		return &DivergenceError{Node: f.st.opts.Node, Seq: f.last.Seq, Kind: f.last.Kind, Machine: f.last.Machine,
+			Name: f.last.Name, Recorded: s.Chain, Now: chain}
+	}
+	f.confirmed = s.Seq - 1
+	return nil
 }
 
 // A DivergenceError says that stepping recorded events again gave something else

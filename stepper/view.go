@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hindcast.dev/event"
+	"hindcast.dev/machine"
 	"hindcast.dev/machine/state"
 )
 
@@ -103,4 +104,20 @@ func withoutZeros(v event.Value) event.Value {
 		}
 	}
 	return event.MapOf(m)
+}
+
+// Senders calls yield with the last message that each ordered machine here has
+// taken in from each sending node; in no order. A message of a sender that
+// isn't above it was handled, or is lost: it won't be any more.
+func (s *Stepper) Senders(yield func(machine string, last event.MessageID)) {
+	for k, last := range s.senders {
+		yield(k.machine, *last)
+	}
+}
+
+// Orders reports whether a started machine takes each sender's messages in the
+// order of their ids, each once.
+func (s *Stepper) Orders(name string) bool {
+	in := s.machines[name]
+	return in != nil && in.delivery == machine.Ordered
 }
