@@ -25,12 +25,16 @@ func (n *Node) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	g := guard{n.o.Tokens}
 	for _, r := range routes() {
-		h := n.download(r.files)
+		var h http.HandlerFunc
 		switch {
 		case r.handle != nil:
 			h = n.answering(r)
+		case r.stream != nil:
+			h = n.streaming(r)
 		case r.serve != nil:
 			h = func(w http.ResponseWriter, req *http.Request) { r.serve(n, w, req) }
+		default:
+			h = n.download(r.files)
 		}
 		mux.HandleFunc(r.pattern(), g.allow(r.scope, h))
 	}
@@ -43,13 +47,23 @@ func (n *Node) adminHandler() http.Handler {
 // answering serves a route that answers in JSON.
 func (n *Node) answering(r route) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
-		req.Body = http.MaxBytesReader(w, req.Body, adminBodyMax)
+		req.Body = http.MaxBytesReader(w, req.Body, max(r.bodyMax, adminBodyMax))
 		answer, err := r.handle(n, req)
 		var a *adminError
 		if errors.As(err, &a) && a.status == http.StatusBadRequest && r.body != "" {
 			a.remedy = "send a body like " + r.body + "; docs/admin.md says more"
 		}
 		n.answerAdmin(w, req, answer, err)
+	}
+}
+
+// streaming serves a route that writes its answer itself.
+func (n *Node) streaming(r route) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		req.Body = http.MaxBytesReader(w, req.Body, adminBodyMax)
+		if err := r.stream(n, w, req); err != nil {
+			n.answerAdmin(w, req, nil, err)
+		}
 	}
 }
 
@@ -288,8 +302,12 @@ func (n *Node) getCheckpoints(*http.Request) (any, error) {
 }
 
 func (n *Node) getRecording(*http.Request) (any, error) {
+	return n.info(), nil
+}
+
+func (n *Node) info() recording.Info {
 	return recording.Info{Service: n.o.Service, Node: n.o.Name, Boot: n.boot, Build: n.o.Build,
-		Versions: n.versions(), Durability: n.o.Durability.String()}, nil
+		Versions: n.versions(), Durability: n.o.Durability.String()}
 }
 
 // download serves the files of a directory that is takes, by ranges too.

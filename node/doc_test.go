@@ -72,6 +72,8 @@ func TestTheDocumentedRoutesAreThose(t *testing.T) {
 		switch {
 		case r.files != nil:
 			answer = "the file"
+		case r.stream != nil:
+			answer = "frames"
 		case answer == "":
 			answer = "below"
 		}
@@ -89,6 +91,8 @@ func (r *route) curl() string {
 	switch {
 	case r.files != nil:
 		return "curl -O " + url
+	case r.stream != nil:
+		return "curl -o FILE " + url
 	case r.body != "":
 		return "curl -d '" + r.body + "' " + url
 	case r.method != "GET":
@@ -112,8 +116,9 @@ func TestTheDocumentedExitCodesAreThose(t *testing.T) {
 // Every example is carried out, and answers what is shown.
 func TestTheDocumentedExamplesWork(t *testing.T) {
 	n := cluster(t, []string{"n1", "n2"}, func(o *Options) { o.Admin = "127.0.0.1:0" })["n1"]
+	id := "" // that was answered with last
 	for _, r := range routes() {
-		if r.what == "" || r.scope == "" || (r.handle == nil) == (r.files == nil && r.serve == nil) {
+		if r.what == "" || r.scope == "" || (r.handle == nil) == (r.files == nil && r.serve == nil && r.stream == nil) {
 			t.Errorf("%s %s: no description, scope or handler", r.method, r.path)
 		}
 		url := "http://" + n.AdminAddr() + r.path
@@ -129,9 +134,18 @@ func TestTheDocumentedExamplesWork(t *testing.T) {
 			}
 			continue
 		}
+		if url = strings.Replace(url, "/ID", "/"+id, 1); r.stream != nil {
+			if status, _, _ := ask(t, r.method, url, r.body); status != 200 {
+				t.Errorf("%s: status %d", r.path, status)
+			}
+			continue
+		}
 		status, got, _ := ask(t, r.method, url, r.body)
 		if status != 200 {
 			t.Errorf("%s %s %s: status %d, %v", r.method, r.path, r.body, status, got)
+		}
+		if said, ok := got["id"].(string); ok {
+			id = said
 		}
 		if r.answer == "" {
 			continue

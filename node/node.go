@@ -72,6 +72,7 @@ type Node struct {
 	feed       *feed          // of those who follow the history
 	background sync.WaitGroup // goroutines that end when loopDone is closed
 	bundling   sync.Mutex     // held while a bundle is made
+	snapshots  *snapshots
 
 	mu      sync.Mutex // guards what follows
 	stopCtx context.Context
@@ -144,7 +145,7 @@ func newNode(o Options) (*Node, error) {
 		netReady: make(chan struct{}), started: make(chan struct{}), stopAsked: make(chan struct{}), failed: make(chan struct{}),
 		finish: make(chan struct{}), halt: make(chan struct{}), loopDone: make(chan struct{}),
 		diskDone: make(chan struct{}), done: make(chan struct{})}
-	n.disk, n.feed = newDisk(n), &feed{n: n}
+	n.disk, n.feed, n.snapshots = newDisk(n), &feed{n: n}, newSnapshots(n)
 	n.clockOffset.Store(int64(o.ClockOffset))
 	for name := range o.Registry {
 		c, err := newCodec(o.Registry[name], o.Versions[name])
@@ -456,6 +457,7 @@ func (n *Node) close(ctx context.Context) error {
 	n.adapters.stop()
 	n.closeTransport(ctx)
 	n.endLoop(ctx)
+	n.snapshots.forgetAll()
 	n.background.Wait()
 	n.feed.stop()
 	n.disk.stop()

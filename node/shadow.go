@@ -61,6 +61,12 @@ func (n *Node) Shadow(ctx context.Context, o ShadowOptions) error {
 	if errors.Is(err, ErrStopping) {
 		return nil
 	}
+	return n.shadowFailed(err)
+}
+
+// shadowFailed sets a divergence aside as a crash box; other errors it returns as
+// they are.
+func (n *Node) shadowFailed(err error) error {
 	var diverged *stepper.DivergenceError
 	if errors.As(err, &diverged) {
 		err = n.setAside(diverged.Seq, err)
@@ -148,7 +154,9 @@ func (n *Node) openShadow(so *ShadowOptions) (s *loop.Shadow, h checkpoint.Heade
 	if err != nil {
 		return nil, h, err
 	}
-	return loop.NewShadow(st, rd, n.j.Skip), h, nil
+	s = loop.NewShadow(st, rd, n.j.Skip)
+	s.StartsAfter(record.Stamp{Seq: h.Seq, Time: h.Time, Physical: h.Physical, Chain: h.Chain, Boot: h.Boot})
+	return s, h, nil
 }
 
 // startShadowCheckpoints runs the shadow that takes the checkpoints. If it fails,

@@ -30,6 +30,8 @@ type Manifest struct {
 	Origin  string    `json:"origin,omitempty"` // what made it: demo, pull, crash, bundle, simulation…
 	Nodes   []Node    `json:"nodes"`            // sorted by name, each once
 	Crash   *Crash    `json:"crash,omitempty"`
+	// Snapshot is there in a snapshot.
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
 }
 
 // A Node is what a manifest says of one node.
@@ -42,6 +44,7 @@ type Node struct {
 	Durability string            `json:"durability,omitempty"` // the policy's name
 	Missing    string            `json:"missing,omitempty"`    // why nothing of it is here, "" if something is
 	Gaps       []Gap             `json:"gaps,omitempty"`
+	Cut        *Cut              `json:"cut,omitempty"` // in a snapshot: what of it is in
 }
 
 // A Gap is a span of time [From, To) for which a recording lacks something. With
@@ -95,11 +98,19 @@ func (m Manifest) clone() Manifest {
 		c := *m.Crash
 		m.Crash = &c
 	}
+	if m.Snapshot != nil {
+		s := *m.Snapshot
+		m.Snapshot = &s
+	}
 	return m
 }
 
 func (n Node) clone() Node {
 	n.Versions, n.Gaps = maps.Clone(n.Versions), slices.Clone(n.Gaps)
+	if n.Cut != nil {
+		c := *n.Cut
+		n.Cut = &c
+	}
 	return n
 }
 

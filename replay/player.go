@@ -41,6 +41,8 @@ type player struct {
 	pending history.Event
 	held    bool // pending is set
 	node    nodeState
+	// underWay is what a snapshot's base says of messages; absent in others.
+	underWay event.Value
 
 	last        history.Position // of the last event or base; its Node isn't set
 	unknownFrom hlc.Timestamp    // what follows is unknown from here on, until a base; 0 if it isn't
@@ -61,6 +63,12 @@ func (p *player) run() error {
 				return err
 			}
 		}
+	}
+	if p.j.snapshot != nil {
+		if err := p.snapshot(p.j.snapshot); err != nil {
+			return err
+		}
+		return p.finish()
 	}
 	if e, err := recording.JournalExtent(p.j.FS, p.j.Dir); err == nil {
 		p.total = e.Last.Seq
@@ -217,6 +225,9 @@ func (p *player) begin(f *stepper.Follower, h checkpoint.Header) error {
 		return err
 	}
 	vars = append(vars, p.node.base(p, h)...)
+	if !p.underWay.IsAbsent() {
+		vars = append(vars, history.Change{Var: p.varID(varInFlight), Value: p.underWay})
+	}
 	if p.unknownFrom != 0 {
 		if p.unknownFrom < h.Time {
 			if err := p.w.Unknown(history.Span{From: p.unknownFrom, To: h.Time}, p.reason); err != nil {

@@ -74,7 +74,8 @@ func inputOf(rec *recording.Recording) *input {
 			in.missing = append(in.missing, n)
 			continue
 		}
-		j := Journal{Node: n.Name, Build: n.Build, FS: in.fs, Dir: rec.JournalDir(n.Name), Checkpoints: rec.CheckpointsDir(n.Name)}
+		j := Journal{Node: n.Name, Build: n.Build, FS: in.fs, Dir: rec.JournalDir(n.Name), Checkpoints: rec.CheckpointsDir(n.Name),
+			snapshot: snapshotOf(rec, &n)}
 		for _, g := range n.Gaps {
 			gap := Gap{Reason: g.Reason}
 			if g.From != 0 || g.To != 0 {

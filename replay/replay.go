@@ -89,6 +89,8 @@ type Journal struct {
 	Checkpoints string // their directory, "" if there are none
 	// Gaps are what its recording is known to lack.
 	Gaps []Gap
+
+	snapshot *snapshot // nil but in one
 }
 
 // A Gap is a span of time for which something is missing, and why. The zero Span

@@ -58,6 +58,7 @@ type originNode struct {
 	Missing     string          `json:"missing,omitempty"`
 	Gaps        []recording.Gap `json:"gaps,omitempty"`
 	Skips       uint64          `json:"skips,omitempty"` // checksum of skip.json
+	Cut         *recording.Cut  `json:"cut,omitempty"`   // of a snapshot
 }
 
 // An originProblem keeps a Problem for those who reuse the History. Of its type
@@ -90,7 +91,7 @@ const originFormat = 2
 func originOf(rec *recording.Recording, in *input, o Options) (origin, error) {
 	g := origin{Format: originFormat, Build: o.Build, Walk: slices.Sorted(slices.Values(o.Walk))}
 	for _, n := range rec.Manifest().Nodes {
-		node := originNode{Name: n.Name, Missing: n.Missing, Gaps: n.Gaps}
+		node := originNode{Name: n.Name, Missing: n.Missing, Gaps: n.Gaps, Cut: n.Cut}
 		if slices.ContainsFunc(in.journals, func(j Journal) bool { return j.Node == n.Name }) {
 			if err := node.look(rec, n.Name); err != nil {
 				return g, err

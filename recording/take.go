@@ -1,0 +1,575 @@
+package recording
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal"
+	"hindcast.dev/journal/checkpoint"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/vfs"
+)
+
+// SnapshotOptions say how to take a snapshot. The zero value takes a whole one of
+// the present.
+type SnapshotOptions struct {
+	Token string        // goes to nodes that want one
+	At    hlc.Timestamp // the cut; 0 is now, by this machine's clock
+	Keep  time.Duration // another one will be taken within this time: the nodes stay prepared
+	// Base is an earlier one in the same parent directory, to store only what came
+	// since; nil stores all.
+	Base *Recording
+	Tool string // for the manifest
+	// Wait is how long a node may take to find its cut; 0 is 30 s.
+	Wait time.Duration
+	// Progress is told how many bytes of each node came, by one goroutine at a time.
+	// May be nil.
+	Progress func(Progress)
+	Client   *http.Client // nil is http.DefaultClient
+}
+
+const (
+	snapshotWait = 30 * time.Second
+	partSuffix   = ".part"
+	partLock     = "lock"
+)
+
+// TakeSnapshot writes the state of all nodes at one consistent cut into the
+// recording dir, which must not be there: no node is stopped for it. An address is
+// HOST:PORT, a URL, or NAME=either. dir appears when all is in it and durable; what
+// a crash left half-done is removed by the next snapshot beside it.
+//
+// A node that can't be reached or refuses isn't an error, unless all do: it stands
+// in the manifest as missing.
+func TakeSnapshot(ctx context.Context, fsys vfs.FS, dir string, addrs []string, o SnapshotOptions) (*Recording, error) {
+	if len(addrs) == 0 {
+		return nil, errors.New("snapshot: no address of a node's admin API is given: want HOST:PORT,…")
+	}
+	if _, err := fsys.Stat(dir); err == nil {
+		return nil, fmt.Errorf("snapshot: %s is there already: choose a directory that isn't", dir)
+	}
+	if o.At == 0 {
+		o.At = hlc.FromTime(time.Now())
+	}
+	if o.Wait == 0 {
+		o.Wait = snapshotWait
+	}
+	parent := path.Dir(dir)
+	if err := vfs.MkdirSync(fsys, parent); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	if err := removeParts(fsys, parent); err != nil {
+		return nil, fmt.Errorf("snapshot: cleaning up after an earlier one: %w", err)
+	}
+	part := path.Join(parent, hiddenPrefix+path.Base(dir)+partSuffix)
+	if err := vfs.MkdirSync(fsys, part); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	lock, err := fsys.Lock(path.Join(part, partLock))
+	if errors.Is(err, errors.ErrUnsupported) {
+		lock, err = io.NopCloser(nil), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: another process writes %s: %w", dir, err)
+	}
+	defer lock.Close()
+	t := &taker{fs: fsys, o: o, dir: part, done: map[string]int64{}}
+	if err := t.take(ctx, addrs); err != nil {
+		return nil, errors.Join(fmt.Errorf("snapshot: %w", err), vfs.RemoveAll(fsys, part))
+	}
+	err = errors.Join(removeIfThere(fsys, path.Join(part, partLock)), fsys.SyncDir(part))
+	if err == nil {
+		err = fsys.Rename(part, dir)
+	}
+	if err := errors.Join(err, fsys.SyncDir(parent)); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return Open(fsys, dir)
+}
+
+func removeIfThere(fsys vfs.FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// removeParts removes what snapshots that didn't end have left. One whose lock is
+// held is being written. Without locks nobody knows, and nothing is removed.
+func removeParts(fsys vfs.FS, parent string) error {
+	names, err := fsys.ReadDir(parent)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if !strings.HasPrefix(n, hiddenPrefix) || !strings.HasSuffix(n, partSuffix) {
+			continue
+		}
+		dir := path.Join(parent, n)
+		lock, err := fsys.Lock(path.Join(dir, partLock))
+		if errors.Is(err, vfs.ErrLocked) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(vfs.RemoveAll(fsys, dir), lock.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A taker takes one snapshot.
+type taker struct {
+	fs  vfs.FS
+	o   SnapshotOptions
+	dir string
+	rec *Recording
+
+	mu   sync.Mutex // guards done
+	done map[string]int64
+}
+
+// A part is a node's part of a snapshot.
+type part struct {
+	addr string // as given, without a name
+	node Node
+	api  *adminAPI
+	ans  CutAnswer
+	err  error // why it is missing
+}
+
+func (t *taker) take(ctx context.Context, addrs []string) error {
+	parts := t.cuts(ctx, addrs)
+	defer t.release(parts)
+	service, err := t.service(parts)
+	if err != nil {
+		return err
+	}
+	m := Manifest{Service: service, Tool: t.o.Tool, Origin: SnapshotOrigin, Snapshot: &Snapshot{Time: t.o.At}}
+	if t.o.Base != nil {
+		m.Snapshot.Base = strings.TrimPrefix(path.Base(t.o.Base.dir), hiddenPrefix)
+	}
+	if t.rec, err = Create(t.fs, t.dir, m); err != nil {
+		return err
+	}
+	arrivals := map[string]Arrivals{}
+	for _, p := range parts {
+		if p.err == nil {
+			arrivals[p.ans.Node] = p.ans.Arrivals
+		}
+	}
+	each(parts, func(p *part) {
+		if p.err == nil {
+			p.err = t.fetch(ctx, p, arrivals)
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return t.finish(parts)
+}
+
+// each calls f for every part, some at once.
+func each(parts []*part, f func(*part)) {
+	slots := make(chan struct{}, pullsMax)
+	var wg sync.WaitGroup
+	for _, p := range parts {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			f(p)
+		})
+	}
+	wg.Wait()
+}
+
+// cuts asks all nodes at once for their cuts.
+func (t *taker) cuts(ctx context.Context, addrs []string) []*part {
+	ctx, cancel := context.WithTimeout(ctx, t.o.Wait)
+	defer cancel()
+	parts := make([]*part, len(addrs))
+	var wg sync.WaitGroup
+	for i, a := range addrs {
+		p := &part{addr: a}
+		name, host, named := strings.Cut(a, "=")
+		if named {
+			p.addr = host
+		} else {
+			name = ""
+		}
+		parts[i] = p
+		wg.Go(func() { p.err = t.cut(ctx, p, name) })
+	}
+	wg.Wait()
+	for _, p := range parts {
+		if p.node.Name == "" {
+			p.node = t.known(p.addr)
+		}
+		p.node.Address = p.addr
+	}
+	return parts
+}
+
+// known is what the base calls a node that doesn't answer under its address.
+func (t *taker) known(addr string) Node {
+	if t.o.Base != nil {
+		for _, n := range t.o.Base.manifest.Nodes {
+			if n.Address == addr {
+				return Node{Name: n.Name}
+			}
+		}
+	}
+	return Node{Name: addr}
+}
+
+func (t *taker) cut(ctx context.Context, p *part, name string) (err error) {
+	p.node.Name = name
+	if p.api, err = newAPI(p.addr, PullOptions{Token: t.o.Token, Client: t.o.Client}); err != nil {
+		return err
+	}
+	in := CutRequest{Time: t.o.At}
+	if t.o.Keep > 0 {
+		in.Keep = t.o.Keep.String()
+	}
+	if err := p.api.post(ctx, "snapshot", in, &p.ans); err != nil {
+		return err
+	}
+	a := &p.ans
+	switch {
+	case a.Node == "" || a.ID == "":
+		return fmt.Errorf("%s: it doesn't say which node it is: is this an admin API?", p.api.base)
+	case name != "" && name != a.Node:
+		return fmt.Errorf("%s: it is node %s, not %s", p.api.base, a.Node, name)
+	case a.Cut.Time > t.o.At || a.Cut.From > a.Cut.Seq || a.Cut.InFlight != 0:
+		return fmt.Errorf("%s: its cut at event %d (%v), from a checkpoint at %d, isn't one at %v", p.api.base, a.Cut.Seq, a.Cut.Time, a.Cut.From, t.o.At)
+	}
+	p.node = a.Info.node()
+	return nil
+}
+
+// service returns the one that all nodes run, and finds out which nodes are named
+// twice.
+func (t *taker) service(parts []*part) (service string, err error) {
+	seen := map[string]*part{}
+	for _, p := range parts {
+		if p.err != nil {
+			err = errors.Join(err, p.err)
+			continue
+		}
+		if service == "" {
+			service = p.ans.Service
+		}
+		other := seen[p.ans.Node]
+		switch {
+		case p.ans.Service != service:
+			return "", fmt.Errorf("%s runs service %q, others run %q: take a snapshot of each", p.addr, p.ans.Service, service)
+		case other != nil:
+			return "", fmt.Errorf("%s and %s are the same node %s: name it once", other.addr, p.addr, p.ans.Node)
+		}
+		seen[p.ans.Node] = p
+	}
+	if len(seen) == 0 {
+		return "", fmt.Errorf("no node answered: %w", err)
+	}
+	return service, nil
+}
+
+// release lets the nodes forget their cuts; what doesn't get there is forgotten
+// after a minute.
+func (t *taker) release(parts []*part) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	each(parts, func(p *part) {
+		if p.ans.ID != "" {
+			_ = p.api.do(ctx, http.MethodDelete, "snapshot/"+p.ans.ID, nil, nil)
+		}
+	})
+}
+
+// fetch gets a node's part.
+func (t *taker) fetch(ctx context.Context, p *part, arrivals map[string]Arrivals) error {
+	others := map[string]Arrivals{}
+	for name, a := range arrivals {
+		if name != p.ans.Node {
+			others[name] = a
+		}
+	}
+	cut := p.ans.Cut
+	if err := t.flights(ctx, p, others, &cut); err != nil {
+		return err
+	}
+	base := t.base(p)
+	if base != nil {
+		whole := cut.From
+		cut.After, cut.From = base.Seq, 0
+		err := t.events(ctx, p, &cut, base.stamp())
+		if err == nil || !errors.Is(err, errNotFollowing) && !errors.Is(err, fs.ErrNotExist) {
+			p.node.Cut = &cut
+			return err
+		}
+		cut.After, cut.From = 0, whole
+		if err := vfs.RemoveAll(t.fs, t.rec.JournalDir(p.ans.Node)); err != nil {
+			return err
+		}
+	}
+	before := record.Stamp{}
+	if cut.From > 0 {
+		h, err := t.checkpoint(ctx, p, cut.From)
+		if err != nil {
+			return err
+		}
+		before = record.Stamp{Seq: h.Seq, Time: h.Time, Physical: h.Physical, Chain: h.Chain, Boot: h.Boot}
+	}
+	p.node.Cut = &cut
+	return t.events(ctx, p, &cut, before)
+}
+
+// base is the node's cut in the base, if this one may follow it.
+func (t *taker) base(p *part) *Cut {
+	if t.o.Base == nil {
+		return nil
+	}
+	n, _ := t.o.Base.manifest.Node(p.ans.Node)
+	if n.Cut == nil || n.Missing != "" || n.Cut.Seq == 0 || n.Cut.Seq > p.ans.Cut.Seq || n.Cut.Time > p.ans.Cut.Time {
+		return nil
+	}
+	return n.Cut
+}
+
+// stamp is that of the cut's last event.
+func (c *Cut) stamp() record.Stamp {
+	return record.Stamp{Seq: c.Seq, Time: c.Time, Physical: c.Physical, Chain: c.Chain, Boot: c.Boot}
+}
+
+func (t *taker) flights(ctx context.Context, p *part, others map[string]Arrivals, cut *Cut) error {
+	ctx, cancel := context.WithTimeout(ctx, t.o.Wait)
+	defer cancel()
+	var ans FlightsAnswer
+	if err := p.api.post(ctx, "snapshot/"+p.ans.ID+"/inflight", FlightsRequest{others}, &ans); err != nil {
+		return err
+	}
+	if len(ans.Messages) == 0 {
+		return nil
+	}
+	b, crc, err := encodeFlights(ans.Messages)
+	if err == nil {
+		_, err = decodeFlights(b)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.api.base, err)
+	}
+	if err := vfs.MkdirSync(t.fs, t.rec.NodeDir(p.ans.Node)); err != nil {
+		return err
+	}
+	cut.InFlight, cut.CRC = len(ans.Messages), crc
+	return vfs.WriteFile(t.fs, path.Join(t.rec.NodeDir(p.ans.Node), inflightName), b)
+}
+
+// checkpoint copies a checkpoint and checks it.
+func (t *taker) checkpoint(ctx context.Context, p *part, seq uint64) (h checkpoint.Header, err error) {
+	in, _, err := p.api.open(ctx, CheckpointsName, checkpoint.Name(seq), 0)
+	if err != nil {
+		return h, err
+	}
+	defer in.Close()
+	b, err := io.ReadAll(&counted{in, func(n int) { t.progress(p.ans.Node, n) }})
+	if err != nil {
+		return h, fmt.Errorf("%scheckpoints/%s: %w", p.api.base, checkpoint.Name(seq), err)
+	}
+	if h, _, err = checkpoint.Decode(b); err == nil && (h.Seq != seq || h.Node != p.ans.Node) {
+		err = fmt.Errorf("it is of event %d of node %s", h.Seq, h.Node)
+	}
+	if err != nil {
+		return h, fmt.Errorf("%scheckpoints/%s: %w", p.api.base, checkpoint.Name(seq), err)
+	}
+	dir := t.rec.CheckpointsDir(p.ans.Node)
+	if err := vfs.MkdirSync(t.fs, dir); err != nil {
+		return h, err
+	}
+	return h, vfs.WriteFile(t.fs, path.Join(dir, checkpoint.Name(seq)), b)
+}
+
+type counted struct {
+	r     io.Reader
+	count func(n int)
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.count(n)
+	return n, err
+}
+
+func (t *taker) progress(node string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done[node] += int64(n)
+	if t.o.Progress != nil {
+		t.o.Progress(Progress{Node: node, Done: t.done[node]})
+	}
+}
+
+// errNotFollowing says that a node's events aren't those that follow the base.
+var errNotFollowing = errors.New("its events don't go on from what is here")
+
+// events writes the journal of a node's part, which follows before.
+func (t *taker) events(ctx context.Context, p *part, cut *Cut, before record.Stamp) error {
+	durability, err := journal.ParseDurability(p.ans.Durability)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.api.base, err)
+	}
+	s, err := journal.NewSeeder(journal.SeedOptions{FS: t.fs, Dir: t.rec.JournalDir(p.ans.Node), Node: p.ans.Node,
+		Boot: cut.Boot, Before: before, Durability: durability})
+	if err != nil {
+		return err
+	}
+	if cut.Seq > before.Seq {
+		if err := t.stream(ctx, p, s, before); err != nil {
+			return fmt.Errorf("%ssnapshot/%s: %w", p.api.base, p.ans.ID, err)
+		}
+	}
+	if last := s.Last(); last.Seq != cut.Seq || last.Time != cut.Time {
+		return fmt.Errorf("%ssnapshot/%s: the events end with %d (%v), the cut is at %d (%v)", p.api.base, p.ans.ID, last.Seq, last.Time, cut.Seq, cut.Time)
+	}
+	return s.Close()
+}
+
+func (t *taker) stream(ctx context.Context, p *part, s *journal.Seeder, before record.Stamp) error {
+	resp, err := p.api.request(ctx, fmt.Sprintf("snapshot/%s?after=%d", p.ans.ID, before.Seq), 0)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var d record.Decoder
+	var buf []byte
+	chunk := make([]byte, copyBuffer)
+	for first := true; ; {
+		n, rerr := resp.Body.Read(chunk)
+		t.progress(p.ans.Node, n)
+		buf = append(buf, chunk[:n]...)
+		at := 0
+		for at < len(buf) {
+			f, st, n, err := ReadEvent(&d, buf[at:])
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				break
+			}
+			if err == nil && first && (st.Chain != before.Chain || st.Seq != before.Seq+1) {
+				err = errNotFollowing
+			}
+			if err == nil {
+				err = s.Stamped(&f, st)
+			}
+			if err != nil {
+				return err
+			}
+			at, first = at+n, false
+		}
+		buf = append(buf[:0], buf[at:]...)
+		switch {
+		case errors.Is(rerr, io.EOF) && len(buf) == 0:
+			return nil
+		case errors.Is(rerr, io.EOF):
+			return io.ErrUnexpectedEOF
+		case rerr != nil:
+			return rerr
+		}
+	}
+}
+
+// finish writes the manifest, and takes back what came of nodes that are missing.
+func (t *taker) finish(parts []*part) error {
+	got := 0
+	var first error
+	for _, p := range parts {
+		if p.err != nil {
+			first = errors.Join(first, p.err)
+			p.node.Missing, p.node.Cut = p.err.Error(), nil
+			if err := vfs.RemoveAll(t.fs, t.rec.NodeDir(p.node.Name)); err != nil {
+				return err
+			}
+		} else {
+			got++
+		}
+		t.rec.AddNode(p.node)
+	}
+	if got == 0 {
+		return fmt.Errorf("of no node all could be had: %w", first)
+	}
+	for _, dir := range []string{path.Join(t.dir, nodesName), t.dir} {
+		if err := t.fs.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return t.rec.Save()
+}
+
+// Incomplete returns what a snapshot lacks, in sentences.
+func (r *Recording) Incomplete() (lacks []string) {
+	for _, n := range r.manifest.Nodes {
+		if n.Missing != "" {
+			lacks = append(lacks, fmt.Sprintf("node %s is missing: %s", n.Name, n.Missing))
+		}
+	}
+	slices.Sort(lacks)
+	return lacks
+}
+
+// post sends a request in JSON and reads the answer.
+func (a *adminAPI) post(ctx context.Context, what string, in, out any) error {
+	return a.do(ctx, http.MethodPost, what, in, out)
+}
+
+func (a *adminAPI) do(ctx context.Context, method, what string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.base+what, body)
+	if err != nil {
+		return err
+	}
+	if a.token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.token)
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return a.refusal(what, resp)
+	}
+	if out == nil {
+		return nil
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, inflightMax+1))
+	if err == nil && len(b) > inflightMax {
+		err = fmt.Errorf("the answer is longer than %d bytes", inflightMax)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, out)
+	}
+	if err != nil {
+		return fmt.Errorf("%s%s: %w", a.base, what, err)
+	}
+	return nil
+}
