@@ -162,12 +162,12 @@ func Command(s Service) *cobra.Command {
 	return root
 }
 
-// ReadCommands returns the commands that read recordings: query, debug, check,
+// ReadCommands returns the commands that read recordings: query, debug, check, snapshot, restore,
 // replay, pull, watch, journal, and version; and sim, which makes some. Recordings of the
 // services given can be replayed by this program itself.
 func ReadCommands(services []Service) []*cobra.Command {
 	commands := []*cobra.Command{queryCommand(services), debugCommand(services), checkCommand(services), replayCommand(services),
-		pullCommand(), watchCommand(), journalCommand(), versionCommand()}
+		pullCommand(), snapshotCommand(services), restoreCommand(services), watchCommand(), journalCommand(), versionCommand()}
 	if len(simulated(services)) > 0 {
 		commands = append(commands, simCommand(services))
 	}

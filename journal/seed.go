@@ -41,7 +41,6 @@ type Seeder struct {
 	o     Options
 	seed  SeedOptions
 	buf   []byte // of the segment being made
-	nonce uint32
 	h     segment.Header
 	open  segment.Opening
 	last  record.Stamp

@@ -27,18 +27,19 @@ const (
 
 // network is what is between nodes, and between clients and nodes.
 type network struct {
-	mode    NetworkMode
-	rand    *machine.Rand
-	base    time.Duration // of every message
-	jitter  time.Duration // mean of what comes on top, exponential
-	tail    float64       // probability of a long delay
-	tailMax time.Duration // of which this is the longest
-	loss    float64
-	double  float64
-	fifo    bool      // links keep the order
-	links   []link    // from*len(nodes)+to
-	letters []*letter // to be used again
-	spare   []*message
+	mode     NetworkMode
+	reliable bool // mode and fifo aren't drawn: see Reliable
+	rand     *machine.Rand
+	base     time.Duration // of every message
+	jitter   time.Duration // mean of what comes on top, exponential
+	tail     float64       // probability of a long delay
+	tailMax  time.Duration // of which this is the longest
+	loss     float64
+	double   float64
+	fifo     bool      // links keep the order
+	links    []link    // from*len(nodes)+to
+	letters  []*letter // to be used again
+	spare    []*message
 }
 
 // A link is one direction between two nodes.
@@ -87,6 +88,11 @@ func (m *message) String() string {
 	return fmt.Sprintf("%s %s %s from %s", m.frame.Kind, m.frame.Name, m.frame.ID, m.from.name)
 }
 
+// Reliable says, in Setup, that the network delivers every message, in the order of
+// sending and within a bound: for what is to be seen without losses. Faults may
+// still come; see Without.
+func (w *World) Reliable() { w.net.reliable = true }
+
 // drawNetwork draws what the network is like in this run.
 func (w *World) drawNetwork() {
 	n := &w.net
@@ -99,6 +105,9 @@ func (w *World) drawNetwork() {
 	tails, tail, tailMax := w.Chance("network.tails", 0.5), w.Float("network.tail", 0, 0.01), w.Duration("network.tailMax", 100*time.Millisecond, 10*time.Second)
 	loses, loss := w.Chance("network.loses", 0.5), w.Float("network.loss", 0, 0.1)
 	doubles, double := w.Chance("network.doubles", 0.5), w.Float("network.double", 0, 0.1)
+	if n.reliable {
+		n.mode, n.fifo = Synchronous, true
+	}
 	if n.mode == Synchronous {
 		return
 	}

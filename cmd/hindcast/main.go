@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hindcast.dev/app"
+	"hindcast.dev/examples/bank"
 	"hindcast.dev/examples/kv"
 	"hindcast.dev/examples/lease"
 	"hindcast.dev/examples/raftkv"
@@ -17,7 +18,7 @@ import (
 func main() { os.Exit(app.Run(command(), os.Args[1:], os.Stderr)) }
 
 func command() *cobra.Command {
-	services := slices.Concat([]app.Service{kv.Service(), raftkv.Service()}, twophase.Services(), lease.Services())
+	services := slices.Concat([]app.Service{kv.Service(), raftkv.Service(), bank.Service()}, twophase.Services(), lease.Services())
 	root := &cobra.Command{
 		Use:   "hindcast",
 		Short: "A flight recorder and time-travelling debugger for distributed systems",
@@ -34,6 +35,8 @@ Try it:  hindcast demo`,
 	store.Short = "The replicated store that demo runs: serve a node of it"
 	raft := app.Command(raftkv.Service())
 	raft.Short = "A linearizable store on etcd-io/raft: serve a node of it"
-	root.AddCommand(store, raft)
+	money := app.Command(bank.Service())
+	money.Short = "Accounts on several nodes, to take snapshots of: serve a node of it"
+	root.AddCommand(store, raft, money)
 	return root
 }

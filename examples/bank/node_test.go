@@ -1,0 +1,411 @@
+package bank
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"path"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/journal"
+	"hindcast.dev/node"
+	"hindcast.dev/recording"
+	"hindcast.dev/replay"
+	"hindcast.dev/rql"
+	"hindcast.dev/stepper"
+	"hindcast.dev/vfs"
+)
+
+// snapshots is how many the test of conservation takes.
+var snapshots = flag.Int("snapshots", 12, "how many snapshots are taken while money is moved")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	patience = 60 * time.Second
+	nodes    = 3
+	accounts = 5
+	total    = nodes * accounts * Opening
+)
+
+// A cluster is three nodes on loopback, with journals on disk.
+type cluster struct {
+	t       *testing.T
+	ctx     context.Context
+	dir     string
+	options map[string]node.Options
+	nodes   map[string]*node.Node
+}
+
+func newCluster(t *testing.T, dir string) *cluster {
+	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Duration(*snapshots)*time.Second)
+	c := &cluster{t: t, ctx: ctx, dir: dir, options: map[string]node.Options{}, nodes: map[string]*node.Node{}}
+	addrs := map[string]string{}
+	for i := range nodes {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addrs[fmt.Sprint("n", i+1)] = ln.Addr().String()
+		ln.Close()
+	}
+	for name, addr := range addrs {
+		c.options[name] = node.Options{Name: name, Service: Name, Dir: filepath.ToSlash(filepath.Join(dir, name)), Registry: Registry(), Seed: 1,
+			Listen: addr, Peers: addrs, Admin: "127.0.0.1:0", Settings: map[string]string{AccountsSetting: fmt.Sprint(accounts)},
+			Durability: journal.Process, SegmentBytes: 1 << 20, CheckpointEvery: 2000, Log: slog.New(slog.DiscardHandler)}
+		c.start(name)
+	}
+	t.Cleanup(func() {
+		for name := range c.nodes {
+			c.stop(name)
+		}
+		cancel()
+	})
+	return c
+}
+
+func (c *cluster) start(name string) {
+	c.t.Helper()
+	n, err := node.Start(context.Background(), c.options[name])
+	if err != nil {
+		c.t.Fatalf("start %s: %v", name, err)
+	}
+	c.nodes[name] = n
+}
+
+func (c *cluster) stop(name string) {
+	if n := c.nodes[name]; n != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := n.Stop(ctx); err != nil {
+			c.t.Errorf("stop %s: %v", name, err)
+		}
+		delete(c.nodes, name)
+	}
+}
+
+func (c *cluster) addrs() (out []string) {
+	for i := range nodes {
+		if n := c.nodes[fmt.Sprint("n", i+1)]; n != nil {
+			out = append(out, n.AdminAddr())
+		}
+	}
+	return out
+}
+
+// busy moves money at full speed until the function it returns is called, which
+// tells how often it did.
+func (c *cluster) busy() (stop func() int64) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	for name, n := range c.nodes {
+		for w := range 2 {
+			r := rand.New(rand.NewPCG(uint64(w), 7))
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					m := Transfer{From: fmt.Sprintf("%s/%d", name, r.IntN(accounts)),
+						To: fmt.Sprintf("n%d/%d", 1+r.IntN(nodes), r.IntN(accounts)), Amount: 1 + r.Int64N(50)}
+					if reply, err := n.Client().Do(ctx, Name, m); err == nil {
+						if _, ok := reply.Body.(Done); ok {
+							done.Add(1)
+						}
+					}
+				}
+			})
+		}
+	}
+	return func() int64 { cancel(); wg.Wait(); return done.Load() }
+}
+
+// settled waits until nothing is owed.
+func (c *cluster) settled() (sum int64) {
+	c.t.Helper()
+	for c.ctx.Err() == nil {
+		owed := int64(0)
+		sum = 0
+		for _, n := range c.nodes {
+			v, err := n.Client().Peek(c.ctx, Name, Look{})
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			sum, owed = sum+v.(Sheet).Sum, owed+v.(Sheet).Owed
+		}
+		if owed == 0 {
+			return sum
+		}
+	}
+	c.t.Fatal("something stays owed")
+	return 0
+}
+
+// judge opens a snapshot and says what it comes to: balances, and messages under
+// way.
+func judge(t *testing.T, rec *recording.Recording) (balances, underWay int64, messages int) {
+	t.Helper()
+	var mu sync.Mutex
+	o, err := replay.Open(t.Context(), rec.Dir(), replay.Options{Service: Name, Registry: Registry(), Memory: true,
+		Last: func(_ string, st *stepper.Stepper) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, a := range st.Machine(Name).(*Bank).Accounts.All() {
+				balances += a.Balance
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if len(o.Warnings) > 0 {
+		t.Fatalf("%s: %v", rec.Dir(), o.Warnings)
+	}
+	for _, n := range rec.Manifest().Nodes {
+		flights, err := rec.InFlight(n.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range flights {
+			if f.Name == "Credit" {
+				messages++
+			}
+		}
+	}
+	const sum = `SELECT SUM(bank.accounts[*].balance) AS b, SUM(net.inflight[*][*].data.amount) AS m FROM bank, net`
+	q, err := rql.Compile(o.Source.Meta(), sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = q.Run(t.Context(), o.Source, rql.Options{}, func(r *rql.Row) error {
+		asked, _ := r.Values[0].Value.AsInt()
+		underWay, _ = r.Values[1].Value.AsInt()
+		if asked != balances {
+			return fmt.Errorf("the query gives balances of %d, the machines have %d", asked, balances)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return balances, underWay, messages
+}
+
+// Money is moved at full speed while snapshots are taken: of the present, of the
+// past, and one after the other as differences. In each of them the balances and
+// the messages under way come to what was there at first, and so they do at every
+// cut of the whole History.
+func TestEverySnapshotHasTheRightTotal(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	dir := filepath.ToSlash(t.TempDir())
+	if got := c.settled(); got != total {
+		t.Fatalf("%d at first", got)
+	}
+	if testing.Short() {
+		*snapshots = min(*snapshots, 6)
+	}
+	stop := c.busy()
+	roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, "roll"), c.addrs(), *snapshots, recording.SnapshotOptions{Keep: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recs []*recording.Recording
+	for i := range *snapshots {
+		rec, err := roll.Take(c.ctx)
+		if i%6 == 5 {
+			rec, err = recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint("past", i)), c.addrs(),
+				recording.SnapshotOptions{At: hlc.FromTime(time.Now().Add(-50 * time.Millisecond))})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lacks := rec.Incomplete(); len(lacks) > 0 {
+			t.Fatal(lacks)
+		}
+		recs = append(recs, rec)
+	}
+	moved := stop()
+	messages, differences := 0, 0
+	for _, rec := range recs {
+		b, m, n := judge(t, rec)
+		if b+m != total {
+			t.Errorf("%s: %d on accounts and %d in %d messages: %d, want %d", rec.Dir(), b, m, n, b+m, total)
+		}
+		messages += n
+		if rec.Manifest().Snapshot.Base != "" {
+			differences++
+		}
+	}
+	if messages == 0 || differences == 0 || moved < int64(*snapshots) {
+		t.Errorf("%d transfers, %d messages under way and %d differences in %d snapshots: the test shows nothing", moved, messages, differences, len(recs))
+	}
+	if got := c.settled(); got != total {
+		t.Errorf("%d in the end", got)
+	}
+}
+
+func TestTheTotalIsRightAtEveryCut(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	for i := range 400 {
+		from := fmt.Sprint("n", 1+i%nodes)
+		m := Transfer{From: from + "/1", To: fmt.Sprintf("n%d/%d", 1+i/nodes%nodes, i%accounts), Amount: int64(1 + i%7)}
+		if _, err := c.nodes[from].Client().Do(c.ctx, Name, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.wholeHistory()
+}
+
+// wholeHistory asks the same of every cut.
+func (c *cluster) wholeHistory() {
+	t := c.t
+	t.Helper()
+	rec, err := recording.Pull(c.ctx, vfs.OS(), filepath.ToSlash(t.TempDir()), c.addrs(), recording.PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := replay.Open(c.ctx, rec.Dir(), replay.Options{Service: Name, Registry: Registry(), Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	q, err := rql.Compile(o.Source.Meta(), "SELECT TIME() FROM bank, net WHEN NOT ("+Conserved(nodes, accounts)+")")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := q.Run(c.ctx, o.Source, rql.Options{}, func(r *rql.Row) error { return errors.New(string(r.AppendJSON(nil))) })
+	if err != nil || sum.Cuts == 0 {
+		t.Errorf("%d cuts: %v", sum.Cuts, err)
+	}
+}
+
+// A system that was restored from a snapshot has the right total, with every
+// message that was under way delivered once; and again after all was killed before
+// anything of it was handled.
+func TestARestoredSystemHasTheRightTotal(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	dir := filepath.ToSlash(t.TempDir())
+	stop := c.busy()
+	var rec *recording.Recording
+	for under := 0; under == 0; { // until one has something under way
+		var err error
+		rec, err = recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint(rand.Uint64())), c.addrs(), recording.SnapshotOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, under = judge(t, rec)
+	}
+	stop()
+	into := path.Join(dir, "restored")
+	restored, err := rec.Restore(into, 0)
+	if err != nil || len(restored) != nodes {
+		t.Fatal(restored, err)
+	}
+	if _, err := rec.Restore(into, 0); err == nil {
+		t.Error("a directory was overwritten")
+	}
+	c2 := newCluster(t, into)
+	if got := c2.settled(); got != total {
+		t.Errorf("%d after the restore, want %d", got, total)
+	}
+	stop = c2.busy()
+	again, err := recording.TakeSnapshot(c2.ctx, vfs.OS(), path.Join(dir, "again"), c2.addrs(), recording.SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stop() == 0 {
+		t.Error("nothing moves after the restore")
+	}
+	if b, m, _ := judge(t, again); b+m != total {
+		t.Errorf("a snapshot of the restored system: %d + %d", b, m)
+	}
+	if got := c2.settled(); got != total {
+		t.Errorf("%d in the end", got)
+	}
+}
+
+// A recording is restored as of any time in it.
+func TestARecordingIsRestoredAsOfATime(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	stop := c.busy()
+	for done := 0; done < 3; done++ {
+		if _, err := c.nodes["n1"].Checkpoint(c.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := hlc.FromTime(time.Now())
+	if _, err := c.nodes["n2"].Checkpoint(c.ctx); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	c.settled()
+	dir := filepath.ToSlash(t.TempDir())
+	rec, err := recording.Pull(c.ctx, vfs.OS(), path.Join(dir, "pulled"), c.addrs(), recording.PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rec.Restore(path.Join(dir, "restored"), at); err != nil {
+		t.Fatal(err)
+	}
+	c2 := newCluster(t, path.Join(dir, "restored"))
+	if got := c2.settled(); got != total {
+		t.Errorf("%d after the restore, want %d", got, total)
+	}
+}
+
+// A node that can't be reached is missing from a snapshot, and unknown in it.
+func TestANodeThatCannotBeReachedIsMissing(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	addrs := c.addrs()
+	c.stop("n3")
+	rec, err := recording.TakeSnapshot(c.ctx, vfs.OS(), filepath.ToSlash(filepath.Join(t.TempDir(), "s")), addrs, recording.SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lacks := rec.Incomplete(); len(lacks) != 1 {
+		t.Errorf("lacks %q", lacks)
+	}
+	o, err := replay.Open(c.ctx, rec.Dir(), replay.Options{Service: Name, Registry: Registry(), Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	cur, err := o.Source.Walk(c.ctx, history.Begin, history.End, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cur.Close()
+	for {
+		e, err := cur.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Base && (e.Name != replay.NoteSnapshot || e.Kind != event.Note.String()) {
+			t.Errorf("event %+v", e)
+		}
+	}
+	unknown := 0
+	for _, n := range o.Source.Meta().Nodes {
+		if k := len(n.Unknown); k > 0 && n.Unknown[k-1].To == hlc.Max {
+			unknown++
+		}
+	}
+	if unknown != 1 {
+		t.Errorf("%d nodes are unknown: %+v", unknown, o.Source.Meta().Nodes)
+	}
+}
