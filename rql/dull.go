@@ -20,7 +20,10 @@ const hullMax = 1 << 40
 // known of the variables there, that the condition can't hold in them. The paths
 // of such a query are variables, and its condition depends on the cut alone.
 func (q *Query) Prunable(meta *history.Meta) bool {
-	if q.cut == nil || q.cut.Explain || q.Whole(meta) != "" || q.cut.Root == nil || q.cut.ForEach != nil || q.cut.UsesPrev || len(q.cut.Pasts) > 0 {
+	if q.cut == nil || q.cut.Explain || q.Whole(meta) != "" || q.cut.Root == nil || q.cut.Group != nil || q.cut.ForEach != nil || q.cut.UsesPrev || len(q.cut.Pasts) > 0 {
+		return false
+	}
+	if slices.ContainsFunc(q.cut.Items, func(it plan.Item) bool { return it.Late != nil }) {
 		return false
 	}
 	return !slices.ContainsFunc(q.cut.Leaves, func(l *plan.Leaf) bool { return l.Volatile }) &&

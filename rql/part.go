@@ -18,7 +18,8 @@ import (
 // Parts is a run of a cut query whose walk is searched in parts. One who joins
 // goes through the parts in order: Join for one that was searched apart, Walk for
 // one that wasn't or that Join refuses; then End. All but Search is for that one
-// alone. The rows and the Summary are those of Query.Run.
+// alone. The rows and the Summary are those of Query.Run, but that a fault may have
+// been evaluated, and so counted, a few times more or less.
 type Parts struct {
 	ctx     context.Context
 	q       *Query
@@ -41,10 +42,6 @@ func (q *Query) Whole(meta *history.Meta) string {
 		return "EXPLAIN asks nothing"
 	case q.cut.Limit == 0:
 		return "LIMIT 0 asks for nothing"
-	case q.cut.Group != nil:
-		return "GROUP BY puts rows together as they come"
-	case slices.ContainsFunc(q.cut.Items, func(it plan.Item) bool { return it.Late != nil }):
-		return "DURATION() is shown as rows end"
 	case q.tree.When != nil && q.tree.When.Modality != syntax.Observed:
 		return "the lattice of cuts is searched as a whole"
 	case usesNet(q.cut, meta):
@@ -201,6 +198,9 @@ func (p *Parts) Search(from, to history.Position, guess *Memory) (*Part, error) 
 func (p *Parts) begin(from, to history.Position, guess *Memory) (*Part, history.Cursor, *history.Event, error) {
 	r := p.q.runner(p.src, p.opt, nil)
 	r.begin, r.from, r.to, r.hold, r.inRange = p.r.begin, p.r.from, p.r.to, true, 1
+	if r.q.Group != nil {
+		r.grouper = &grouper{} // that LIMIT counts groups; rows are held
+	}
 	part := &Part{from: from, to: to, r: r}
 	start, ok, err := p.warmStart(from)
 	if err != nil || !ok {
@@ -301,7 +301,10 @@ func (p *Part) ready() {
 func (p *Parts) Join(part *Part) (bool, error) {
 	r, s := p.r, part.r
 	rows := int64(r.sum.Rows) + int64(len(r.queue)) + int64(len(s.queue))
-	if p.err != nil || part.err != nil || part.from != p.at || r.q.Limit >= 0 && rows >= r.q.Limit || !p.Memory().same(part.began) {
+	if p.err != nil || part.err != nil || part.from != p.at || r.grouper == nil && r.q.Limit >= 0 && rows >= r.q.Limit || !p.Memory().same(part.began) {
+		return false, nil
+	}
+	if p.faulty(part) {
 		return false, nil
 	}
 	shift := make([]uint64, len(r.e.insts)) // what counts of cuts lack
@@ -319,7 +322,8 @@ func (p *Parts) Join(part *Part) (bool, error) {
 		in.ticks += r.e.insts[i].ticks
 	}
 	s.e.add(r.e)
-	r.e, r.on, p.at, p.stale = s.e, s.on, part.to, false
+	r.on, p.at, p.stale = s.on, part.to, false
+	p.engine(s.e)
 	r.inRange += s.inRange - 1
 	r.sum.Cuts += s.sum.Cuts
 	p.err = r.flush(r.e.w.now)
@@ -330,6 +334,65 @@ func (p *Parts) Join(part *Part) (bool, error) {
 		}
 	}
 	return true, p.error()
+}
+
+// engine goes on with another engine.
+func (p *Parts) engine(e *engine) {
+	r := p.r
+	if r.q.Group != nil && r.grouper == nil {
+		r.grouper = &grouper{groups: map[string]*group{}}
+	}
+	if r.e = e; r.grouper != nil {
+		r.grouper.e = e
+	}
+}
+
+// faulty reports whether something goes wrong in what is evaluated at the end of
+// rows that end in the part, for DURATION() and GROUP BY: the summary says at
+// which cut that was first, which only the walk knows.
+func (p *Parts) faulty(part *Part) bool {
+	e := part.r.e
+	kept := e.faults
+	e.faults = &faults{}
+	defer func() { e.faults = kept }()
+	try := func(row *Row, vs []*lateValue) {
+		for _, v := range vs {
+			if v == nil {
+				continue
+			}
+			for _, x := range e.values(v, lasted(row, e.w.now)) {
+				if _, ok := x.shown(); !ok {
+					e.fault(FaultRange, v.late.X.Position())
+				}
+			}
+		}
+	}
+	end := func(o *entry, row *Row) {
+		if try(row, o.late); o.grouped != nil {
+			try(row, o.grouped.keys)
+			try(row, o.grouped.folds)
+		}
+	}
+	for _, o := range slices.Concat(p.r.queue, part.r.queue) {
+		end(o, o.row)
+	}
+	for _, c := range part.carried {
+		if o := p.r.e.insts[c.inst.index0()].open; o != nil && c.done {
+			row := *o.row
+			row.To, row.Open = c.row.To, false
+			end(o, &row)
+		}
+	}
+	for _, d := range part.single {
+		for _, o := range p.r.pending {
+			if d.done && o.inst.index0() == d.inst.index0() {
+				row := *o.row
+				row.To, row.Open = d.row.To, false
+				end(o, &row)
+			}
+		}
+	}
+	return len(e.faults.list) > 0
 }
 
 // joinCarried ends the runs that were open at the part's beginning and ended in
@@ -404,7 +467,7 @@ func (p *Parts) Walk(to history.Position) error {
 	}
 	defer cur.Close()
 	if p.r.e == nil {
-		p.r.e = newEngine(p.ctx, p.r.q, p.r.meta, cur.States(), p.members, p.opt)
+		p.engine(newEngine(p.ctx, p.r.q, p.r.meta, cur.States(), p.members, p.opt))
 	}
 	p.at, p.err = to, p.r.walk(cur)
 	return p.error()
@@ -422,7 +485,8 @@ func (p *Parts) revive(to history.Position) error {
 	}
 	defer cur.Close()
 	part.r.e.add(p.r.e)
-	p.r.e, p.at, p.stale = part.r.e, to, false
+	p.at, p.stale = to, false
+	p.engine(part.r.e)
 	if ev != nil {
 		p.err = p.r.feed(ev)
 	}
@@ -445,7 +509,7 @@ func (p *Parts) error() error {
 // End gives the rows that last to the end.
 func (p *Parts) End() (Summary, error) {
 	if p.r.e == nil {
-		p.r.e = newEngine(p.ctx, p.r.q, p.r.meta, make([]*history.State, len(p.r.meta.Nodes)), nil, p.opt)
+		p.engine(newEngine(p.ctx, p.r.q, p.r.meta, make([]*history.State, len(p.r.meta.Nodes)), nil, p.opt))
 	}
 	return p.r.result(p.err)
 }

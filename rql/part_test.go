@@ -16,8 +16,14 @@ import (
 	"hindcast.dev/vfs"
 )
 
-// told is everything that a run gave.
+// told is everything that a run gave, but how often a fault was counted: that
+// counts evaluations, and what was evaluated for the witness of a row that began
+// before a part may be evaluated once less in it.
 func told(rows []string, sum rql.Summary, err error) string {
+	sum.Errors = slices.Clone(sum.Errors)
+	for i := range sum.Errors {
+		sum.Errors[i].Count = min(sum.Errors[i].Count, 1)
+	}
 	return fmt.Sprintf("%s\n%+v\n%v", strings.Join(rows, "\n"), sum, err)
 }
 

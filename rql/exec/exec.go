@@ -1,5 +1,6 @@
-// Package exec searches the parts of a History at once. The rows of a query, and
-// what its Summary counts, are those of the walk from beginning to end.
+// Package exec searches the parts of a History at once. The rows of a query and
+// its Summary are those of the walk from beginning to end (a fault is counted where
+// it is evaluated, which may be a few times more or less).
 package exec
 
 import (

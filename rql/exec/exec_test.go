@@ -66,6 +66,8 @@ var asked = []string{
 	"SELECT SUM(inv.m[*]) AS s FROM inv WHEN SUM(inv.m[*]) > 2 EMIT ENTER",
 	"SELECT k, inv.m[k] FROM inv FOR EACH k IN KEYS(inv.m) WHEN MAX(inv.m[k]) - MIN(inv.m[k]) >= 1",
 	"SELECT k FROM inv FOR EACH k IN KEYS(inv.m) WHEN inv.m[k] = inv.a EMIT LEAVE",
+	"SELECT inv.a, COUNT(*) AS n, SUM(DURATION()) AS d FROM inv WHEN inv.a > 0 GROUP BY MAX(inv.a)",
+	"SELECT inv.a, DURATION() AS d FROM inv WHEN inv.a > 1 EMIT CUTS",
 	"SELECT k FROM inv FOR EACH k IN inv.a WHEN inv.a = k",
 	"SELECT inv.a FROM inv WHEN CHANGED(inv.a) AND PREV(inv.a) > inv.a",
 	"SELECT inv.a FROM inv WHEN inv.t < inv.a OR inv.a = 1",
