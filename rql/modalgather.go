@@ -157,8 +157,8 @@ func (g *gatherer) feed(ev *history.Event, above bool) error {
 	g.m.sum.Cuts += min(k, 1)
 	if k == 1 || ev.Base || g.matters(ev) {
 		g.look(n, n, k, ev.Position)
-		if lost >= 0 && lost != n {
-			g.look(lost, n, k, ev.Position)
+		for _, from := range lost {
+			g.look(from, n, k, ev.Position)
 		}
 	}
 	if g.step && g.first == nil && g.e.insts[0].matching {
@@ -189,10 +189,9 @@ func stepOrBase(e *engine, ev *history.Event, above bool) error {
 	return e.step(ev)
 }
 
-// order takes in which messages the event sent and received, and returns the node
-// on whose side one isn't under way any more, or -1.
-func (g *gatherer) order(ev *history.Event, k uint64) (lost int) {
-	lost = -1
+// order takes in which messages the event sent and received, and returns the other
+// nodes on whose side one isn't under way any more, if anybody asks for those.
+func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 	if ev.Base && k > 0 { // what it came of isn't known: all that was before it, at most
 		for j, at := range g.at {
 			g.comp.After(ev.Node, j, at)
@@ -213,8 +212,8 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost int) {
 			delete(g.sends, id) // its copies come to the same node, and later
 			return
 		}
-		if g.e.net != nil {
-			lost = s.node
+		if g.e.net != nil && s.node != ev.Node {
+			lost = append(lost, s.node)
 		}
 		s.landed = ev.Node
 		g.sends[id] = s

@@ -421,6 +421,27 @@ func TestALatticeTooLargeIsUndecided(t *testing.T) {
 	}
 }
 
+func TestTooManyChoicesOfNodesAreSearched(t *testing.T) {
+	src := idle(t, 11, 1, func(n, _ int) int64 { return int64(n) })
+	const query = "SELECT inv.a FROM inv WHEN POSSIBLY inv.a > 0 AND inv.a > 1 AND inv.a > 2 AND inv.a > 8"
+	got, err := askOne(t, src, query, 1e4)
+	if err != nil || !strings.Contains(got, `"n8":0,"n9":1},"values":{"inv.a":{"n9":9}}`) {
+		t.Errorf("%s\ngives %s, %v", query, got, err)
+	}
+	plan, err := askOne(t, src, "EXPLAIN "+query, 1e4)
+	if err != nil || !strings.Contains(plan, "more than 10000 choices of nodes") {
+		t.Errorf("the plan doesn't say why: %s, %v", plan, err)
+	}
+}
+
+func TestASumTooLargeForTheFlowIsSearched(t *testing.T) {
+	src := idle(t, 2, 3, func(n, i int) int64 { return int64(1)<<62 - int64(n+i) })
+	got, err := askOne(t, src, "SELECT inv.a FROM inv WHEN POSSIBLY SUM(inv.a) = 9223372036854775805", 1e4)
+	if err != nil || !strings.Contains(got, `"cut":{"n0":1,"n1":3}`) {
+		t.Errorf("a sum beyond 62 bits: %s, %v", got, err)
+	}
+}
+
 func TestASumIsDecidedBeyondTheBoundOfTheSearch(t *testing.T) {
 	// Each node goes down before it goes up, so the first cut is far from every other.
 	src := idle(t, 6, 9, func(n, i int) int64 { return int64((i*i+n)%11 - 4) })
