@@ -25,6 +25,10 @@ type Builder struct {
 // NewBuilder returns a Builder without nodes.
 func NewBuilder() *Builder { return &Builder{nodes: map[string]*memWriter{}, stateEvery: stateMin} }
 
+func errTwice(node string) error {
+	return fmt.Errorf("node %s is there already: each node is written once", node)
+}
+
 // An EventSpec is an event with its changes given by name. Position.Node isn't
 // looked at; a Seq of 0 is the next one, a Kind of "" is "set".
 type EventSpec struct {
@@ -44,7 +48,7 @@ func (b *Builder) Node(name, build string) (NodeWriter, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.nodes[name] != nil {
-		return nil, fmt.Errorf("node %s is there already: each node is written once", name)
+		return nil, errTwice(name)
 	}
 	l, err := newLedger(name, build)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 )
 
@@ -34,6 +35,9 @@ type Options struct {
 	// Told is called when a node is lost and when it is back, by one goroutine. May be
 	// nil.
 	Told func(Notice)
+	// Record, if not nil, takes in all that the nodes tell, also what comes late; see
+	// history.Growing.
+	Record history.Writer
 	// Client makes the requests; nil is one of Follow's own.
 	Client *http.Client
 }
@@ -75,6 +79,9 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 	}
 	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))
 	f.m = NewMerger(names, o.From, o.Hold, sink)
+	if o.Record != nil {
+		f.m.Record(o.Record)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, c := range f.conns {

@@ -275,6 +275,8 @@ func TestANodeThatFallsSilentIsLeftAndComesBack(t *testing.T) {
 		c := drawCast(t, 25)
 		k := &keeper{t: t, states: map[string]*history.State{}, gaps: map[string]history.Span{}}
 		m := NewMerger(c.addrs, 0, time.Second, k)
+		g := history.NewGrowing(0)
+		m.Record(g)
 		now := time.Duration(0)
 		silent := map[int]bool{}
 		for !c.over() {
@@ -322,6 +324,11 @@ func TestANodeThatFallsSilentIsLeftAndComesBack(t *testing.T) {
 			t.Fatalf("%d events are missing, and nobody was silent", before)
 		}
 		c.compare(t, k)
+		got, err := history.Hash(context.Background(), g)
+		want, err2 := history.Hash(context.Background(), c.src)
+		if got != want || err != nil || err2 != nil {
+			t.Fatalf("what was recorded isn't what happened: %v %v", err, err2)
+		}
 	})
 	t.Logf("%d late events", late)
 }
