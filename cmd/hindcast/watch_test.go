@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,21 @@ import (
 	"hindcast.dev/vfs"
 )
 
-const watchQuery = `SELECT kv.items["x"].value AS x FROM kv WHEN (kv.items["x"].value = "one") LINK EACH_NODE`
+// watchQueries are those of docs/watch.md; the first is the one of the test.
+func watchQueries(t *testing.T) (out []string) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/watch.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```rql\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		out = append(out, strings.TrimSpace(m[1]))
+	}
+	if len(out) != 3 {
+		t.Fatalf("docs/watch.md has %d queries", len(out))
+	}
+	return out
+}
 
 // A watching is a process of hindcast watch.
 type watching struct {
@@ -39,9 +54,9 @@ type watchRow struct {
 	text       string
 }
 
-func startWatch(t *testing.T, c *cluster, args ...string) *watching {
+func startWatch(t *testing.T, c *cluster, query string, args ...string) *watching {
 	t.Helper()
-	cmd := exec.Command(c.self, append([]string{"watch", strings.Join(c.admins(), ","), watchQuery, "-o", "jsonl"}, args...)...)
+	cmd := exec.Command(c.self, append([]string{"watch", strings.Join(c.admins(), ","), query, "-o", "jsonl"}, args...)...)
 	w := &watching{t: t, cmd: cmd, rows: make(chan watchRow, 64), says: make(chan string, 64)}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -161,7 +176,14 @@ func TestWatchFollowsRealProcesses(t *testing.T) {
 	n1, n2 := c.members[0], c.members[1]
 	put(t, c, n1, "zero")
 	acted := filepath.Join(dir, "acted")
-	w := startWatch(t, c, "--hold", "1s", "--on-row", "cat >> "+acted)
+	queries := watchQueries(t)
+	for _, q := range queries { // every one is taken, and ends at once
+		w := startWatch(t, c, q+" LIMIT 0", "-q")
+		if err := w.cmd.Wait(); err != nil {
+			t.Errorf("%s\n%v", q, err)
+		}
+	}
+	w := startWatch(t, c, queries[0], "--hold", "1s", "--on-row", "cat >> "+acted)
 	w.waitFor("watching n1, n2, n3")
 
 	put(t, c, n1, "one")
@@ -196,12 +218,13 @@ func TestWatchFollowsRealProcesses(t *testing.T) {
 	if r.Values.X["n1"] != "one" || r.Values.X["n2"] != "one" || r.Values.X["n3"] != "one" {
 		t.Errorf("all three hold it again: %s", r.text)
 	}
-	w.endsLike(t, c, dir, acted)
+	w.endsLike(t, c, queries[0], acted)
 }
 
 // endsLike interrupts the watch and compares its rows with those of a query over the
 // recording.
-func (w *watching) endsLike(t *testing.T, c *cluster, dir, acted string) {
+func (w *watching) endsLike(t *testing.T, c *cluster, query, acted string) {
+	dir := filepath.Dir(acted)
 	t.Helper()
 	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -232,7 +255,7 @@ func (w *watching) endsLike(t *testing.T, c *cluster, dir, acted string) {
 	defer opened.Close()
 	batch := map[string]bool{}
 	for edge, emit := range map[string]string{rql.EdgeEnter: " EMIT ENTER", rql.EdgeLeave: " EMIT LEAVE"} {
-		q, err := rql.Compile(opened.Source.Meta(), watchQuery+emit)
+		q, err := rql.Compile(opened.Source.Meta(), query+emit)
 		if err != nil {
 			t.Fatal(err)
 		}
