@@ -26,7 +26,7 @@ type leafCode struct {
 
 // compileLeaves compiles the condition, part by part.
 func (e *engine) compileLeaves() {
-	c := &compiler{q: e.q, cols: e.cols, done: make([]bool, len(e.q.Compute)), memo: make([]numCode, len(e.q.Compute))}
+	c := &compiler{q: e.q, cols: e.cols, keys: e.keys, done: make([]bool, len(e.q.Compute)), memo: make([]numCode, len(e.q.Compute))}
 	e.code = make([]leafCode, len(e.q.Leaves))
 	for _, l := range e.q.Leaves {
 		k := &e.code[l.ID]
@@ -49,6 +49,7 @@ func (e *engine) compileLeaves() {
 type compiler struct {
 	q    *plan.Query
 	cols *columns
+	keys *keyTable
 	done []bool    // by COMPUTE name: it is in memo, as nil if it isn't of numbers
 	memo []numCode // each name is compiled once, and computed once for a choice
 }
@@ -200,6 +201,7 @@ func (c *compiler) num(x plan.Expr) numCode {
 		if x.Ref.Column > 0 && x.Mode == plan.ModeValue {
 			return c.column(x)
 		}
+		return c.keyedCell(x)
 	case *plan.HolderValue:
 		return c.num(x.Var)
 	case *plan.Local:
@@ -262,6 +264,9 @@ func (c *compiler) compute(i int) numCode {
 }
 
 func (c *compiler) aggregate(x *plan.Agg) numCode {
+	if code := c.keyedAggregate(x); code != nil {
+		return code
+	}
 	i, op := columnOf(x)
 	if i < 0 || c.cols.stats[i] == nil {
 		return nil

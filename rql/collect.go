@@ -172,6 +172,9 @@ func (e *env) keysOf(x *plan.Agg) value {
 		}
 	}
 	if s, ok := x.Arg.(*plan.Spread); ok {
+		if e.keys != nil && s.Ref != nil && e.keys.refs[s.Ref].v != nil {
+			return e.keys.keysOf(e.keys.refs[s.Ref].v)
+		}
 		e.members(s, add)
 		return setOf(keys)
 	}

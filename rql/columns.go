@@ -105,6 +105,7 @@ type varInfo struct {
 	columns []*column
 	watches []watch // of paths that are no column
 	tallies []*tally
+	keyed   *keyedVar // nil: it isn't kept by key
 }
 
 // info returns what is done about a variable, nil if nothing is.

@@ -58,6 +58,7 @@ type instance struct {
 	open     *entry // its run that isn't over
 
 	pasts  []pastState // by Past.ID; used where the operator isn't Shared
+	row    *keyRow     // its key's, once there is one
 	ticked uint64      // the last cut that was a tick of its own
 	ticks  uint64      // how many it had in the range of the query
 }
@@ -98,6 +99,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	e.fillColumns()
 	e.makeTallies()
 	e.makeWatches()
+	e.makeKeys(len(meta.Vars))
 	e.compileLeaves()
 	e.makePasts()
 	e.makeInstances(members)
@@ -285,6 +287,9 @@ func (e *engine) enter(in *instance) {
 	e.inst = in
 	if in != nil && e.q.ForEach != nil {
 		e.locals[0] = in.member
+		if e.keys != nil {
+			e.rows[0] = e.rowFor(in)
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ type env struct {
 	round    uint64  // grows with every cut and member
 	choice   uint64  // grows with every choice
 	tallies  []*tally
+	keys     *keyTable
+	rows     []*keyRow // by local, where the key's row is at hand
 	cols     *columns  // beside the states; nil: there are states alone
 	pairs    []pairing // by plan.Binary.Equality
 	faults   *faults
@@ -296,6 +298,9 @@ func (e *env) quantify(x *plan.Quant, i int, members []value) bool {
 			return false
 		}
 		e.locals[x.Locals[i]] = m
+		if e.rows != nil {
+			e.rows[x.Locals[i]] = nil
+		}
 		if e.quantify(x, i+1, members) != x.All {
 			return !x.All
 		}

@@ -32,6 +32,8 @@ type nodeTruth struct{ in, holds bool }
 type keyTruth struct {
 	holds map[string]bool
 	trues int
+	count int           // of rows whose truth is in
+	rows  []*keyRow     // to be decided anew, where the keys have rows
 	touch []event.Value // keys to be decided anew
 	all   bool          // all are
 }
@@ -122,6 +124,10 @@ func (e *engine) eachNodeTruth(l *plan.Leaf, node int) nodeTruth {
 
 // decideEachKey decides a quantifier over KEYS for the keys that were touched.
 func (e *engine) decideEachKey(l *plan.Leaf, s *leafState) {
+	if v := e.keysIn(l); v != nil {
+		e.decideRows(l, s, v)
+		return
+	}
 	q := l.Quant
 	k := s.keys
 	if k.all {
@@ -156,6 +162,9 @@ func (e *engine) decideKey(l *plan.Leaf, k *keyTruth, key event.Value, in bool) 
 		return
 	}
 	e.locals[l.Quant.Locals[0]] = of(key)
+	if e.rows != nil {
+		e.rows[l.Quant.Locals[0]] = nil
+	}
 	e.keysDecided++
 	k.holds[id] = e.code[l.ID].inner(&e.env)
 	if k.holds[id] {

@@ -72,9 +72,17 @@ func (e *engine) change(node int, c *history.Change, marks bool) {
 	if in.past {
 		old = s.Get(c.Var)
 	}
-	s.Apply(c)
-	if len(e.sought) > 0 && e.sought[c.Var] != nil {
+	sought := len(e.sought) > 0 && e.sought[c.Var] != nil
+	if in.keyed != nil {
+		e.keys.apply(in.keyed, s, node, c, e.keys.lean && !sought)
+	} else {
+		s.Apply(c)
+	}
+	if sought {
 		e.look(node, c.Var, c.Path)
+		if in.keyed != nil {
+			e.thin(in.keyed)
+		}
 	}
 	for _, t := range in.tallies {
 		t.change(&e.env, node, c.Path, old, s.Get(c.Var))
@@ -120,9 +128,17 @@ func (e *engine) touch(w *watch, node int, path []event.Value, old, now event.Va
 		if onPath(leadingKeys(w.steps[min(w.fixed+1, len(w.steps)):]), path[w.fixed+1:]) {
 			e.markDep(w, &path[w.fixed], at)
 		}
+	case e.isKeyed(w):
+		e.markDep(w, nil, at)
 	default:
 		diffKeys(was, is, func(key event.Value) { e.markDep(w, &key, at) })
 	}
+}
+
+// isKeyed reports whether a watch is of a variable that is kept by key: a state may
+// not have what was in its map.
+func (e *engine) isKeyed(w *watch) bool {
+	return e.infos[w.dep.Ref.Vars[0].Var].keyed != nil
 }
 
 // nodeOf says where a change on a node must be looked at: there alone if the
@@ -201,7 +217,7 @@ func (e *engine) markDep(w *watch, key *event.Value, node int) {
 		if key == nil {
 			k.all = true
 		} else if !k.all {
-			k.touch = append(k.touch, *key)
+			e.touchKey(w.leaf, k, *key)
 		}
 		e.markAgain(w, mark{w.leaf, nil, node})
 	case key == nil && w.leaf.Shared:
@@ -211,7 +227,7 @@ func (e *engine) markDep(w *watch, key *event.Value, node int) {
 			e.markAgain(w, mark{w.leaf, in, node})
 		}
 	default:
-		if in := e.byKey[keyID(*key)]; in != nil {
+		if in := e.instanceOf(*key); in != nil {
 			e.markAgain(w, mark{w.leaf, in, node})
 		}
 	}

@@ -54,6 +54,9 @@ func (e *env) variable(r *plan.Ref, node int, prev bool) event.Value {
 	if r.Column > 0 && !prev && e.cols != nil {
 		return e.cols.vals[node*e.cols.width+r.Column-1]
 	}
+	if v, ok := e.keyedValue(r, node); ok && !prev {
+		return v
+	}
 	return e.walked(r, node, prev)
 }
 
@@ -128,7 +131,7 @@ func (e *env) spread(r *plan.Ref, node int, f func(event.Value)) {
 	if !e.w.in(node) {
 		return
 	}
-	if r.Column > 0 {
+	if r.Column > 0 || e.keys != nil && e.keys.refs[r].v != nil && e.keys.refs[r].part >= 0 {
 		if v := e.variable(r, node, false); !v.IsAbsent() {
 			f(v)
 		}

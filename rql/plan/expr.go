@@ -192,6 +192,27 @@ func (*Unary) expr()       {}
 func (*Binary) expr()      {}
 func (*EachNode) expr()    {}
 
+// Expressions are those of the whole query: the condition, names of COMPUTE, items
+// and the collection of FOR EACH.
+func (q *Query) Expressions() []Expr {
+	var out []Expr
+	if q.Cond != nil {
+		out = append(out, q.Cond)
+	}
+	for _, c := range q.Compute {
+		out = append(out, c.X)
+	}
+	for _, it := range q.Items {
+		if it.X != nil {
+			out = append(out, it.X)
+		}
+	}
+	if q.ForEach != nil {
+		out = append(out, q.ForEach.Set)
+	}
+	return out
+}
+
 // Walk calls f for e and what it consists of, parents first, until f returns false
 // for a parent. The value of a $n and of a COMPUTE name is not part of it.
 func Walk(e Expr, f func(Expr) bool) { walk(e, f) }
