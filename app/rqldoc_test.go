@@ -29,7 +29,8 @@ func TestThePageOfTheLatticeTellsTheTruth(t *testing.T) { tellsTheTruth(t, "../d
 //	  notes       what the summary says after its first line
 //	  mistake     the error; the exit code is 2
 //	values NAME   lines "expression → its value at the last cut"
-//	when NAME     lines "condition → the events that make the cuts where it holds"
+//	when NAME     lines "condition → the events that make the cuts where it holds",
+//	              a tick being @ and its second
 //	refused NAME  lines "query → the first line of its error"
 func tellsTheTruth(t *testing.T, file string) {
 	b, err := os.ReadFile(file)
@@ -191,17 +192,27 @@ func (p *page) value(name, expr string) string {
 
 // when names the events at which a condition holds.
 func (p *page) when(name, cond string) string {
-	stdout, _ := p.ask(0, name, "SELECT TIME() FROM "+p.logs(name)+" WHEN "+cond+" EMIT CUTS", "-q", "-o", "jsonl")
+	logs := p.logs(name)
+	if strings.Contains(cond, "net.") {
+		logs += ", net"
+	}
+	stdout, _ := p.ask(0, name, "SELECT TIME() FROM "+logs+" WHEN "+cond+" EMIT CUTS", "-q", "-o", "jsonl")
 	var events []string
 	for line := range strings.Lines(stdout) {
 		var row struct {
-			Event struct {
+			From  string
+			Event *struct {
 				Node string
 				Seq  int
 			}
 		}
 		if err := json.Unmarshal([]byte(line), &row); err != nil {
 			p.t.Fatal(err)
+		}
+		if row.Event == nil { // a tick, by its second
+			_, second, _ := strings.Cut(strings.TrimSuffix(row.From, "Z/0"), "00:00:")
+			events = append(events, "@"+strings.TrimRight(strings.TrimRight(second, "0"), "."))
+			continue
 		}
 		events = append(events, fmt.Sprintf("%s:%d", row.Event.Node, row.Event.Seq))
 	}
