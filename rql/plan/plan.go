@@ -46,7 +46,8 @@ type Query struct {
 	// Apart says that members of FOR EACH have ticks of their own.
 	Apart bool
 
-	stage int // of the leaves that are being built
+	stage int      // of the leaves that are being built
+	names []*facts // of the names of COMPUTE
 }
 
 // An Item is what SELECT shows.

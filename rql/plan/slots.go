@@ -1,6 +1,9 @@
 package plan
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // numberSlots puts the raw slots into their final order: chosen ones by their
 // first placeholder, then the others. Raw slots that nothing uses go.
@@ -113,6 +116,15 @@ func (q *Query) factsOf(es ...Expr) *facts {
 	return f
 }
 
+// merge adds what a name of COMPUTE depends on.
+func (f *facts) merge(o *facts) {
+	maps.Copy(f.slots, o.slots)
+	maps.Copy(f.locals, o.locals)
+	f.deps = append(f.deps, o.deps...)
+	f.volatile = f.volatile || o.volatile
+	f.pasts = append(f.pasts, o.pasts...)
+}
+
 func (q *Query) gather(e Expr, f *facts, bound, computed map[int]bool) {
 	walk(e, func(e Expr) bool {
 		switch e := e.(type) {
@@ -128,7 +140,11 @@ func (q *Query) gather(e Expr, f *facts, bound, computed map[int]bool) {
 		case *Computed:
 			if !computed[e.Index] {
 				computed[e.Index] = true
-				q.gather(q.Compute[e.Index].X, f, bound, computed)
+				if e.Index < len(q.names) {
+					f.merge(q.names[e.Index])
+				} else {
+					q.gather(q.Compute[e.Index].X, f, bound, computed)
+				}
 			}
 		case *Var:
 			f.slots[e.Slot] = true
@@ -172,6 +188,11 @@ func compactDeps(deps []Dep) []Dep {
 	return out
 }
 
+func compactPasts(ps []*Past) []*Past {
+	slices.SortFunc(ps, func(a, b *Past) int { return a.ID - b.ID })
+	return slices.Compact(ps)
+}
+
 // chosen returns the chosen slots of f in order.
 func (q *Query) chosen(f *facts) []int {
 	var out []int
@@ -190,6 +211,8 @@ func (c *checker) analyse() {
 	q := c.out
 	for i := range q.Compute {
 		f := q.factsOf(q.Compute[i].X)
+		f.pasts = compactPasts(f.pasts)
+		q.names = append(q.names, f)
 		q.Compute[i].Slots = q.chosen(f)
 		q.Compute[i].PerCut = len(f.slots) == 0
 	}
