@@ -22,6 +22,7 @@ func (q *Query) Explanation() []string {
 	for i, h := range q.Holders {
 		say("$%d: %s, %s", i+1, h.Text, q.slotText(h.Slot))
 	}
+	out = q.explainPasts(out)
 	if q.Root == nil {
 		say("condition: none, every cut matches")
 	} else {
@@ -32,6 +33,9 @@ func (q *Query) Explanation() []string {
 	}
 	for _, a := range q.Tallies {
 		say("kept incrementally: %s over all entries of %s", a.Op, a.Arg.(*Spread).Ref.Text)
+	}
+	if g := q.Group; g != nil {
+		say("group: rows by %d keys, with %d aggregates over the rows of each; a group costs what they keep", len(g.Keys), len(g.Folds))
 	}
 	say("emit: %s", [...]string{"intervals", "intervals", "cuts", "enter", "leave"}[q.Emit])
 	return out
@@ -49,6 +53,8 @@ func (q *Query) slotText(slot int) string {
 	switch {
 	case s.Kind == SlotEach:
 		return "on every node (LINK EACH_NODE)"
+	case s.Kind == SlotPast && len(s.Holders) == 1:
+		return "on a node of its own, chosen at each cut of its operand"
 	case len(s.Holders) == 1:
 		return "on a node of its own"
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"hindcast.dev/hlc"
@@ -49,6 +50,24 @@ type Operand struct {
 }
 
 func (*Past) expr() {}
+
+// explainPasts tells of the operators of past time, inner ones first.
+func (q *Query) explainPasts(out []string) []string {
+	for _, p := range q.Pasts {
+		keeps := "a truth value"
+		if p.Timed {
+			keeps = "a truth value and a moment; ticks where time alone changes it"
+		}
+		if !p.Shared {
+			keeps += ", for each member"
+		}
+		out = append(out, fmt.Sprintf("%s at %s: keeps %s; decided when its operand changes:", p.Op, p.Pos, keeps))
+		for _, o := range p.Operands() {
+			out = q.explainCond(out, o.Root, "  ")
+		}
+	}
+	return out
+}
 
 // Operands are those that the operator has.
 func (p *Past) Operands() []*Operand {
