@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path"
 	"path/filepath"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"hindcast.dev/app"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
@@ -33,7 +35,12 @@ import (
 // snapshots is how many the test of conservation takes.
 var snapshots = flag.Int("snapshots", 12, "how many snapshots are taken while money is moved")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(programVariable) != "" {
+		app.Main(Service())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	patience = 60 * time.Second
