@@ -248,6 +248,8 @@ type message struct {
 	past  [relations]*past
 	count uint64 // of all messages, those sent before it included
 	timer timerName
+	// received says that it will be forgotten in its turn.
+	received bool
 }
 
 // A messageKey names a message. Of a send to several nodes each has its own.
@@ -265,50 +267,62 @@ type timerName struct {
 
 // messages are those under way, and those lately received: they might come again.
 type messages struct {
-	flying map[messageKey]*message
-	late   [2]map[messageKey]*message // received lately; before
-	timers map[timerName]messageKey   // that were set last
+	known  map[messageKey]*message
+	late   []received               // a ring, of which next is the oldest
+	next   int                      // in late
+	timers map[timerName]messageKey // that were set last
+	toAll  bool                     // some go nobody says where
 	count  uint64
 }
 
-// lateMax is how many received messages are remembered at least.
+// A received message is forgotten when its turn comes.
+type received struct {
+	k messageKey
+	m *message
+}
+
+// lateMax is how many received messages are remembered.
 const lateMax = 1 << 16
 
 func newMessages() *messages {
-	return &messages{flying: map[messageKey]*message{}, late: [2]map[messageKey]*message{{}, {}}, timers: map[timerName]messageKey{}}
+	return &messages{known: map[messageKey]*message{}, timers: map[timerName]messageKey{}}
 }
-
-func (t *messages) len() int { return len(t.flying) + len(t.late[0]) + len(t.late[1]) }
 
 func (t *messages) send(k messageKey, m *message) {
 	t.count++
 	m.count = t.count
-	t.flying[k] = m
-	delete(t.late[0], k)
-	delete(t.late[1], k)
+	t.known[k] = m
+	t.toAll = t.toAll || k.node < 0
 }
 
 // receive returns the message that a node received, the one sent last if there
 // are several, nil if none is known.
 func (t *messages) receive(k messageKey) *message {
-	m := t.flying[k]
-	if m != nil {
-		delete(t.flying, k)
-		if len(t.late[0]) == lateMax {
-			t.late[1], t.late[0] = t.late[0], map[messageKey]*message{}
-		}
-		t.late[0][k] = m
-	}
-	for _, late := range t.late {
-		if m == nil {
-			m = late[k]
-		}
+	m := t.known[k]
+	if m != nil && !m.received {
+		m.received = true
+		t.forget(received{k, m})
 	}
 	k.node = -1
-	if all := t.flying[k]; all != nil && (m == nil || all.count > m.count) {
-		return all
+	if t.toAll {
+		if all := t.known[k]; all != nil && (m == nil || all.count > m.count) {
+			return all
+		}
 	}
 	return m
+}
+
+// forget makes a message the next to be forgotten, after those before it.
+func (t *messages) forget(r received) {
+	if len(t.late) < lateMax {
+		t.late = append(t.late, r)
+		return
+	}
+	if old := t.late[t.next]; t.known[old.k] == old.m {
+		delete(t.known, old.k)
+	}
+	t.late[t.next] = r
+	t.next = (t.next + 1) % lateMax
 }
 
 // set remembers the timer that a name stands for.
@@ -324,10 +338,8 @@ func (t *messages) drop(name timerName) {
 		return
 	}
 	delete(t.timers, name)
-	for _, in := range []map[messageKey]*message{t.flying, t.late[0], t.late[1]} {
-		if m := in[k]; m != nil && m.timer == name {
-			delete(in, k)
-		}
+	if m := t.known[k]; m != nil && m.timer == name {
+		delete(t.known, k)
 	}
 }
 

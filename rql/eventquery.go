@@ -45,6 +45,7 @@ type eventRun struct {
 	store    [][][]*packed // by slot and node: all that came so far
 	nodes    []nodePast
 	messages *messages
+	nothing  *past // along links from nowhere
 
 	captures []capture // of the occurrence that is looked at
 	made     int       // since the last census
@@ -139,6 +140,8 @@ func (r *eventRun) begin(ctx context.Context, q *plan.EventQuery) error {
 	}
 	r.until = r.ending()
 	r.messages = newMessages()
+	r.nothing = r.plan.newPast(along)
+	r.nothing.shared = true
 	r.nodes = make([]nodePast, len(meta.Nodes))
 	for i := range r.nodes {
 		for rel := range r.nodes[i].past {
@@ -186,7 +189,7 @@ func (r *eventRun) walk(ctx context.Context) error {
 			return err
 		}
 		if ev.Base {
-			r.nodes[ev.Node].past[along] = r.plan.newPast(along)
+			r.nodes[ev.Node].past[along] = r.nothing
 			continue
 		}
 		if ev.Time > r.until {
@@ -218,10 +221,13 @@ var begins = map[string]bool{"recv": true, "request": true, "timer": true, "resu
 // step follows one event. Messages that it received are before it.
 func (r *eventRun) step(ev *history.Event) error {
 	r.w.event, r.w.now = ev, ev.Time
+	if len(r.plan.inputs) == 0 { // nothing is joined
+		return r.occurrences(ev)
+	}
 	n := &r.nodes[ev.Node]
 	before := n.past[along]
 	if begins[ev.Kind] || ev.Kind == "note" {
-		n.past[along] = r.plan.newPast(along)
+		n.past[along] = r.nothing
 	}
 	linked := false
 	if receivers[ev.Kind] {
@@ -301,7 +307,7 @@ func (r *eventRun) sends(ev *history.Event, f *history.Effect) error {
 		r.messages.drop(name)
 	}
 	k := messageKey{kind: senders[f.Kind], id: f.ID, node: ev.Node}
-	if k.kind == "" || k.id == "" {
+	if k.kind == "" || k.id == "" || len(r.plan.inputs) == 0 {
 		return nil
 	}
 	if f.Kind == "send" {
@@ -374,7 +380,7 @@ func (r *eventRun) pack(in *eventInput, o *occurrence, n *nodePast) *packed {
 // bounded fails if more is kept than may be. It counts seldom.
 func (r *eventRun) bounded() error {
 	limit := r.maxEvents()
-	if r.live+r.made+r.groups+r.messages.len() <= 2*limit {
+	if r.live+r.made+r.groups+len(r.messages.known) <= 2*limit {
 		return nil
 	}
 	r.censuses++
@@ -384,11 +390,9 @@ func (r *eventRun) bounded() error {
 			c.past(b)
 		}
 	}
-	for _, ms := range []map[messageKey]*message{r.messages.flying, r.messages.late[0], r.messages.late[1]} {
-		for _, m := range ms {
-			c.past(m.past[lamport])
-			c.past(m.past[along])
-		}
+	for _, m := range r.messages.known {
+		c.past(m.past[lamport])
+		c.past(m.past[along])
 	}
 	for _, lists := range r.store {
 		for _, list := range lists {
@@ -399,7 +403,7 @@ func (r *eventRun) bounded() error {
 		}
 	}
 	r.live, r.made = c.count, 0
-	if r.live+r.groups+r.messages.len() > limit {
+	if r.live+r.groups+len(r.messages.known) > limit {
 		return &EventsError{limit, r.w.now}
 	}
 	return nil
