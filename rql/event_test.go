@@ -12,6 +12,7 @@ import (
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/vfs"
 )
 
 // server is a History of so many requests to one node, each handled at once: a
@@ -168,4 +169,38 @@ func FuzzEventQuery(f *testing.F) {
 			t.Fatalf("%q: %v", text, err)
 		}
 	})
+}
+
+func TestAnEventQueryAnswersTheSameOnDisk(t *testing.T) {
+	src, fsys := server(t, 300), vfs.NewMem()
+	w, err := history.CreateDisk(fsys, "h", history.DiskOptions{BlockBytes: 1 << 10})
+	if err == nil {
+		err = history.Copy(context.Background(), w, src)
+	}
+	if err == nil {
+		err = w.Finish()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := history.OpenDisk(fsys, "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	for _, text := range []string{
+		"FROM w IN Work JOIN s IN FIRSTN(2, Start) ON s -> w JOIN q IN MOSTRECENT(request.Get) ON q => s SELECT w.n, s.n, q.node, w.time - s.time",
+		"FROM w IN Work JOIN s IN send ON s => w GROUP BY s.node SELECT s.node, COUNT(*), SUM(w.n), VALUES(s.peer)",
+		"FROM r IN MOSTRECENTN(3, recv) SELECT r.node, r.physical",
+		"SHOW EVENTS",
+	} {
+		want, err := runEventQuery(src, text, rql.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := runEventQuery(disk, text, rql.Options{})
+		if err != nil || len(got) == 0 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%s: %d rows on disk and %d in memory, %v", text, len(got), len(want), err)
+		}
+	}
 }

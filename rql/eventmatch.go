@@ -64,7 +64,11 @@ type eventNames struct {
 	byKind map[eventKind][]*eventInput
 	last   eventKind
 	found  []*eventInput // of last
+	many   bool          // there are more than kindsMax: byKind hasn't all
 }
+
+// kindsMax bounds how many kinds of events are remembered.
+const kindsMax = 1 << 16
 
 func (t *eventNames) of(k eventKind) []*eventInput {
 	if k == t.last && t.byKind != nil {
@@ -82,7 +86,9 @@ func (t *eventNames) of(k eventKind) []*eventInput {
 		if t.byKind == nil {
 			t.byKind = map[eventKind][]*eventInput{}
 		}
-		t.byKind[k] = ins
+		if t.many = t.many || len(t.byKind) >= kindsMax; !t.many {
+			t.byKind[k] = ins
+		}
 	}
 	t.last, t.found = k, ins
 	return ins
@@ -90,6 +96,9 @@ func (t *eventNames) of(k eventKind) []*eventInput {
 
 // misprint is the error for a name that no event has, nil where each has some.
 func (t *eventNames) misprint() error {
+	if t.many {
+		return nil // it isn't known which there are
+	}
 	var known []string
 	for k := range t.byKind {
 		known = append(known, k.names()...)

@@ -171,8 +171,7 @@ func (r *eventRun) ending() hlc.Timestamp {
 
 // walk goes through all events: what happened before begins with the first.
 func (r *eventRun) walk(ctx context.Context) error {
-	lens := history.Lens{Fields: history.AllFields} // and no variables
-	cur, err := history.WalkThrough(ctx, r.src, history.Begin, history.End, nil, lens)
+	cur, err := history.WalkThrough(ctx, r.src, history.Begin, history.End, nil, history.Lens{Fields: r.fields()})
 	if err != nil {
 		return err
 	}
@@ -202,6 +201,22 @@ func (r *eventRun) walk(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// fields are those of events that the query needs. It needs no variables.
+func (r *eventRun) fields() history.Fields {
+	need := history.FieldKind | history.FieldMessage | history.FieldEffects
+	for _, l := range r.levels {
+		for _, f := range l.q.Fields {
+			if f.Key != "" || f.Builtin == plan.BuiltinData {
+				need |= history.FieldData
+			}
+			if f.Builtin == plan.BuiltinPhysical {
+				need |= history.FieldPhysical
+			}
+		}
+	}
+	return need
 }
 
 // finish gives what is known only at the end.

@@ -13,7 +13,7 @@ import (
 	"hindcast.dev/rql/syntax"
 )
 
-// showColumns are what SHOW shows. SHOW EVENTS counts events by kind and name:
+// showColumns are what SHOW shows. SHOW EVENTS counts events and effects by kind and name:
 // one row for each, with the nodes that have it, how often, and the first and
 // last time; LIKE is about "kind.name" or, without a name, the kind.
 var showColumns = map[syntax.ShowKind][]string{
@@ -180,12 +180,12 @@ func showEvents(ctx context.Context, q *Query, src history.Source, opt Options, 
 	if err := r.timeRange(ctx); err != nil {
 		return err
 	}
-	cur, err := src.Walk(ctx, r.begin, history.End, q.nodes)
+	cur, err := history.WalkThrough(ctx, src, r.begin, history.End, q.nodes, history.Lens{Fields: history.FieldKind | history.FieldEffects})
 	if err != nil {
 		return err
 	}
 	defer cur.Close()
-	groups := map[[2]string]*eventGroup{}
+	groups := eventGroups{}
 	for {
 		ev, err := cur.Next()
 		if err != nil && err != io.EOF {
@@ -198,21 +198,43 @@ func showEvents(ctx context.Context, q *Query, src history.Source, opt Options, 
 			continue
 		}
 		sum.Cuts++
-		key := [2]string{ev.Kind, ev.Name}
-		g := groups[key]
-		if g == nil {
-			g = &eventGroup{kind: ev.Kind, name: ev.Name, first: ev.Time}
-			groups[key] = g
-		}
-		g.count++
-		g.last = ev.Time
-		if i, ok := slices.BinarySearch(g.nodes, ev.Node); !ok {
-			g.nodes = slices.Insert(g.nodes, i, ev.Node)
+		groups.add(ev)
+	}
+}
+
+// eventGroups are the events seen so far, by kind and name.
+type eventGroups map[[2]string]*eventGroup
+
+// add counts an event and the effects that came of it.
+func (gs eventGroups) add(ev *history.Event) {
+	gs.count(ev.Kind, ev.Name, ev)
+	if ownSend(ev) != nil {
+		return
+	}
+	var o occurrence
+	for i := range ev.Effects {
+		if ev.Effects[i].Kind != "recv" { // one more message that the event came of
+			o.ofEffect(ev, i)
+			gs.count(o.kind, o.name, ev)
 		}
 	}
 }
 
-func giveEvents(meta *history.Meta, groups map[[2]string]*eventGroup, pattern *syntax.String, give giveFunc) error {
+func (gs eventGroups) count(kind, name string, ev *history.Event) {
+	key := [2]string{kind, name}
+	g := gs[key]
+	if g == nil {
+		g = &eventGroup{kind: kind, name: name, first: ev.Time}
+		gs[key] = g
+	}
+	g.count++
+	g.last = ev.Time
+	if i, ok := slices.BinarySearch(g.nodes, ev.Node); !ok {
+		g.nodes = slices.Insert(g.nodes, i, ev.Node)
+	}
+}
+
+func giveEvents(meta *history.Meta, groups eventGroups, pattern *syntax.String, give giveFunc) error {
 	var all []*eventGroup
 	for _, g := range groups {
 		if pattern == nil || like(g.text(), pattern.Value) {
