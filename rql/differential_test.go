@@ -150,6 +150,12 @@ func (g *generator) history() *history.Mem {
 		}
 		b.Append(node, e)
 	}
+	if g.wide && g.chance(15) { // a node whose recording begins on the way
+		from := hlc.Timestamp(101<<16) + hlc.Timestamp(rapid.IntRange(0, int(max(now, 102<<16)-(101<<16))).Draw(g.t, "base"))
+		b.Base("n4", 2, from, map[string]event.Value{"inv.a": g.value("a"), "inv.r": g.value("r")})
+		now = max(now, from) + hlc.Timestamp(rapid.IntRange(1, 3).Draw(g.t, "gap")<<16)
+		b.Append("n4", history.EventSpec{Event: history.Event{Position: history.Position{Time: now}}, Set: []history.Assign{g.assign()}})
+	}
 	if full == 0 {
 		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: now + 1<<16}}, Set: all()}
 		b.Append(rapid.SampledFrom(nodes).Draw(g.t, "node"), e)

@@ -274,6 +274,9 @@ func (e *engine) decideStage(stage int) []*instance {
 		}
 	}
 	e.touched = touched
+	if everyone && e.q.Apart && e.w.event == nil {
+		return e.ticking
+	}
 	if everyone {
 		return e.insts
 	}

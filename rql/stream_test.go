@@ -136,7 +136,7 @@ func births(t rapid.TB, src history.Source, variable string) map[string]history.
 func TestAStreamGivesTheRowsOfARun(t *testing.T) {
 	var asked, rows int
 	rapid.Check(t, func(t *rapid.T) {
-		g := &generator{t: t}
+		g := &generator{t: t, past: rapid.Bool().Draw(t, "past")}
 		src := g.history()
 		text := g.query()
 		if _, err := rql.Compile(src.Meta(), text); err != nil || strings.Contains(text, "ON TIME") {
@@ -152,6 +152,9 @@ func TestAStreamGivesTheRowsOfARun(t *testing.T) {
 				_ = history.WriteText(&h, src)
 				t.Fatalf("%s, grow %v\n%s\ngot:\n%s\nwant:\n%s", text, grow, h.String(), a, b)
 			}
+		}
+		if g.past && strings.Contains(text, "FOR EACH") {
+			t.Skip("what was before a member was born is no part of its walk")
 		}
 		if strings.Contains(text, "FOR EACH") {
 			variable := "inv.r"

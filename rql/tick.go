@@ -123,8 +123,8 @@ func (e *engine) tick(at uint64) error {
 	e.resume(ticks)
 	for _, l := range e.q.Leaves {
 		switch {
-		case !l.Volatile:
-		case e.q.Apart:
+		case !l.Volatile && !e.anew:
+		case e.q.Apart && !l.Shared:
 			for _, in := range e.ticking {
 				e.mark(mark{l, in, allNodes})
 			}
@@ -132,7 +132,17 @@ func (e *engine) tick(at uint64) error {
 			e.markAll(l, allNodes)
 		}
 	}
+	if !e.q.Apart {
+		e.anew = false
+		e.decideMarked()
+		return e.err
+	}
+	fresh := e.fresh
+	e.fresh = e.ticking
 	e.decideMarked()
+	if e.fresh = fresh; e.anew { // for the others that is still to come
+		e.fresh = slices.Clone(e.insts)
+	}
 	return e.err
 }
 
