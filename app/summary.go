@@ -84,6 +84,10 @@ func (s *summary) notes(w io.Writer) {
 		fmt.Fprintf(w, "note: %s", n.at.Render(s.query))
 	}
 	for _, e := range s.Errors {
-		fmt.Fprintf(w, "note: %s, %s, first by %s:%d (place %s in the query)\n", e.Fault, plural(e.Count, "time"), e.Node, e.Seq, e.Position)
+		first := fmt.Sprintf("by %s:%d", e.Node, e.Seq)
+		if e.Seq == 0 {
+			first = "at a tick" // which is no event's
+		}
+		fmt.Fprintf(w, "note: %s, %s, first %s (place %s in the query)\n", e.Fault, plural(e.Count, "time"), first, e.Position)
 	}
 }
