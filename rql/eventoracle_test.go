@@ -334,19 +334,19 @@ func literal(s string) event.Value {
 	return event.Int(int64(s[0] - '0'))
 }
 
-// holds compares two values of ints, strings and nothing.
+// holds compares two values; of those that there are, ints and strings have an order.
 func holds(a event.Value, op string, b event.Value) bool {
 	if a.IsAbsent() || b.IsAbsent() {
 		return false
 	}
-	same := a.IsInt() == b.IsInt() && (a.Type() == event.TypeNull) == (b.Type() == event.TypeNull)
+	same := a.IsInt() && b.IsInt() || a.Type() == b.Type()
 	switch op {
 	case "=":
 		return same && event.Compare(a, b) == 0
 	case "!=":
 		return !same || event.Compare(a, b) != 0
 	}
-	return same && event.Compare(a, b) < 0
+	return same && (a.IsInt() || a.Type() == event.TypeString) && event.Compare(a, b) < 0
 }
 
 // group makes the groups of rows, by their keys.
