@@ -3,6 +3,7 @@ package rql
 import (
 	"context"
 	"io"
+	"slices"
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
@@ -30,6 +31,11 @@ func (r *runner) members(ctx context.Context) ([]value, error) {
 
 // gather walks from one position to another for what the collection has there.
 func (r *runner) gather(ctx context.Context, from, to history.Position) (*gathering, error) {
+	return r.gatherFrom(ctx, from, to, false)
+}
+
+// gatherFrom is gather, in which the states are followed if need be.
+func (r *runner) gatherFrom(ctx context.Context, from, to history.Position, stateful bool) (*gathering, error) {
 	f := r.q.ForEach
 	used := map[history.VarID]bool{}
 	for _, d := range f.Deps {
@@ -45,6 +51,7 @@ func (r *runner) gather(ctx context.Context, from, to history.Position) (*gather
 	defer cur.Close()
 	e := newEngine(ctx, q, r.src.Meta(), cur.States(), nil, r.opt)
 	g := &gathering{e: e, f: f, seen: map[string]value{}, keys: keysOf(f.Set), anew: true}
+	g.plain = !stateful && g.keys != nil && len(g.keys.Steps) == g.keys.Vars[0].Rest && g.e.net == nil
 	for {
 		ev, err := cur.Next()
 		if err == io.EOF {
@@ -53,9 +60,82 @@ func (r *runner) gather(ctx context.Context, from, to history.Position) (*gather
 		if err != nil {
 			return nil, err
 		}
+		if g.plain {
+			if !g.read(ev) {
+				return r.gatherFrom(ctx, from, to, true)
+			}
+			continue
+		}
 		if err := g.step(ev); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// read takes the keys from the changes alone, without following the states; false
+// if that isn't possible: what a key that is no text leads into may be a list, and
+// what is set and taken away again before the next cut is no member.
+func (g *gathering) read(ev *history.Event) bool {
+	if g.anew {
+		g.anew = false
+		for _, n := range g.e.w.nodes {
+			if g.e.w.in(n) {
+				g.held = append(g.held, heldMap{n, g.e.variable(g.keys, n, false)})
+			}
+		}
+	}
+	isHeld := slices.ContainsFunc(g.held, func(h heldMap) bool { return h.node == ev.Node })
+	changes := 0
+	for i := range ev.Changes {
+		c := &ev.Changes[i]
+		if int(c.Var) != g.keys.Vars[0].Var {
+			continue
+		}
+		changes++
+		adds := len(c.Path) > 0 && !c.Value.IsAbsent()
+		switch {
+		case len(c.Path) > 0 && c.Path[0].Type() != event.TypeString:
+			return false
+		case !adds && (isHeld || changes > 1), ev.Base && adds:
+			return false
+		case adds:
+			g.text(c.Path[0])
+		default:
+			g.held = append(g.held, heldMap{ev.Node, c.Value})
+			isHeld = true
+		}
+	}
+	if !ev.Base {
+		for _, h := range g.held {
+			g.whole(h.m)
+		}
+		g.held = g.held[:0]
+	}
+	return true
+}
+
+// A heldMap is a node's map that shows at the next cut.
+type heldMap struct {
+	node int
+	m    event.Value
+}
+
+// whole adds the keys of a map, unless it is the one before once more.
+func (g *gathering) whole(m event.Value) {
+	if m.AsMap() != g.last {
+		g.last = m.AsMap()
+		g.all(m)
+	}
+}
+
+// text adds a key that is a text.
+func (g *gathering) text(key event.Value) {
+	if g.texts == nil {
+		g.texts = map[string]bool{}
+	}
+	if !g.texts[key.AsString()] {
+		g.texts[key.AsString()] = true
+		g.add(of(key))
 	}
 }
 
@@ -86,6 +166,11 @@ type gathering struct {
 	f    *plan.ForEach
 	seen map[string]value
 	anew bool // a base came, or nothing yet: all of it is looked at
+	// plain says that keys are read off the changes, and states aren't followed.
+	plain bool
+	texts map[string]bool // those seen so far
+	held  []heldMap
+	last  *event.Map // that was read last
 	// born is told each member when it comes; nil: it is only collected.
 	born func(value)
 	keys *plan.Ref // over whose keys; nil: the set is evaluated wherever it may change
