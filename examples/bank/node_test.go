@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -61,18 +60,17 @@ type cluster struct {
 func newCluster(t *testing.T, dir string) *cluster {
 	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Duration(*snapshots)*time.Second)
 	c := &cluster{t: t, ctx: ctx, dir: dir, options: map[string]node.Options{}, nodes: map[string]*node.Node{}}
-	addrs := map[string]string{}
-	for i := range nodes {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	addrs, admins := map[string]string{}, map[string]string{}
+	for i, port := range freePorts(t, 2*nodes) { // all at once, so that none is given twice
+		if name := fmt.Sprint("n", 1+i%nodes); i < nodes {
+			addrs[name] = port
+		} else {
+			admins[name] = port
 		}
-		addrs[fmt.Sprint("n", i+1)] = ln.Addr().String()
-		ln.Close()
 	}
 	for name, addr := range addrs {
 		c.options[name] = node.Options{Name: name, Service: Name, Dir: filepath.ToSlash(filepath.Join(dir, name)), Registry: Registry(), Seed: 1,
-			Listen: addr, Peers: addrs, Admin: "127.0.0.1:0", Settings: map[string]string{AccountsSetting: fmt.Sprint(accounts)},
+			Listen: addr, Peers: addrs, Admin: admins[name], Settings: map[string]string{AccountsSetting: fmt.Sprint(accounts)},
 			Durability: journal.Process, SegmentBytes: 1 << 20, CheckpointEvery: 2000, Log: slog.New(slog.DiscardHandler)}
 		c.start(name)
 	}
