@@ -36,6 +36,7 @@ type oracle struct {
 	*owalk                // for the member of FOR EACH that is asked
 	timed   []syntax.Expr // every FOR and WITHIN of the query
 	q       *syntax.Query
+	looks   bool // the query names a variable
 	holders []*holder
 	byPath  map[*syntax.Path]*holder
 	parent  map[int]int // groups that COMPUTE names joined
@@ -90,6 +91,11 @@ func newOracle(src history.Source, q *syntax.Query) (*oracle, error) {
 		o.entries = append(o.entries, snapshot{event: ev, time: ev.Time, states: clone(states), before: before})
 	}
 	o.number()
+	syntax.Inspect(q, func(n syntax.Node) bool {
+		p, ok := n.(*syntax.Path)
+		o.looks = o.looks || ok && p.Log == "inv"
+		return true
+	})
 	o.walk(nil)
 	return o, nil
 }
@@ -472,7 +478,7 @@ func (o *oracle) ends(r *rql.Row, cut int) {
 	}
 	for _, i := range o.nodes() {
 		for _, s := range o.meta.Nodes[i].Unknown {
-			r.Incomplete = r.Incomplete || s.From < s.To && s.To > o.cuts[cut].time && (r.Open || s.From < r.To)
+			r.Incomplete = r.Incomplete || o.looks && s.From < s.To && s.To > o.cuts[cut].time && (r.Open || s.From < r.To)
 		}
 	}
 }
