@@ -19,8 +19,9 @@ type keyTable struct {
 	texts   map[string]*keyRow // by key, where that is a text
 	others  map[string]*keyRow // by type and JSON
 	list    []*keyRow
-	sorted  int  // how many of list are in order
-	lean    bool // the states need not have the maps
+	last    *keyRow // of the last text asked for: an event's key is asked for more than once
+	sorted  int     // how many of list are in order
+	lean    bool    // the states need not have the maps
 	scratch *history.State
 }
 
@@ -140,7 +141,11 @@ func (v *keyedVar) part(name string) int {
 // find returns a key's row, nil if there never was an entry under it.
 func (t *keyTable) find(key event.Value) *keyRow {
 	if key.Type() == event.TypeString {
-		return t.texts[key.AsString()]
+		text := key.AsString()
+		if t.last == nil || t.last.key.AsString() != text {
+			t.last = t.texts[text]
+		}
+		return t.last
 	}
 	return t.others[key.Type().String()+string(key.AppendJSON(nil))]
 }
