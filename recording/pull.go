@@ -319,9 +319,14 @@ func (a *adminAPI) get(ctx context.Context, what string, into any) error {
 		return err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, answerMax+1))
-	if err == nil && len(b) > answerMax {
-		err = fmt.Errorf("the answer is longer than %d bytes", answerMax)
+	return a.decode(what, resp.Body, answerMax, into)
+}
+
+// decode reads an answer in JSON of so many bytes at most.
+func (a *adminAPI) decode(what string, body io.Reader, most int64, into any) error {
+	b, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("the answer is longer than %d bytes", most)
 	}
 	if err == nil {
 		err = json.Unmarshal(b, into)

@@ -561,15 +561,5 @@ func (a *adminAPI) do(ctx context.Context, method, what string, in, out any) err
 	if out == nil {
 		return nil
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, inflightMax+1))
-	if err == nil && len(b) > inflightMax {
-		err = fmt.Errorf("the answer is longer than %d bytes", inflightMax)
-	}
-	if err == nil {
-		err = json.Unmarshal(b, out)
-	}
-	if err != nil {
-		return fmt.Errorf("%s%s: %w", a.base, what, err)
-	}
-	return nil
+	return a.decode(what, resp.Body, inflightMax, out)
 }
