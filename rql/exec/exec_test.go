@@ -120,21 +120,7 @@ func TestAParallelSearchGivesWhatOneWalkGives(t *testing.T) {
 			return // the History has no such variable
 		}
 		opt := exec.Options{Parallel: rapid.IntRange(2, 4).Draw(t, "parallel"), Parts: rapid.IntRange(1, 7).Draw(t, "parts")}
-		var got, want []string
-		sum, err := q.Run(context.Background(), src, rql.Options{}, func(r *rql.Row) error {
-			want = append(want, string(r.AppendJSON(nil)))
-			return nil
-		})
-		whole := told(want, sum, err)
-		sum, err = exec.Run(context.Background(), q, src, opt, func(r *rql.Row) error {
-			got = append(got, string(r.AppendJSON(nil)))
-			return nil
-		})
-		if parts := told(got, sum, err); parts != whole {
-			var h strings.Builder
-			_ = history.WriteText(&h, src)
-			t.Fatalf("%s\n%s\n%+v\nin parts:\n%s\nwant:\n%s", text, h.String(), opt, parts, whole)
-		}
+		agree(t, q, src, src, opt, text)
 	})
 }
 
@@ -202,21 +188,7 @@ func TestStretchesThatArePassedOverMakeNoDifference(t *testing.T) {
 			return
 		}
 		opt := exec.Options{Parallel: rapid.IntRange(1, 3).Draw(t, "parallel"), Parts: rapid.IntRange(1, 16).Draw(t, "parts")}
-		var got, want []string
-		sum, err := q.Run(context.Background(), mem, rql.Options{}, func(r *rql.Row) error {
-			want = append(want, string(r.AppendJSON(nil)))
-			return nil
-		})
-		whole := told(want, sum, err)
-		sum, err = exec.Run(context.Background(), q, src, opt, func(r *rql.Row) error {
-			got = append(got, string(r.AppendJSON(nil)))
-			return nil
-		})
-		if parts := told(got, sum, err); parts != whole {
-			var h strings.Builder
-			_ = history.WriteText(&h, src)
-			t.Fatalf("%s\n%s\n%+v\npassing over:\n%s\nwant:\n%s", text, h.String(), opt, parts, whole)
-		}
+		agree(t, q, mem, src, opt, text)
 		runs++
 		explained, err := rql.Compile(src.Meta(), "EXPLAIN "+text)
 		if err != nil {
@@ -389,5 +361,25 @@ func TestSmallHistoriesAndOneCoreAreWalked(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// agree fails unless a query in parts of src answers as one walk of whole, the same
+// History.
+func agree(t *rapid.T, q *rql.Query, whole, src history.Source, opt exec.Options, text string) {
+	var got, want []string
+	sum, err := q.Run(context.Background(), whole, rql.Options{}, func(r *rql.Row) error {
+		want = append(want, string(r.AppendJSON(nil)))
+		return nil
+	})
+	walk := told(want, sum, err)
+	sum, err = exec.Run(context.Background(), q, src, opt, func(r *rql.Row) error {
+		got = append(got, string(r.AppendJSON(nil)))
+		return nil
+	})
+	if parts := told(got, sum, err); parts != walk {
+		var h strings.Builder
+		_ = history.WriteText(&h, src)
+		t.Fatalf("%s\n%s\n%+v\nin parts:\n%s\nwant:\n%s", text, h.String(), opt, parts, walk)
 	}
 }
