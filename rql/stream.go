@@ -223,7 +223,7 @@ func moveNet(s *history.State, old, meta *history.Meta) *history.State {
 // adopt goes on where another engine for the same query is, over fewer nodes or
 // variables: node n of that is to[n] of this. Its states are this engine's already.
 func (e *engine) adopt(old *engine, to []int) {
-	e.cut, e.round, e.choice = old.cut, old.round, old.choice
+	e.cut, e.round, e.choice, e.w.now = old.cut, old.round, old.choice, old.w.now
 	e.start, e.faults, e.pairs, e.anew = old.start, old.faults, old.pairs, true
 	for i := range e.missing {
 		if was := old.missing[i]; was.depth > e.missing[i].depth {

@@ -344,3 +344,39 @@ func TestRowsInAGapAreIncomplete(t *testing.T) {
 		t.Errorf("summary %+v", sum)
 	}
 }
+
+func TestAStreamThatGrewAndEndsKnowsWhen(t *testing.T) {
+	b := history.NewBuilder()
+	b.Append("n1", history.EventSpec{Event: history.Event{Position: history.Position{Time: 5 << 16}},
+		Set: []history.Assign{{Path: "x.a", Value: event.Int(1)}}})
+	src, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := rql.Compile(src.Meta(), "SELECT DURATION() AS d FROM x EMIT CUTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	s, err := q.Stream(context.Background(), src.Meta(), rql.Options{}, func(r *rql.Row) error {
+		rows = append(rows, string(r.AppendJSON(nil)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Feed(entries(t, src)[0]); err != nil {
+		t.Fatal(err)
+	}
+	grown := *src.Meta()
+	grown.Nodes = append(slices.Clone(grown.Nodes), history.Node{Name: "n2"})
+	if err := s.Grow(&grown); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1 || !strings.Contains(rows[0], `"d":0.0`) {
+		t.Errorf("rows %v, want one that lasted no time", rows)
+	}
+}
