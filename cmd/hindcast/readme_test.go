@@ -14,11 +14,11 @@ import (
 // lines must come in this order, … is anything.
 func TestReadmeCommandsPrintWhatItShows(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a failure is made small")
+		t.Skip("-short: the commands make a failure small, which takes seconds; go test without -short runs them")
 	}
 	sh, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("the commands need a shell: %v", err)
 	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
