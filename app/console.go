@@ -183,13 +183,13 @@ func (k *console) remember(statement string) {
 }
 
 // ask asks one statement. Ctrl-C ends the search.
-func (k *console) ask(statement string) error {
-	if strings.Trim(statement, "; \t\n") == "" {
+func (k *console) ask(text string) error {
+	if strings.Trim(text, "; \t\n") == "" {
 		return nil
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	return k.flags.ask(ctx, k.c, k.o, statement)
+	return k.flags.ask(ctx, k.c, k.o, statement{text: text})
 }
 
 func (k *console) help(args []string) error {
@@ -272,16 +272,16 @@ func (k *console) readFile(args []string) error {
 	if len(b) > syntax.MaxText {
 		return fmt.Errorf("%s has %s; what is read has at most %s", args[0], bytesText(int64(len(b))), bytesText(syntax.MaxText))
 	}
-	statements, rest := syntax.Split(string(b))
-	if strings.TrimSpace(rest) != "" {
-		statements = append(statements, rest)
+	if strings.TrimSpace(string(b)) == "" {
+		return fmt.Errorf("%s is empty: there is nothing to ask", args[0])
 	}
-	for _, s := range statements {
-		if err := k.ask(s); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
+	all, err := statementsOf(args[0], string(b))
+	if err != nil {
+		return err
 	}
-	return nil
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return k.flags.askAll(ctx, k.c, k.o, all)
 }
 
 // complete is the prompt's Completer.

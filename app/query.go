@@ -30,6 +30,7 @@ type queryFlags struct {
 	parallel        int
 	wide            bool
 	quiet           bool
+	lead            string // members that an object of -o json begins with
 }
 
 // outputs are the values of query's -o.
@@ -45,7 +46,10 @@ func queryCommand(services []Service) *cobra.Command {
 held. SHOW VARIABLES says what there is to ask about, EXPLAIN before a query how
 it will be answered. Without a query it asks for some at a prompt, where TAB
 completes what the recording has, and \help tells more; where standard input is no
-terminal it reads one from there.
+terminal it is read from there.
+
+There may be several statements, with a semicolon after each: they are answered in
+turn, each under its own heading, once none of them has a mistake.
 
 ` + whatHelp + `
 
@@ -67,16 +71,16 @@ the answer could be another.`,
 			if err := checkOutput(c, f.output, outputs...); err != nil {
 				return err
 			}
-			text, err := f.text(c, args[1:])
+			all, err := f.statements(c, args[1:])
 			if err != nil {
 				return Usage(err)
 			}
-			return runQuery(c, services, f, args[0], text)
+			return runQuery(c, services, f, args[0], all)
 		},
 	}
 	f.add(c)
 	outputFlag(c, &f.output, outputs...)
-	c.Flags().StringVarP(&f.file, "file", "f", "", "read the query from this file, - for standard input")
+	c.Flags().StringVarP(&f.file, "file", "f", "", "read the query, or several, from this file, - for standard input")
 	c.Flags().DurationVar(&f.timeout, "timeout", 0, "end the search after this time (default none)")
 	c.Flags().Var(&f.maxMemory, "max-memory", "end the search when the program's heap holds more than this, such as 2GiB (default none)")
 	c.Flags().IntVar(&f.maxCombinations, "max-combinations", rql.DefaultMaxCombinations, "choices of nodes and members tried at one cut")
@@ -101,6 +105,16 @@ func completeQuery(_ *cobra.Command, args []string, word string) ([]string, cobr
 		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// statements are what is to be asked, checked for mistakes; none where it is to be
+// asked for at the prompt.
+func (f *queryFlags) statements(c *cobra.Command, args []string) ([]statement, error) {
+	text, err := f.text(c, args)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	return statementsOf(f.file, text)
 }
 
 // text is the query, from its argument, a file or standard input; "" where it is
@@ -144,9 +158,9 @@ func interactive(c *cobra.Command) bool {
 	return in && out
 }
 
-// runQuery opens WHAT and asks it one statement; "" is whatever is typed at the
+// runQuery opens WHAT and asks it; without statements, whatever is typed at the
 // prompt.
-func runQuery(c *cobra.Command, services []Service, f *queryFlags, what, text string) error {
+func runQuery(c *cobra.Command, services []Service, f *queryFlags, what string, all []statement) error {
 	if err := f.check(); err != nil {
 		return Usage(err)
 	}
@@ -157,11 +171,11 @@ func runQuery(c *cobra.Command, services []Service, f *queryFlags, what, text st
 		return err
 	}
 	defer o.Close()
-	if text == "" {
+	if len(all) == 0 {
 		stop() // Ctrl-C is the prompt's from here on: it ends a query, not the program
 		return runConsole(c, f, o, what)
 	}
-	return f.ask(ctx, c, o, text)
+	return f.askAll(ctx, c, o, all)
 }
 
 // check refuses bounds that can't be kept.
@@ -178,22 +192,22 @@ func (f *queryFlags) check() error {
 }
 
 // ask compiles a statement and runs it within its bounds.
-func (f *queryFlags) ask(ctx context.Context, c *cobra.Command, o *opened, text string) error {
-	q, err := compileQuery(ctx, c, o, text)
+func (f *queryFlags) ask(ctx context.Context, c *cobra.Command, o *opened, s statement) error {
+	q, err := compileQuery(ctx, c, o, s.text)
 	if err != nil {
-		return queryError(err, text)
+		return queryError(err, s)
 	}
 	ctx, stop := f.bounded(ctx)
 	defer stop()
-	return f.run(ctx, c, o, q, text)
+	return f.run(ctx, c, o, q, s)
 }
 
 // run asks, and prints rows as they come.
-func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rql.Query, text string) error {
+func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rql.Query, asked statement) error {
 	bar := newProgress(c.ErrOrStderr())
 	begin := time.Now()
-	src := watchSource(o.Source, bar, text, begin)
-	out := newRowWriter(c.OutOrStdout(), f, q, text)
+	src := watchSource(o.Source, bar, asked.text, begin)
+	out := newRowWriter(c.OutOrStdout(), f, q, asked.text)
 	stop := src.show()
 	incomplete := false
 	opt := exec.Options{Parallel: f.parallel, Options: rql.Options{MaxCombinations: f.maxCombinations, Now: hlc.FromTime(begin)}}
@@ -210,7 +224,7 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 		err = endedBy(ctx, err)
 	}
 	s := newSummary(sum, time.Since(begin), err)
-	s.query = text
+	s.query = asked.text
 	if err := out.end(s); err != nil {
 		return fmt.Errorf("write the rows: %w", err)
 	}
@@ -218,7 +232,7 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 		s.write(c.ErrOrStderr())
 	}
 	if err != nil {
-		return queryError(err, text)
+		return queryError(err, asked)
 	}
 	if len(s.Incomplete) > 0 && (s.Rows == 0 || incomplete) {
 		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("undecided: the recording of %s is missing in part, and the answer could depend on it", strings.Join(s.Incomplete, ", "))}
@@ -228,12 +242,16 @@ func (f *queryFlags) run(ctx context.Context, c *cobra.Command, o *opened, q *rq
 
 // queryError gives what went wrong with a query its exit code, and shows a
 // mistake in its text by a caret.
-func queryError(err error, text string) error {
+func queryError(err error, s statement) error {
 	var mistake *syntax.Error
 	var many *rql.CombinationsError
 	switch {
 	case errors.As(err, &mistake):
-		return Usage(errors.New(strings.TrimRight(debug.PrintableText(mistake.Render(text)), "\n")))
+		said := strings.TrimRight(debug.PrintableText(mistake.Render(s.text)), "\n")
+		if s.file != "" && s.file != "-" && mistake.Pos.IsValid() {
+			said = s.file + ":" + said
+		}
+		return Usage(errors.New(said))
 	case errors.As(err, &many):
 		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w; the rows are partial, those found before", err)}
 	case errors.As(err, new(*rql.EventsError)), errors.As(err, new(*rql.LatticeError)), errors.As(err, new(*memoryError)), errors.Is(err, errTimeout), errors.Is(err, errInterrupted):

@@ -28,7 +28,7 @@ type rowWriter interface {
 func newRowWriter(w io.Writer, f *queryFlags, q *rql.Query, text string) rowWriter {
 	switch f.output {
 	case "json":
-		return &jsonRows{w: w}
+		return &jsonRows{w: w, lead: f.lead}
 	case "jsonl":
 		return &jsonLines{w: w}
 	case "csv":
@@ -97,13 +97,14 @@ func (j *jsonLines) end(*summary) error { return nil }
 // jsonRows prints one object, {"rows": […], "summary": {…}}, row by row.
 type jsonRows struct {
 	w    io.Writer
+	lead string // members before "rows"
 	some bool
 }
 
 func (j *jsonRows) row(r *rql.Row) error {
 	lead := ",\n"
 	if !j.some {
-		lead, j.some = `{"rows":[`+"\n", true
+		lead, j.some = "{"+j.lead+`"rows":[`+"\n", true
 	}
 	_, err := fmt.Fprintf(j.w, "%s%s", lead, escapeJSON(r.AppendJSON(nil)))
 	return err
@@ -112,7 +113,7 @@ func (j *jsonRows) row(r *rql.Row) error {
 func (j *jsonRows) end(s *summary) error {
 	lead := "\n],"
 	if !j.some {
-		lead = `{"rows":[],`
+		lead = "{" + j.lead + `"rows":[],`
 	}
 	if _, err := io.WriteString(j.w, lead+"\n\"summary\":"); err != nil {
 		return err

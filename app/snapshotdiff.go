@@ -32,7 +32,7 @@ func (f *restoreFlags) last(ctx context.Context, c *cobra.Command, services []Se
 	text := lastQuery(f.lastWhere, o.Source.Meta())
 	q, err := compileQuery(ctx, c, o, text)
 	if err != nil {
-		return 0, queryError(err, text)
+		return 0, queryError(err, statement{text: text})
 	}
 	found, last := false, hlc.Timestamp(0)
 	_, err = q.Run(ctx, o.Source, rql.Options{}, func(r *rql.Row) error {
@@ -44,7 +44,7 @@ func (f *restoreFlags) last(ctx context.Context, c *cobra.Command, services []Se
 	})
 	switch {
 	case err != nil:
-		return 0, queryError(err, text)
+		return 0, queryError(err, statement{text: text})
 	case !found:
 		return 0, &ExitError{Code: ExitFound, Err: fmt.Errorf("--last-where: it never held: %s", text)}
 	}
