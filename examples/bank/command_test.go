@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -210,6 +211,15 @@ func TestKilledInTheMiddleOfASnapshot(t *testing.T) {
 	start(2)
 	n := len(taken())
 	until(t, "snapshots go on", func() bool { move(20); return len(taken()) > n+1 })
+	until(t, "what the killed node lost is paid, while money is moved", func() bool {
+		move(20)
+		rec, err := recording.TakeSnapshot(t.Context(), vfs.OS(), filepath.ToSlash(filepath.Join(dir, fmt.Sprint("under-load", rand.Uint64()))), admins, recording.SnapshotOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, m, _ := judge(t, rec)
+		return b+m == total
+	})
 	taker.Process.Kill()
 	taker.Wait()
 	until(t, "nothing is owed", func() bool {

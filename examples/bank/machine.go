@@ -3,9 +3,10 @@
 // is under way come to the same sum. It is what snapshots are tested with.
 //
 // A transfer to another node is a message, numbered by sender and receiver; the
-// receiver takes numbers in order, each once. What isn't acknowledged is told again
-// in a message of another type: so a message that is lost, or a node that dies,
-// delays a transfer and doesn't lose it.
+// receiver takes each number once, in whatever order they come, so that one that is
+// lost holds up no other. What isn't acknowledged is told again in a message of
+// another type: so a message that is lost, or a node that dies, delays a transfer
+// and doesn't lose it.
 package bank
 
 import (
@@ -34,20 +35,26 @@ const (
 )
 
 const (
-	againAfter = time.Second // what isn't acknowledged for so long is told again
-	againMax   = 100         // transfers told again at once
-	owedMax    = 10_000      // transfers that wait for acknowledgement: then clients are refused
+	againAfter = time.Second            // what isn't acknowledged for so long is told again
+	againSoon  = 100 * time.Millisecond // after what was told again at once, the rest
+	againMax   = 1000                   // transfers told again at once, to a node that answers
+	probeMax   = 10                     // to one that doesn't
+	owedMax    = 10_000                 // transfers that wait for acknowledgement: then clients are refused
+	earlyMax   = 10_000                 // transfers of a node that are taken before an earlier one
 )
 
 // Bank is the machine. Queries may ask for its exported fields:
 // bank.accounts["n1/0"].balance, bank.owed and so on.
 type Bank struct {
-	Accounts machine.Map[string, Account] // by name: NODE/NUMBER
-	Owed     machine.Map[string, Owed]    // by receiver and number: sent, and not acknowledged
-	Sent     machine.Map[string, uint64]  // by receiver: the number of the last transfer to it
-	Taken    machine.Map[string, uint64]  // by sender: the number of the last transfer taken
-	Paid     machine.Map[string, int64]   // by receiver: what it was sent, in all
-	Got      machine.Map[string, int64]   // by sender: what came from it, in all
+	Accounts machine.Map[string, Account]       // by name: NODE/NUMBER
+	Owed     machine.Map[string, Owed]          // by receiver and number: sent, and not acknowledged
+	Sent     machine.Map[string, uint64]        // by receiver: the number of the last transfer to it
+	Taken    machine.Map[string, uint64]        // by sender: the number up to which all transfers were taken
+	Early    machine.Map[string, uint64]        // by sender and number, above that: those that were taken too
+	Ahead    machine.Map[string, int64]         // by sender: how many of Early are its
+	Paid     machine.Map[string, int64]         // by receiver: what it was sent, in all
+	Got      machine.Map[string, int64]         // by sender: what came from it, in all
+	Heard    machine.Map[string, hlc.Timestamp] // by receiver: when it last acknowledged anything
 }
 
 // An Account is what one client has.
@@ -93,7 +100,7 @@ func (b *Bank) Step(ctx *machine.Context, ev event.Event) {
 	case Again:
 		b.take(ctx, ev.ID.Node, m.No, m.Account, m.Sum)
 	case Ack:
-		b.settle(ev.ID.Node, m.UpTo)
+		b.settle(ctx, ev.ID.Node, m)
 	case Tick:
 		b.again(ctx)
 	}
@@ -126,7 +133,7 @@ func (b *Bank) transfer(ctx *machine.Context, request event.MessageID, m Transfe
 		reason = fmt.Sprintf("%d can't be taken from a balance of %d", m.Amount, from.Balance)
 	case here && !b.Accounts.Has(m.To), !here && !slices.Contains(ctx.Peers(), node):
 		reason = fmt.Sprintf("there is no account %q", m.To)
-	case b.Owed.Len() >= owedMax:
+	case !here && b.Owed.Len() >= owedMax:
 		reason = "too many transfers wait for other nodes"
 	}
 	if reason != "" {
@@ -154,44 +161,89 @@ func (b *Bank) add(account string, amount int64) {
 	b.Accounts.Update(account, func(a *Account) { a.Balance += amount })
 }
 
-// take takes a transfer in, if it is the next of its sender, and tells how far it
-// has come. An account that another node made up is opened: money isn't lost.
+// take takes a transfer in, if it wasn't, and tells how far that has come. An account
+// that another node made up is opened: money isn't lost.
 func (b *Bank) take(ctx *machine.Context, from string, no uint64, account string, amount int64) {
 	last, _ := b.Taken.Get(from)
-	if no == last+1 {
-		last = no
-		b.Taken.Put(from, no)
+	key := owedKey(from, no)
+	ahead, _ := b.Ahead.Get(from)
+	switch {
+	case no <= last || b.Early.Has(key):
+	case no > last+1 && ahead >= earlyMax:
+		ctx.Send(from, Name, Ack{UpTo: last})
+		return
+	default:
 		b.Got.Update(from, func(sum *int64) { *sum += amount })
 		b.add(account, amount)
+		if no == last+1 {
+			last = b.close(from, no)
+			break
+		}
+		b.Early.Put(key, no)
+		b.Ahead.Put(from, ahead+1)
 	}
-	ctx.Send(from, Name, Ack{last})
+	ctx.Send(from, Name, Ack{UpTo: last, No: no})
+}
+
+// close closes the gap at a number: what was taken above it counts as in order.
+func (b *Bank) close(from string, no uint64) (last uint64) {
+	last = no
+	for b.Early.Delete(owedKey(from, last+1)) {
+		last++
+	}
+	b.Taken.Put(from, last)
+	if last > no {
+		b.Ahead.Update(from, func(n *int64) { *n -= int64(last - no) })
+	}
+	return last
 }
 
 // settle forgets what a node has taken.
-func (b *Bank) settle(node string, upTo uint64) {
+func (b *Bank) settle(ctx *machine.Context, node string, m Ack) {
+	b.Heard.Put(node, ctx.Now())
+	b.Owed.Delete(owedKey(node, m.No))
 	for k, o := range b.Owed.From(owedKey(node, 0)) {
-		if o.To != node || o.No > upTo {
+		if o.To != node || o.No > m.UpTo {
 			return
 		}
 		b.Owed.Delete(k)
 	}
 }
 
-// again tells of transfers that nobody acknowledged.
+// again tells of transfers that nobody acknowledged; the more of them the sooner,
+// but of a node that doesn't answer only to learn whether it is back.
 func (b *Bank) again(ctx *machine.Context) {
-	ctx.SetTimer("again", againAfter, Tick{})
+	next := againAfter
+	for node := range b.Sent.Keys() {
+		most := probeMax
+		if heard, _ := b.Heard.Get(node); ctx.Now().Sub(heard) < 2*againAfter {
+			most = againMax
+		}
+		if b.tell(ctx, node, most) && most == againMax {
+			next = againSoon
+		}
+	}
+	ctx.SetTimer("again", next, Tick{})
+}
+
+// tell tells one node again; more says that there would be more to tell.
+func (b *Bank) tell(ctx *machine.Context, node string, most int) (more bool) {
 	n := 0
-	for k, o := range b.Owed.All() {
+	for k, o := range b.Owed.From(owedKey(node, 0)) {
+		if o.To != node {
+			break
+		}
 		if ctx.Now().Sub(o.At) < againAfter {
 			continue
 		}
-		if n++; n > againMax {
-			return
+		if n++; n > most {
+			return true
 		}
 		o.At = ctx.Now()
 		b.Owed.Put(k, o)
 		ctx.Send(o.To, Name, Again{o.No, o.Account, o.Amount})
 	}
+	return false
 }
 
 func (b *Bank) sheet() Sheet {

@@ -48,9 +48,11 @@ type Again struct {
 	Sum     int64
 }
 
-// An Ack says up to which number transfers were taken.
+// An Ack says up to which number all transfers were taken, and, if No isn't 0, that
+// this one was.
 type Ack struct {
 	UpTo uint64
+	No   uint64
 }
 
 // A Tick is the time to look for what isn't acknowledged.
