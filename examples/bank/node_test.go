@@ -137,9 +137,27 @@ func (c *cluster) busy() (stop func() int64) {
 	return func() int64 { cancel(); wg.Wait(); return done.Load() }
 }
 
+// linked waits until all nodes reach each other: what is sent before is lost, and is
+// told again a second later.
+func (c *cluster) linked() {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		until(c.t, "links", func() bool {
+			up := 0
+			for _, l := range n.Status().Network.Peers {
+				if l.Up {
+					up++
+				}
+			}
+			return up == nodes-1
+		})
+	}
+}
+
 // settled waits until nothing is owed.
 func (c *cluster) settled() (sum int64) {
 	c.t.Helper()
+	c.linked()
 	for c.ctx.Err() == nil {
 		owed := int64(0)
 		sum = 0
@@ -302,6 +320,7 @@ func (c *cluster) wholeHistory() {
 func TestARestoredSystemHasTheRightTotal(t *testing.T) {
 	c := newCluster(t, t.TempDir())
 	dir := filepath.ToSlash(t.TempDir())
+	c.linked()
 	stop := c.busy()
 	var rec *recording.Recording
 	for under := 0; under == 0; { // until one has something under way
