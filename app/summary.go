@@ -46,12 +46,13 @@ type queryFault struct {
 	Node     string        `json:"node"`     // whose event was the first
 	Seq      uint64        `json:"seq"`
 	Time     hlc.Timestamp `json:"time"`
+	lattice  bool          // the cut may lie off the walk, at no time
 }
 
 func newSummary(sum rql.Summary, took time.Duration, err error) *summary {
 	s := &summary{Cuts: sum.Cuts, Rows: sum.Rows, Seconds: took.Seconds(), Incomplete: sum.Incomplete}
 	for _, e := range sum.Errors {
-		s.Errors = append(s.Errors, queryFault{string(e.Fault), e.Count, e.Pos.String(), e.Node, e.Seq, e.Time})
+		s.Errors = append(s.Errors, queryFault{string(e.Fault), e.Count, e.Pos.String(), e.Node, e.Seq, e.Time, e.Lattice})
 	}
 	for _, a := range sum.Absent {
 		s.Absent = append(s.Absent, newQueryNote(a.Note()))
@@ -84,10 +85,20 @@ func (s *summary) notes(w io.Writer) {
 		fmt.Fprintf(w, "note: %s", n.at.Render(s.query))
 	}
 	for _, e := range s.Errors {
-		first := fmt.Sprintf("by %s:%d", e.Node, e.Seq)
-		if e.Seq == 0 {
-			first = "at a tick" // which is no event's
-		}
-		fmt.Fprintf(w, "note: %s, %s, first %s (place %s in the query)\n", e.Fault, plural(e.Count, "time"), first, e.Position)
+		fmt.Fprintf(w, "note: %s, %s, first %s (place %s in the query)\n", e.Fault, plural(e.Count, "time"), e.first(), e.Position)
 	}
+}
+
+// first says at which cut it was met first.
+func (e *queryFault) first() string {
+	event := fmt.Sprintf("%s:%d", e.Node, e.Seq)
+	switch {
+	case e.lattice && e.Node == "":
+		return "in the first cut of the lattice"
+	case e.lattice:
+		return "in a cut of the lattice up to " + event
+	case e.Seq == 0:
+		return "at a tick" // which is no event's
+	}
+	return "by " + event
 }

@@ -31,9 +31,12 @@ type ErrorCount struct {
 	Fault Fault
 	Count uint64
 	Pos   syntax.Pos    // of the first, in the query
-	Node  string        // whose event made the cut of the first
+	Node  string        // whose event made the cut of the first; "" if that is a tick
 	Seq   uint64        // that event
 	Time  hlc.Timestamp // of that cut
+	// Lattice says that it was met under POSSIBLY or DEFINITELY: the event is one of
+	// the last in the cut, none if the cut is the one that the search begins with.
+	Lattice bool
 }
 
 // faults counts by kind, in the order in which the kinds first came.

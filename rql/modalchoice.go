@@ -44,6 +44,9 @@ func (c *choices) gather() error {
 		}
 	}
 	for _, a := range c.g.shape.alts {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
 		alt := &alternatively{truth: make([][]lattice.Span, len(c.m.meta.Nodes))}
 		for n := range alt.truth {
 			alt.truth[n] = lattice.Always
@@ -179,8 +182,8 @@ func (c *choices) first(a *alternatively) (finding, error) {
 
 func (c *choices) firstFrom(comp *lattice.Computation, a *alternatively) (finding, error) {
 	if len(a.sums) == 0 {
-		cut, ok := comp.Least(a.truth)
-		return finding{holds: ok, cut: cut}, nil
+		cut, ok, err := comp.Least(a.truth)
+		return finding{holds: ok, cut: cut}, err
 	}
 	if len(a.sums) > 1 {
 		return c.searchOne(comp, a, nil)
@@ -189,9 +192,9 @@ func (c *choices) firstFrom(comp *lattice.Computation, a *alternatively) (findin
 	if l == nil {
 		return c.searchOne(comp, a, nil)
 	}
-	top, at := comp.Max(l.sum)
-	if top < l.k {
-		return finding{}, nil
+	top, at, err := comp.Max(l.sum)
+	if err != nil || top < l.k {
+		return finding{}, err
 	}
 	up := comp.AtLeast(l.sum, l.k, c.limit)
 	reaches := up.Holds
@@ -209,8 +212,8 @@ func (c *choices) firstFrom(comp *lattice.Computation, a *alternatively) (findin
 		return finding{holds: v == lattice.Yes, cut: cut}, err
 	}
 	neg := l.sum.Negative()
-	if low, _ := comp.Max(neg); low < -l.k {
-		return finding{}, nil
+	if low, _, err := comp.Max(neg); err != nil || low < -l.k {
+		return finding{}, err
 	}
 	down := comp.AtLeast(neg, -l.k, c.limit)
 	one, err := c.searchOne(comp, &alternatively{truth: a.truth, sums: []limit{*l}}, func(cut causal.Cut) (uint64, bool) {
@@ -296,7 +299,12 @@ func (c *choices) searchOne(comp *lattice.Computation, a *alternatively, atLeast
 // definitely tries what is polynomial, then looks for a path around.
 func (c *choices) definitely() error {
 	for _, a := range c.alts {
-		if len(a.sums) == 0 && c.inevitableOne(a) {
+		if len(a.sums) > 0 {
+			continue
+		}
+		if yes, err := c.inevitableOne(a); err != nil {
+			return err
+		} else if yes {
 			c.inevitable()
 			return nil
 		}
@@ -314,21 +322,21 @@ func (c *choices) definitely() error {
 
 // inevitableOne reports whether every path passes a cut of an alternative without
 // sums. The empty cut isn't one.
-func (c *choices) inevitableOne(a *alternatively) bool {
+func (c *choices) inevitableOne(a *alternatively) (bool, error) {
 	comp := c.g.comp
-	cut, ok := comp.Least(a.truth)
-	if !ok {
-		return false
+	cut, ok, err := comp.Least(a.truth)
+	if err != nil || !ok {
+		return false, err
 	}
 	if !c.m.empty || comp.Size(cut) > 0 {
 		return comp.Inevitable(a.truth)
 	}
 	for _, atom := range comp.Atoms() {
-		if !comp.From(atom).Inevitable(a.truth) {
-			return false
+		if ok, err := comp.From(atom).Inevitable(a.truth); err != nil || !ok {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
 }
 
 // relevant are the events that change a probe or a sum, and those with which a

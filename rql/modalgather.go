@@ -171,6 +171,7 @@ func (g *gatherer) feed(ev *history.Event, above bool) error {
 func (g *gatherer) follow(ev *history.Event, above bool) error {
 	if !g.step {
 		g.e.base(ev)
+		g.e.w.event, g.e.w.now = ev, ev.Time // of a fault
 		return g.e.err
 	}
 	return stepOrBase(g.e, ev, above)

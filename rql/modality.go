@@ -120,8 +120,12 @@ func (m *modal) decide(ctx context.Context, shaped bool) (*finding, error) {
 	}
 	f := &finding{g: g}
 	d := &decider{m: m, g: g, f: f, limit: m.opt.maxCombinations(), ctx: ctx}
+	g.comp.Watch(ctx.Err)
 	err = d.decide()
-	m.sum.Errors = append(m.sum.Errors, e.faults.list...)
+	for _, f := range e.faults.list {
+		f.Lattice = true
+		m.sum.Errors = append(m.sum.Errors, f)
+	}
 	return f, err
 }
 

@@ -469,3 +469,58 @@ func TestASumIsDecidedBeyondTheBoundOfTheSearch(t *testing.T) {
 		t.Errorf("a sum of steps of one passes every value, and with a bound of three cuts: %s, %v", got, err)
 	}
 }
+
+// An error of evaluation off the walk is told of with a cut of the lattice: there
+// are no ticks.
+func TestAFaultUnderAModalityIsOfACut(t *testing.T) {
+	src := idle(t, 3, 4, func(n, i int) int64 { return int64(i) })
+	for _, cond := range []string{"POSSIBLY inv.a / 0 > 1", "DEFINITELY inv.a / 0 > 1", "POSSIBLY MAX(inv.a) / 0 + MIN(inv.a) > 1"} {
+		q, err := rql.Compile(src.Meta(), "SELECT inv.a FROM inv WHEN "+cond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := q.Run(context.Background(), src, rql.Options{}, func(*rql.Row) error { return nil })
+		if err != nil || len(sum.Errors) == 0 || !sum.Errors[0].Lattice || sum.Errors[0].Seq == 0 {
+			t.Errorf("%s: %v, errors %+v", cond, err, sum.Errors)
+		}
+	}
+}
+
+// A search ends with its context wherever it is: the flow of a sum, the choices of
+// nodes, the cuts of the lattice.
+func TestASearchOfTheLatticeEndsWithItsContext(t *testing.T) {
+	src := idle(t, 4, 3000, func(n, i int) int64 { return int64((i*i*31+n*7)%101 - 50) })
+	for _, cond := range []string{
+		"POSSIBLY SUM(inv.a) > 1000",
+		"DEFINITELY SUM(inv.a) = 170 AND inv.a > 2",
+		"POSSIBLY inv.a > 49 AND inv.a < -49 AND NODE($1) != NODE($2)",
+		"POSSIBLY MAX(inv.a) * MIN(inv.a) = 17",
+	} {
+		q, err := rql.Compile(src.Meta(), "SELECT inv.a FROM inv WHEN "+cond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(limit int) (looks int, err error) {
+			ctx := &ending{Context: context.Background(), limit: limit}
+			_, err = q.Run(ctx, src, rql.Options{MaxCombinations: 1 << 30}, func(*rql.Row) error { return nil })
+			return ctx.looks, err
+		}
+		const gathering = 4 * 3000 // looks, one at every event
+		if looks, err := ask(gathering + 1); err != context.Canceled || looks > gathering+3 {
+			t.Errorf("%s: ended while it decides, looked %d times after it: %v", cond, looks-gathering, err)
+		}
+	}
+}
+
+// An ending context is over after so many looks.
+type ending struct {
+	context.Context
+	looks, limit int
+}
+
+func (c *ending) Err() error {
+	if c.looks++; c.looks > c.limit {
+		return context.Canceled
+	}
+	return nil
+}

@@ -15,6 +15,9 @@ import (
 // lattice is searched.
 const alternativesMax = 10_000
 
+// triedMax bounds those that are looked at, of which NODE(…) may leave few.
+const triedMax = 20 * alternativesMax
+
 // A shape is the condition of a modality in terms of the lattice: an OR of
 // alternatives, each a choice of nodes for the placeholders. If some part can't be
 // put so, the cuts must be evaluated one by one.
@@ -26,6 +29,7 @@ type shape struct {
 	series map[seriesKey]*series
 	loose  plan.Expr // the part that can't be put so; nil: the alternatives tell all
 	many   bool      // there are too many of them
+	tried  int       // choices of nodes that were looked at, also such as are none
 }
 
 // An alternative holds where all of its probes do and its sums keep to their
@@ -156,6 +160,10 @@ func (s *shape) choices(l *plan.Leaf) []alternative {
 		}
 		slot := l.Slots[depth]
 		for _, n := range append([]int{none}, s.nodesOf(slot)...) {
+			if s.tried++; s.tried > triedMax {
+				s.many = true
+				return
+			}
 			chosen[slot] = n
 			alts := []alternative{{append(slices.Clip(a.probes), s.candidates(slot, n)...), a.sums}}
 			for _, p := range due[depth] {

@@ -21,14 +21,33 @@ type Computation struct {
 	ticks  [][]uint64 // by process and event; nil unless time orders
 	within uint64     // two events that are more ticks apart are ordered
 	silent []bool     // processes whose events aren't counted
+	watch  *watch
 }
+
+// A watch asks now and then whether to go on.
+type watch struct {
+	alive func() error
+	looks uint
+	err   error // once it is set nothing that was found counts
+}
+
+// over reports whether to stop. It is called for every step of a long loop.
+func (w *watch) over() bool {
+	if w.looks++; w.looks%watchSteps == 0 && w.alive != nil && w.err == nil {
+		w.err = w.alive()
+	}
+	return w.err != nil
+}
+
+// watchSteps is after how many steps the watch asks.
+const watchSteps = 4096
 
 // An edge says that event at of a process comes after event send of another.
 type edge struct{ at, send, from uint32 }
 
 // New returns a Computation of so many processes, without events.
 func New(processes int) *Computation {
-	return &Computation{bottom: make(causal.Cut, processes), events: make([]uint32, processes), recv: make([][]edge, processes), silent: make([]bool, processes)}
+	return &Computation{bottom: make(causal.Cut, processes), events: make([]uint32, processes), recv: make([][]edge, processes), silent: make([]bool, processes), watch: &watch{}}
 }
 
 // Within adds to the order, before the first event is added: two events of which
@@ -41,6 +60,10 @@ func New(processes int) *Computation {
 func (c *Computation) Within(eps uint64) {
 	c.within, c.ticks = eps, make([][]uint64, len(c.events))
 }
+
+// Watch has everything that takes long ask alive now and then, and end with its
+// error.
+func (c *Computation) Watch(alive func() error) { *c.watch = watch{alive: alive} }
 
 // Silence says that a process takes part in the order, but its events aren't
 // counted and its place in a cut doesn't tell cuts apart.
@@ -192,7 +215,7 @@ func (d *ideal) grow(process int, k uint32) {
 	for len(d.work) > 0 {
 		i := d.work[len(d.work)-1]
 		d.work = d.work[:len(d.work)-1]
-		for links := d.c.recv[i]; d.pos[i] < len(links) && links[d.pos[i]].at <= d.at[i]; d.pos[i]++ {
+		for links := d.c.recv[i]; d.pos[i] < len(links) && links[d.pos[i]].at <= d.at[i] && !d.c.watch.over(); d.pos[i]++ {
 			e := links[d.pos[i]]
 			d.raise(int(e.from), e.send)
 		}

@@ -24,7 +24,7 @@ var Always = []Span{{0, Forever}}
 // Garg and Waldecker (1994): a process whose condition doesn't hold must go on,
 // and takes with it what happened before. Each event and each link is looked at
 // once.
-func (c *Computation) Least(truth [][]Span) (cut causal.Cut, ok bool) {
+func (c *Computation) Least(truth [][]Span) (cut causal.Cut, ok bool, err error) {
 	d := c.ideal()
 	next := make([]int, len(truth)) // truth[i][:next[i]] end before the cut
 	for settled := false; !settled; {
@@ -33,8 +33,11 @@ func (c *Computation) Least(truth [][]Span) (cut causal.Cut, ok bool) {
 			for next[i] < len(spans) && spans[next[i]].To <= uint64(d.at[i]) {
 				next[i]++
 			}
+			if c.watch.over() {
+				return nil, false, c.watch.err
+			}
 			if next[i] == len(spans) || spans[next[i]].From > uint64(c.events[i]) {
-				return nil, false
+				return nil, false, nil
 			}
 			if from := spans[next[i]].From; from > uint64(d.at[i]) {
 				d.grow(i, uint32(from))
@@ -42,7 +45,7 @@ func (c *Computation) Least(truth [][]Span) (cut causal.Cut, ok bool) {
 			}
 		}
 	}
-	return d.cut(), true
+	return d.cut(), true, c.watch.err
 }
 
 // Inevitable reports whether every path passes a cut at which the condition of
@@ -52,13 +55,13 @@ func (c *Computation) Least(truth [][]Span) (cut causal.Cut, ok bool) {
 // process such that the event that begins any of them comes before the event that
 // ends any other. What ends too early for the first remaining Span of another
 // process is too early for all its later ones, and is passed over.
-func (c *Computation) Inevitable(truth [][]Span) bool {
+func (c *Computation) Inevitable(truth [][]Span) (bool, error) {
 	s := &strong{c: c, head: make([]Span, len(truth)), rest: make([][]Span, len(truth)), end: make([]*ideal, len(truth))}
 	var work []int
 	for i := range truth {
 		s.rest[i], s.end[i] = truth[i], c.ideal()
 		if !s.advance(i) {
-			return false
+			return false, c.watch.err
 		}
 		work = append(work, i)
 	}
@@ -69,8 +72,8 @@ func (c *Computation) Inevitable(truth [][]Span) bool {
 			for _, p := range [2]int{i, j} {
 				q := i + j - p // the other one
 				for s.endsBefore(p, q) {
-					if !s.advance(p) {
-						return false
+					if c.watch.over() || !s.advance(p) {
+						return false, c.watch.err
 					}
 					if !slices.Contains(work, p) {
 						work = append(work, p)
@@ -79,7 +82,7 @@ func (c *Computation) Inevitable(truth [][]Span) bool {
 			}
 		}
 	}
-	return true
+	return true, c.watch.err
 }
 
 // strong is the state of Inevitable: a Span for each process, those after it, and

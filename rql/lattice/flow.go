@@ -19,6 +19,7 @@ type flow struct {
 	queue  []int32
 	queued []bool
 	lifts  int
+	watch  *watch
 }
 
 // An arc is one direction of an edge; back is the other.
@@ -29,9 +30,9 @@ type arc struct {
 
 const unbounded = -1
 
-func newFlow(n int, edges [][2]int32) *flow {
+func newFlow(n int, edges [][2]int32, w *watch) *flow {
 	f := &flow{first: make([]int32, n+1), arcs: make([]arc, 2*len(edges)), excess: make([]int64, n), drain: make([]int64, n),
-		height: make([]int32, n), at: make([]int32, n), queued: make([]bool, n)}
+		height: make([]int32, n), at: make([]int32, n), queued: make([]bool, n), watch: w}
 	for _, e := range edges {
 		f.first[e[0]]++
 		f.first[e[1]]++
@@ -60,14 +61,15 @@ func (f *flow) weigh(v int, w int64) {
 	}
 }
 
-// closure returns which vertices are in a closure of greatest weight.
+// closure returns which vertices are in a closure of greatest weight; nonsense if
+// the watch ended it.
 func (f *flow) closure() []bool {
 	n := int32(len(f.excess))
 	f.relabelAll()
 	for v := range n {
 		f.wake(v)
 	}
-	for len(f.queue) > 0 {
+	for len(f.queue) > 0 && !f.watch.over() {
 		v := f.queue[0]
 		f.queue = f.queue[1:]
 		f.queued[v] = false
@@ -96,7 +98,7 @@ func (f *flow) wake(v int32) {
 // discharge passes on what a vertex has, lifting it where it can't, until all is
 // gone or the sink is out of reach.
 func (f *flow) discharge(v int32) {
-	for f.excess[v] > 0 && int(f.height[v]) <= len(f.excess) {
+	for f.excess[v] > 0 && int(f.height[v]) <= len(f.excess) && !f.watch.over() {
 		if f.drain[v] > 0 && f.height[v] == 1 {
 			d := min(f.drain[v], f.excess[v])
 			f.drain[v] -= d
@@ -159,7 +161,7 @@ func (f *flow) relabelAll() {
 			reached = append(reached, int32(v))
 		}
 	}
-	for len(reached) > 0 {
+	for len(reached) > 0 && !f.watch.over() {
 		v := reached[0]
 		reached = reached[1:]
 		for i := f.first[v]; i < f.first[v+1]; i++ {

@@ -1,6 +1,7 @@
 package lattice_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -198,7 +199,10 @@ func TestTheLeastCutIsTheFirstOfTheWholeLattice(t *testing.T) {
 				break
 			}
 		}
-		got, ok := c.Least(truth)
+		got, ok, err := c.Least(truth)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if ok != (want != nil) || m.visible(got) != m.visible(want) {
 			t.Fatalf("Least gives %v, %v; the first cut is %v", got, ok, want)
 		}
@@ -214,7 +218,7 @@ func TestWhatIsInevitableIsOnEveryPath(t *testing.T) {
 		c, bottom := drawBottom(t, m, c)
 		truth := drawTruth(t, m)
 		want := !m.avoids(bottom, c.Top(), func(cut causal.Cut) bool { return within(truth, cut) })
-		if got := c.Inevitable(truth); got != want {
+		if got, err := c.Inevitable(truth); got != want || err != nil {
 			t.Fatalf("Inevitable gives %v, the paths %v", got, want)
 		}
 	})
@@ -259,11 +263,14 @@ func TestTheExtremesOfASumAreThoseOfTheWholeLattice(t *testing.T) {
 			}
 			most, least = max(most, v), min(least, v)
 		}
-		got, cut := c.Max(s)
+		got, cut, err := c.Max(s)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got != most || m.total(s, cut) != most || !m.consistent(cut) {
 			t.Fatalf("Max gives %d at %v (%d there), want %d", got, cut, m.total(s, cut), most)
 		}
-		if low, _ := c.Max(s.Negative()); -low != least {
+		if low, _, _ := c.Max(s.Negative()); -low != least {
 			t.Fatalf("the least is %d by Max, want %d", -low, least)
 		}
 	})
@@ -276,8 +283,8 @@ func TestASumOfSingleStepsPassesEveryValueBetween(t *testing.T) {
 		if !s.Unit() {
 			t.Fatal("a Sum of steps of one isn't Unit")
 		}
-		most, _ := c.Max(s)
-		low, _ := c.Max(s.Negative())
+		most, _, _ := c.Max(s)
+		low, _, _ := c.Max(s.Negative())
 		seen := map[int64]bool{}
 		for _, cut := range m.cuts(c, c.Bottom()) {
 			seen[m.total(s, cut)] = true
@@ -475,5 +482,49 @@ func TestASumTooLargeIsToldFromOneThatFits(t *testing.T) {
 	}
 	if (&lattice.Sum{Base: -1 << 63}).Fits() {
 		t.Error("the least int fits")
+	}
+}
+
+// What takes long ends when nobody waits for it any more, in the middle.
+func TestASearchEndsWithItsWatch(t *testing.T) {
+	const events = 20_000
+	gone := errors.New("gone")
+	c := lattice.New(2)
+	sum := &lattice.Sum{Steps: make([][]lattice.Step, 2)}
+	truth := make([][]lattice.Span, 2)
+	for k := uint64(1); k <= events; k++ {
+		for p := range 2 {
+			c.Add(p, hlc.Timestamp(k)<<hlc.LogicalBits)
+			if k > 1 {
+				c.After(p, 1-p, k-1)
+			}
+			sum.Steps[p] = append(sum.Steps[p], lattice.Step{At: k, Delta: int64(k%5) - 2})
+			truth[p] = append(truth[p], lattice.Span{From: 4*k - uint64(p), To: 4*k + 1 - uint64(p)})
+		}
+	}
+	for what, run := range map[string]func() error{
+		"the least cut": func() error {
+			_, _, err := c.Least([][]lattice.Span{{{From: events, To: lattice.Forever}}, lattice.Always})
+			return err
+		},
+		"what is inevitable": func() error { _, err := c.Inevitable(truth); return err },
+		"the greatest sum":   func() error { _, _, err := c.Max(sum); return err },
+	} {
+		looks := 0
+		c.Watch(func() error { looks++; return nil })
+		if err := run(); err != nil || looks < 2 {
+			t.Errorf("%s looks %d times whether to go on: %v", what, looks, err)
+		}
+		whole := looks
+		c.Watch(func() error {
+			if looks++; looks > whole+whole/2 {
+				return gone
+			}
+			return nil
+		})
+		if err := run(); err != gone || looks != whole+whole/2+1 {
+			t.Errorf("%s, ended after half of its %d looks, looked %d times: %v", what, whole, looks-whole, err)
+		}
+		c.Watch(nil)
 	}
 }

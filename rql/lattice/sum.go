@@ -129,9 +129,12 @@ func (t *Totals) At(cut causal.Cut) int64 {
 // which a minimum cut of a flow network gives (Picard 1976). Runs of events of a
 // process between which no other process takes part become two vertices at most:
 // the beginning of the run that gains most, and the rest.
-func (c *Computation) Max(s *Sum) (int64, causal.Cut) {
+func (c *Computation) Max(s *Sum) (int64, causal.Cut, error) {
 	g := c.closure(s)
-	f := newFlow(len(g.vertices), g.edges)
+	if c.watch.err != nil {
+		return 0, nil, c.watch.err
+	}
+	f := newFlow(len(g.vertices), g.edges, c.watch)
 	for v := range g.vertices {
 		f.weigh(v, g.vertices[v].weight)
 	}
@@ -144,7 +147,7 @@ func (c *Computation) Max(s *Sum) (int64, causal.Cut) {
 			d.grow(g.vertices[v].process, uint32(g.vertices[v].last))
 		}
 	}
-	return total, d.cut()
+	return total, d.cut(), c.watch.err
 }
 
 // closureGraph is the network of Max. Taking a vertex demands taking those that
@@ -169,6 +172,9 @@ func (c *Computation) closure(s *Sum) *closureGraph {
 	steps := c.above(s)
 	demands, ends := c.demands(steps)
 	g := &closureGraph{}
+	if c.watch.err != nil {
+		return g
+	}
 	home := make([][]int32, len(steps)) // by process and step: the vertex that has it
 	for i := range steps {
 		home[i] = g.runs(i, steps[i], demands[i], ends[i])
@@ -204,6 +210,9 @@ func (c *Computation) demands(steps [][]Step) (demands [][]demand, ends []map[in
 		have := make([]int, len(steps)) // of every process: how many of its steps are in d
 		for k, st := range steps[i] {
 			d.grow(i, uint32(st.At))
+			if c.watch.over() {
+				return demands, ends
+			}
 			for j := range steps {
 				was := have[j]
 				for have[j] < len(steps[j]) && steps[j][have[j]].At <= uint64(d.at[j]) {
