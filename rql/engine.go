@@ -58,7 +58,7 @@ type instance struct {
 	open     *entry // its run that isn't over
 
 	pasts  []pastState // by Past.ID; used where the operator isn't Shared
-	row    *keyRow     // its key's, once there is one
+	row    keyRow      // its key's, once there is one
 	ticked uint64      // the last cut that was a tick of its own
 	ticks  uint64      // how many it had in the range of the query
 }

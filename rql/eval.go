@@ -25,7 +25,7 @@ type env struct {
 	choice   uint64  // grows with every choice
 	tallies  []*tally
 	keys     *keyTable
-	rows     []*keyRow // by local, where the key's row is at hand
+	rows     []keyRow  // by local, where the key's row is at hand
 	cols     *columns  // beside the states; nil: there are states alone
 	pairs    []pairing // by plan.Binary.Equality
 	faults   *faults
@@ -299,7 +299,7 @@ func (e *env) quantify(x *plan.Quant, i int, members []value) bool {
 		}
 		e.locals[x.Locals[i]] = m
 		if e.rows != nil {
-			e.rows[x.Locals[i]] = nil
+			e.rows[x.Locals[i]] = askedFor
 		}
 		if e.quantify(x, i+1, members) != x.All {
 			return !x.All

@@ -20,7 +20,7 @@ func (e *engine) keysIn(l *plan.Leaf) *keyedVar {
 func (e *engine) touchKey(l *plan.Leaf, k *keyTruth, key event.Value) {
 	if e.keysIn(l) == nil {
 		k.touch = append(k.touch, key)
-	} else if r := e.keys.find(key); r != nil {
+	} else if r := e.keys.find(key); r != noKey {
 		k.rows = append(k.rows, r)
 	}
 }
@@ -31,23 +31,23 @@ func (e *engine) decideRows(l *plan.Leaf, s *leafState, v *keyedVar) {
 	if k.all {
 		k.rows = append(k.rows[:0], e.keys.all()...)
 	} else if len(k.rows) > 1 {
-		slices.SortFunc(k.rows, func(a, b *keyRow) int { return event.Compare(a.key, b.key) })
+		e.keys.sort(k.rows)
 		k.rows = slices.Compact(k.rows)
 	}
-	local := l.Quant.Locals[0]
+	truth := e.keys.truthOf(l)
+	local, inner := l.Quant.Locals[0], e.code[l.ID].inner
 	for _, r := range k.rows {
-		if r.truth == nil {
-			r.truth = make([]nodeTruth, len(e.q.Leaves))
-		}
-		was, is := r.truth[l.ID], nodeTruth{in: len(r.vars[v.at].nodes) > 0}
+		was, is := truth[r], nodeTruth{in: v.has(r)}
 		if is.in {
-			e.locals[local], e.rows[local] = of(r.key), r
+			e.locals[local], e.rows[local] = of(e.keys.keys[r]), r
 			e.keysDecided++
-			is.holds = e.code[l.ID].inner(&e.env)
+			is.holds = inner(&e.env)
 		}
-		k.tell(was, -1)
-		k.tell(is, 1)
-		r.truth[l.ID] = is
+		if was != is {
+			k.tell(was, -1)
+			k.tell(is, 1)
+			truth[r] = is
+		}
 	}
 	k.rows, k.all = k.rows[:0], false
 	some := k.trues > 0
@@ -55,6 +55,16 @@ func (e *engine) decideRows(l *plan.Leaf, s *leafState, v *keyedVar) {
 		some = k.trues == k.count
 	}
 	s.ok = some != l.Not
+}
+
+// truthOf is the truth of a quantifier for every key.
+func (t *keyTable) truthOf(l *plan.Leaf) []nodeTruth {
+	truth := t.truth[l.ID]
+	if n := len(t.keys) - len(truth); n > 0 {
+		truth = append(truth, make([]nodeTruth, n)...)
+		t.truth[l.ID] = truth
+	}
+	return truth
 }
 
 func (k *keyTruth) tell(t nodeTruth, by int) {
@@ -66,9 +76,9 @@ func (k *keyTruth) tell(t nodeTruth, by int) {
 	}
 }
 
-// rowFor is the row of an instance's key, nil if there is none yet.
-func (e *engine) rowFor(in *instance) *keyRow {
-	if in.row == nil {
+// rowFor is the row of an instance's key, noKey if there is none yet.
+func (e *engine) rowFor(in *instance) keyRow {
+	if in.row == noKey {
 		if key, ok := in.member.shown(); ok {
 			in.row = e.keys.find(key)
 		}
@@ -82,11 +92,11 @@ func (e *engine) instanceOf(key event.Value) *instance {
 		return e.byKey[keyID(key)]
 	}
 	r := e.keys.find(key)
-	if r == nil {
+	if r == noKey {
 		return e.byKey[keyID(key)]
 	}
-	if r.inst == nil {
-		r.inst = e.byKey[keyID(key)]
+	if e.keys.insts[r] == nil {
+		e.keys.insts[r] = e.byKey[keyID(key)]
 	}
-	return r.inst
+	return e.keys.insts[r]
 }

@@ -33,7 +33,7 @@ type keyTruth struct {
 	holds map[string]bool
 	trues int
 	count int           // of rows whose truth is in
-	rows  []*keyRow     // to be decided anew, where the keys have rows
+	rows  []keyRow      // to be decided anew, where the keys have rows
 	touch []event.Value // keys to be decided anew
 	all   bool          // all are
 }
@@ -163,7 +163,7 @@ func (e *engine) decideKey(l *plan.Leaf, k *keyTruth, key event.Value, in bool) 
 	}
 	e.locals[l.Quant.Locals[0]] = of(key)
 	if e.rows != nil {
-		e.rows[l.Quant.Locals[0]] = nil
+		e.rows[l.Quant.Locals[0]] = askedFor
 	}
 	e.keysDecided++
 	k.holds[id] = e.code[l.ID].inner(&e.env)
