@@ -37,6 +37,7 @@ type Event struct {
 	// event with sequence number Seq, which isn't recorded itself; Time is that
 	// event's. Kind is "base".
 	Base     bool
+	Changes  []Change      // in the order in which they are applied, as one commit
 	Physical hlc.Timestamp // the node's own clock at it; 0 if not recorded
 	Kind     string        // "recv", "request", "timer", "set", "note", a tracepoint's name…
 	Name     string        // payload's name; of a note or control, its name
@@ -45,7 +46,6 @@ type Event struct {
 	Peer     string        // for a receive: the node it came from, if known
 	Data     event.Value   // the payload; Absent if there is none
 	Effects  []Effect
-	Changes  []Change // in the order in which they are applied, as one commit
 }
 
 // Boundary positions.

@@ -27,21 +27,25 @@ func (s *State) Get(v VarID) event.Value {
 	return s.vals[v]
 }
 
-// Set sets a whole variable; Absent deletes it.
-func (s *State) Set(v VarID, val event.Value) {
+// At is where a variable's value lies, until another variable is set.
+func (s *State) At(v VarID) *event.Value {
 	if int(v) >= len(s.vals) {
 		s.vals = append(s.vals, make([]event.Value, int(v)+1-len(s.vals))...)
 	}
-	s.vals[v] = val
+	return &s.vals[v]
 }
+
+// Set sets a whole variable; Absent deletes it.
+func (s *State) Set(v VarID, val event.Value) { *s.At(v) = val }
 
 // Apply makes one change.
 func (s *State) Apply(c *Change) {
+	at := s.At(c.Var)
 	if len(c.Path) == 0 {
-		s.Set(c.Var, c.Value)
+		*at = c.Value
 		return
 	}
-	s.Set(c.Var, setPath(s.Get(c.Var), c.Path, c.Value))
+	*at = setPath(*at, c.Path, c.Value)
 }
 
 // ApplyAll makes the changes of one event.

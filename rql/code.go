@@ -19,6 +19,7 @@ type numCode func(e *env) cell
 // leafCode is what of a leaf is compiled.
 type leafCode struct {
 	parts []condCode
+	row   rowCode  // the same on a node whose columns are ints; nil if there is no such code
 	inner condCode // of LINK EACH_NODE and of a quantifier over KEYS, its body
 	join  *joinCode
 	lent  *joinState // of a leaf that isn't the same for all members: used by one after the other
@@ -33,6 +34,7 @@ func (e *engine) compileLeaves() {
 		for _, p := range l.Parts {
 			k.parts = append(k.parts, c.cond(p.X))
 		}
+		k.row = c.row(l)
 		switch l.Class {
 		case plan.ClassJoin:
 			k.join = c.join(l.Join)

@@ -45,13 +45,16 @@ func (c cell) int() int64     { return int64(c.bits) }
 func (c cell) float() float64 { return math.Float64frombits(c.bits) }
 
 // cellOf is the cell of a variable's value.
-func cellOf(v event.Value) cell {
+func cellOf(v event.Value) cell { return cellAt(&v) }
+
+// cellAt is cellOf for a value that lies somewhere.
+func cellAt(v *event.Value) cell {
 	switch v.Type() {
-	case event.TypeAbsent:
-		return cell{}
 	case event.TypeInt:
 		n, _ := v.AsInt()
 		return intCell(n)
+	case event.TypeAbsent:
+		return cell{}
 	case event.TypeFloat:
 		f, _ := v.AsFloat()
 		return floatCell(f)
@@ -86,13 +89,28 @@ func (c cell) value() value {
 type columns struct {
 	width int
 	cells []cell        // node*width + column
-	vals  []event.Value // likewise
+	vals  []event.Value // likewise; only of cells that are cellOther
 	stats []*stats      // by column; nil where no aggregate asks
+}
+
+// row is what the columns are on a node.
+func (c *columns) row(node int) []cell {
+	return c.cells[node*c.width : (node+1)*c.width]
+}
+
+// value is what column number i is on a node.
+func (c *columns) value(node, i int) event.Value {
+	at := node*c.width + i
+	if k := c.cells[at]; k.kind != cellOther {
+		return k.value().v
+	}
+	return c.vals[at]
 }
 
 // A column is one path, and what follows its values.
 type column struct {
 	ref     *plan.Ref
+	whole   bool // the path is a variable
 	at      int
 	watches []watch
 	stats   *stats // over the nodes; nil unless an aggregate asks
@@ -129,7 +147,7 @@ func (e *engine) makeInfos() {
 	e.cols.cells = make([]cell, len(e.w.names)*e.cols.width)
 	e.cols.vals = make([]event.Value, len(e.cols.cells))
 	for i, r := range e.q.Columns {
-		c := &column{ref: r, at: i}
+		c := &column{ref: r, at: i, whole: len(r.Vars) == 1 && len(r.Steps) == r.Vars[0].Rest}
 		e.columns = append(e.columns, c)
 		for _, v := range r.Vars {
 			e.infos[v.Var].columns = append(e.infos[v.Var].columns, c)
@@ -144,36 +162,53 @@ func (e *engine) fillColumns() {
 			continue
 		}
 		for _, c := range e.columns {
-			e.set(c, n, e.walked(c.ref, n, false))
+			now := e.walked(c.ref, n, false)
+			e.set(c, n, &now)
 		}
 	}
 }
 
-// follow brings a column up to date on a node after a change of a variable that
-// it reads; false if it has the value that it had.
-func (e *engine) followColumn(c *column, node int, id history.VarID) bool {
-	r := c.ref
-	if len(r.Vars) == 1 && len(r.Steps) == r.Vars[0].Rest {
-		return e.set(c, node, e.w.states[node].Get(id))
+// followColumn brings a column up to date on a node after a change of a variable
+// that it reads. It is false if it has the value that it had.
+func (e *engine) followColumn(c *column, node int, id history.VarID) (changed bool) {
+	if c.whole {
+		return e.set(c, node, e.w.states[node].At(id))
 	}
-	return e.set(c, node, e.walked(r, node, false))
+	now := e.walked(c.ref, node, false)
+	return e.set(c, node, &now)
 }
 
-func (e *engine) set(c *column, node int, now event.Value) bool {
-	i := node*e.cols.width + c.at
-	was, is := e.cols.cells[i], cellOf(now)
+// set is false if the column had that value.
+func (e *engine) set(c *column, node int, now *event.Value) bool {
+	at := &e.cols.cells[node*e.cols.width+c.at]
+	was, is := *at, cellAt(now)
+	if was.kind == cellOther || is.kind == cellOther {
+		return e.setOther(c, node, is, now)
+	}
 	if was == is {
-		if is.kind != cellOther {
-			return false
-		}
-		if now.Type() < event.TypeList && event.Equal(now, e.cols.vals[i]) {
-			return false
-		}
+		return false
+	}
+	*at = is
+	if c.stats != nil {
+		c.stats.changeCell(node, was, is)
+	}
+	return true
+}
+
+// setOther is set where a value is or was one that no cell holds.
+func (e *engine) setOther(c *column, node int, is cell, now *event.Value) bool {
+	i := node*e.cols.width + c.at
+	was := e.cols.value(node, c.at)
+	if e.cols.cells[i] == is && now.Type() < event.TypeList && event.Equal(*now, was) {
+		return false
 	}
 	if c.stats != nil {
-		c.stats.change(node, of(e.cols.vals[i]), of(now))
+		c.stats.change(node, of(was), of(*now))
 	}
-	e.cols.cells[i], e.cols.vals[i] = is, now
+	e.cols.cells[i], e.cols.vals[i] = is, event.Absent
+	if is.kind == cellOther {
+		e.cols.vals[i] = *now
+	}
 	return true
 }
 

@@ -15,15 +15,16 @@ import (
 // condition holds. An event costs what it touched.
 type engine struct {
 	env
-	insts   []*instance
-	byKey   map[string]*instance // by keyID of the member
-	shared  []leafState          // by Leaf.ID; used where the leaf is Shared
-	code    []leafCode           // by Leaf.ID
-	infos   []varInfo            // by VarID
-	columns []*column
-	seesAll bool     // SELECT * shows variables that the query doesn't name
-	net     *netLog  // nil unless the query asks for log net
-	vars    []string // names by VarID
+	insts    []*instance
+	byKey    map[string]*instance // by keyID of the member
+	shared   []leafState          // by Leaf.ID; used where the leaf is Shared
+	code     []leafCode           // by Leaf.ID
+	infos    []varInfo            // by VarID
+	columns  []*column
+	seesAll  bool     // SELECT * shows variables that the query doesn't name
+	restless bool     // some leaves are Volatile
+	net      *netLog  // nil unless the query asks for log net
+	vars     []string // names by VarID
 
 	missing []*sought                   // every path written, found or not; nil: nobody asks
 	sought  map[history.VarID][]*sought // those not found yet, by what they begin with
@@ -133,6 +134,7 @@ func (e *engine) makeTallies() {
 
 func (e *engine) makeInstances(members []value) {
 	e.shared = e.newStates()
+	e.restless = slices.ContainsFunc(e.q.Leaves, func(l *plan.Leaf) bool { return l.Volatile })
 	if e.q.ForEach == nil {
 		e.insts = []*instance{{}}
 		return
@@ -171,7 +173,9 @@ func (e *engine) newStates() []leafState {
 // flips then, ordered by member.
 func (e *engine) step(ev *history.Event) error {
 	e.begin(ev, ev.Time)
-	e.resume(nil)
+	if len(e.before)+len(e.echo) > 0 {
+		e.resume(nil)
+	}
 	enters := !e.w.in(ev.Node)
 	if enters {
 		e.w.states[ev.Node] = history.NewState()
@@ -185,14 +189,21 @@ func (e *engine) step(ev *history.Event) error {
 	if e.gather != nil {
 		e.gather.look(ev)
 	}
+	if enters || e.anew || e.restless || e.cut == 1 {
+		e.markUnasked(enters)
+	}
+	e.anew = false
+	e.decideMarked()
+	return e.err
+}
+
+// markUnasked marks the leaves that are to be decided whatever the event changed.
+func (e *engine) markUnasked(enters bool) {
 	for _, l := range e.q.Leaves {
 		if enters && l.Enters || e.anew || e.cut == 1 || l.Volatile && (!l.Wanes || e.shared[l.ID].ok) {
 			e.markAll(l, allNodes)
 		}
 	}
-	e.anew = false
-	e.decideMarked()
-	return e.err
 }
 
 // begin makes everything ready for the next cut; ev is nil for a tick.
@@ -236,6 +247,9 @@ func (e *engine) enterBase(ev *history.Event) {
 func (e *engine) decideMarked() {
 	for _, p := range e.q.Pasts {
 		e.pass(p, e.decideStage(p.ID))
+	}
+	if len(e.work) == 0 && len(e.fresh) == 0 && len(e.q.Pasts) == 0 && e.cut > 1 {
+		return // nothing that the condition depends on
 	}
 	for _, in := range e.decideStage(len(e.q.Pasts)) {
 		if now := e.q.Root == nil || e.truth(e.q.Root, in); now != in.matching {

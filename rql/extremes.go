@@ -11,17 +11,23 @@ import (
 //	        1               winners of winners
 //	   2         3
 //	4     5   6     7       nodes 0 1 2 3, as many as there are
+//
+// Of few nodes the winners alone are kept; the others are asked when one of those
+// changes.
 type extremes struct {
 	keys []cell  // by node; cellAbsent is none, cellOther is in wide
 	wide []value // by node; nil while no key needs it
-	size int     // of a round of all nodes, a power of two
+	size int     // of a round of all nodes, a power of two; 1 where the winner alone is kept
 	low  []int32 // the winner's node by place, -1 if there is none
 	high []int32
 }
 
+// fewNodes are so few that it costs no more to ask them all.
+const fewNodes = 32
+
 func newExtremes(nodes int) *extremes {
 	x := &extremes{keys: make([]cell, nodes), size: 1}
-	for x.size < nodes {
+	for nodes > fewNodes && x.size < nodes {
 		x.size *= 2
 	}
 	x.low = slices.Repeat([]int32{-1}, 2*x.size)
@@ -56,7 +62,30 @@ func (x *extremes) setCell(node int, c cell) (low, high bool) {
 		return false, false
 	}
 	x.keys[node] = c
+	if x.size == 1 {
+		return x.challenge(&x.low[1], -1, int32(node)), x.challenge(&x.high[1], 1, int32(node))
+	}
 	return x.play(x.low, -1, int32(node)), x.play(x.high, 1, int32(node))
+}
+
+// challenge lets a node whose key changed play against the winner of few nodes, or
+// all of them if it is the winner itself. It reports whether the winning key may
+// have become another.
+func (x *extremes) challenge(won *int32, sign int, node int32) bool {
+	if *won != node {
+		if x.keys[node].kind == cellAbsent || x.better(*won, node, sign) != node {
+			return false
+		}
+		*won = node
+		return true
+	}
+	*won = -1
+	for n := range x.keys {
+		if x.keys[n].kind != cellAbsent {
+			*won = x.better(*won, int32(n), sign)
+		}
+	}
+	return true
 }
 
 // play has a node's matches played again. They end where another node wins that
@@ -77,13 +106,23 @@ func (x *extremes) play(won []int32, sign int, node int32) bool {
 	return true
 }
 
+// better is the node with the better key, of equal ones the first named; -1 is
+// worse than all.
 func (x *extremes) better(a, b int32, sign int) int32 {
-	switch {
-	case a < 0:
+	if a < 0 {
 		return b
-	case b < 0:
+	}
+	if b < 0 {
 		return a
-	case x.compare(a, b)*sign < 0:
+	}
+	i, j := &x.keys[a], &x.keys[b]
+	if i.kind == cellInt && j.kind == cellInt {
+		if m, n := i.int(), j.int(); m == n || (m > n) == (sign > 0) {
+			return a
+		}
+		return b
+	}
+	if x.compare(a, b)*sign < 0 {
 		return b
 	}
 	return a
@@ -91,9 +130,6 @@ func (x *extremes) better(a, b int32, sign int) int32 {
 
 func (x *extremes) compare(a, b int32) int {
 	i, j := x.keys[a], x.keys[b]
-	if i.kind == cellInt && j.kind == cellInt {
-		return cmp.Compare(i.int(), j.int())
-	}
 	if i.kind == cellFloat && j.kind == cellFloat {
 		if f, g := i.float(), j.float(); f != g {
 			return cmp.Compare(f, g)
@@ -109,6 +145,9 @@ func (x *extremes) most() int32  { return x.high[1] }
 // best appends the nodes of the n least keys to out, or of the greatest, best
 // first: the winner, and then who lost to winners alone.
 func (x *extremes) best(out []int32, n int, sign int) []int32 {
+	if x.size == 1 {
+		return x.bestOfFew(out, n, sign)
+	}
 	won := x.low
 	if sign > 0 {
 		won = x.high
@@ -138,6 +177,23 @@ func (x *extremes) best(out []int32, n int, sign int) []int32 {
 			at = open[pick]
 			open = slices.Delete(open, pick, pick+1)
 		}
+	}
+	return out
+}
+
+// bestOfFew is best where the winner alone is kept.
+func (x *extremes) bestOfFew(out []int32, n int, sign int) []int32 {
+	for range n {
+		pick := int32(-1)
+		for i := range x.keys {
+			if x.keys[i].kind != cellAbsent && !slices.Contains(out, int32(i)) {
+				pick = x.better(pick, int32(i), sign)
+			}
+		}
+		if pick < 0 {
+			break
+		}
+		out = append(out, pick)
 	}
 	return out
 }

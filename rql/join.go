@@ -76,31 +76,6 @@ func (c *classState) putInt(node int, v cell) (changed bool) {
 	return c.counts(c.ends.setCell(node, v))
 }
 
-// joinCode is what of a Join is compiled.
-type joinCode struct {
-	filters [][]condCode // by class
-	terms   [][]numCode  // by class; nil where the tree must be asked
-}
-
-func (c *compiler) join(j *plan.Join) *joinCode {
-	if j == nil || j.Kind == plan.JoinEnumerate {
-		return nil
-	}
-	k := &joinCode{}
-	for i := range j.Classes {
-		var filters []condCode
-		var terms []numCode
-		for _, x := range j.Classes[i].Filter {
-			filters = append(filters, c.cond(x))
-		}
-		for _, x := range j.Classes[i].Terms {
-			terms = append(terms, c.num(x))
-		}
-		k.filters, k.terms = append(k.filters, filters), append(k.terms, terms)
-	}
-	return k
-}
-
 func newJoinState(j *plan.Join, code *joinCode, nodes int) *joinState {
 	s := &joinState{plan: j, code: code, classes: make([]classState, len(j.Classes))}
 	if j.Kind == plan.JoinEqual {
@@ -150,7 +125,10 @@ func (e *engine) decideJoin(l *plan.Leaf, s *leafState) {
 	if !j.stale {
 		return
 	}
-	holds, known := e.verdict(j, nil)
+	holds, known := j.intVerdict()
+	if !known {
+		holds, known = e.verdict(j, nil)
+	}
 	if j.stale = !known; !known {
 		holds = e.join(l) != nil
 	}
@@ -201,7 +179,16 @@ func (e *engine) follow(j *joinState, node int) {
 // followInt does all for a class whose term on a node is an int and was one.
 func (e *engine) followInt(j *joinState, class, node int) bool {
 	c, one := &j.classes[class], &j.plan.Classes[class]
-	if c.kinds[node] != termInt || j.equal != nil || len(one.Terms) != 1 || j.plan.IntsOnly || !e.stands(j, class, node) {
+	if c.kinds[node] != termInt {
+		return false
+	}
+	if sum := j.code.sums[class]; sum != nil {
+		if n, ok := sum.on(e.cols.row(node)); ok {
+			j.stale = c.putInt(node, intCell(n)) || j.stale
+			return true
+		}
+	}
+	if j.equal != nil || len(one.Terms) != 1 || j.plan.IntsOnly || !e.stands(j, class, node) {
 		return false
 	}
 	code := j.code.terms[class][0]

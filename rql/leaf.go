@@ -71,6 +71,9 @@ func (s *leafState) update(node int, now nodeTruth) {
 
 // decideNodes decides a leaf with one on the nodes where it was marked.
 func (e *engine) decideNodes(l *plan.Leaf, s *leafState, one func(e *engine, l *plan.Leaf, node int) nodeTruth) {
+	if e.decideRow(l, s) {
+		return
+	}
 	if s.nodes == nil {
 		s.nodes = make([]nodeTruth, len(e.w.names))
 	}
@@ -81,6 +84,19 @@ func (e *engine) decideNodes(l *plan.Leaf, s *leafState, one func(e *engine, l *
 	for _, n := range e.w.nodes {
 		s.update(n, one(e, l, n))
 	}
+}
+
+// decideRow decides a leaf on one node by its columns there, if it can.
+func (e *engine) decideRow(l *plan.Leaf, s *leafState) bool {
+	code := e.code[l.ID].row
+	if code == nil || s.nodes == nil || s.node < 0 {
+		return false
+	}
+	holds, sure := code.on(&e.env, s.node)
+	if now := (nodeTruth{in: true, holds: holds}); sure && s.nodes[s.node] != now {
+		s.update(s.node, now)
+	}
+	return sure
 }
 
 func (e *engine) decideOneNode(l *plan.Leaf, s *leafState) {

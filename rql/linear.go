@@ -59,7 +59,7 @@ func satisfiable(op syntax.Op, not bool, l, r bounds) bool {
 		return ok
 	}
 	if not {
-		op = map[syntax.Op]syntax.Op{syntax.Lt: syntax.Ge, syntax.Le: syntax.Gt, syntax.Gt: syntax.Le, syntax.Ge: syntax.Lt, syntax.Eq: syntax.Ne}[op]
+		op, _ = inverse(op)
 	}
 	switch op {
 	case syntax.Lt, syntax.Le:

@@ -181,8 +181,10 @@ func (r *runner) feed(ev *history.Event) error {
 		r.e.base(ev)
 		return nil
 	}
-	if err := r.e.until(ev, r.tick); err != nil {
-		return err
+	if len(r.e.timers)+len(r.e.bases) > 0 {
+		if err := r.e.until(ev, r.tick); err != nil {
+			return err
+		}
 	}
 	if ev.Time > r.to {
 		r.close(r.e.insts, ev.Time)
@@ -192,7 +194,7 @@ func (r *runner) feed(ev *history.Event) error {
 		return err
 	}
 	r.sum.Cuts++
-	if ev.Position.Compare(r.begin) < 0 {
+	if r.inRange == 0 && ev.Position.Compare(r.begin) < 0 {
 		return nil
 	}
 	return r.cut()
@@ -207,12 +209,15 @@ func (r *runner) cut() error {
 // rows takes one cut of the range for these instances; their first one forms
 // runs anew.
 func (r *runner) rows(ins []*instance, first bool) error {
+	flips := r.e.flips
+	if !first && len(flips)+len(r.pending)+len(r.on) == 0 && !r.due() {
+		return r.e.err
+	}
 	now := r.e.w.now
 	r.settle(ins, now)
 	if err := r.flush(now); err != nil {
 		return err
 	}
-	flips := r.e.flips
 	if first {
 		flips = nil
 		for _, in := range ins {
@@ -361,6 +366,11 @@ func (r *runner) finish() error {
 		o.done = true
 	}
 	return r.flush(hlc.Max)
+}
+
+// due reports whether there may be rows to be given.
+func (r *runner) due() bool {
+	return len(r.queue) > 0 && !r.hold && (r.asDone || r.queue[0].done)
 }
 
 // flush gives the finished rows whose turn it is: those before now.

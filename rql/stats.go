@@ -17,6 +17,22 @@ type stats struct {
 	ends    *extremes // of the numbers; nil unless MIN or MAX is asked
 }
 
+// changeCell follows a node's value from one cell to another, neither of them
+// cellOther.
+func (s *stats) changeCell(node int, was, is cell) {
+	if was.kind != cellInt || is.kind != cellInt {
+		s.change(node, was.value(), is.value())
+		return
+	}
+	if s.sum != nil {
+		s.sum.add(was.value(), -1)
+		s.sum.add(is.value(), 1)
+	}
+	if s.ends != nil {
+		s.ends.setCell(node, is)
+	}
+}
+
 // change follows a node's value.
 func (s *stats) change(node int, was, now value) {
 	s.tell(was, -1)

@@ -52,7 +52,7 @@ func (w *world) remember(node int, id history.VarID, old event.Value) {
 // variable returns what a path leads to on a node, Absent if that isn't there.
 func (e *env) variable(r *plan.Ref, node int, prev bool) event.Value {
 	if r.Column > 0 && !prev && e.cols != nil {
-		return e.cols.vals[node*e.cols.width+r.Column-1]
+		return e.cols.value(node, r.Column-1)
 	}
 	if v, ok := e.keyedValue(r, node); ok && !prev {
 		return v
