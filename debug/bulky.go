@@ -3,7 +3,6 @@ package debug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"hindcast.dev/event"
@@ -76,7 +75,7 @@ func (s *Session) leftOut(node int, t hlc.Timestamp, prefix string, f func(name 
 	for i := range s.meta.Vars {
 		v := &s.meta.Vars[i]
 		if v.BulkyAt(node, t) && (prefix == "" || v.Name == prefix || strings.HasPrefix(v.Name, prefix+".")) {
-			f(Printable(v.Name))
+			f(v.Name)
 		}
 	}
 }
@@ -84,6 +83,6 @@ func (s *Session) leftOut(node int, t hlc.Timestamp, prefix string, f func(name 
 // notCompared says which variables of a node a diff doesn't tell about.
 func (s *Session) notCompared(node int, t hlc.Timestamp) {
 	s.leftOut(node, t, "", func(name string) {
-		fmt.Fprintf(s.out, "%s  %s: not compared, too large; diff %s does\n", Printable(s.meta.Nodes[node].Name), name, name)
+		s.say(&LeftOut{Node: s.meta.Nodes[node].Name, Variable: name, Shows: "diff", Compared: true})
 	})
 }

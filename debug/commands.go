@@ -13,12 +13,12 @@ import (
 // A Command is one entry of the table that every face of the debugger reads:
 // scripts, prompt, page and terminal. Help and documentation are made from it.
 type Command struct {
-	Name     string
-	Aliases  []string
-	Args     string // as shown after the name
-	Short    string // one line
-	Long     string // more, "" if Short says it all
-	Examples []string
+	Name     string   `json:"name"`
+	Aliases  []string `json:"aliases,omitempty"`
+	Args     string   `json:"args,omitempty"` // as shown after the name
+	Short    string   `json:"short"`          // one line
+	Long     string   `json:"long,omitempty"` // more, "" if Short says it all
+	Examples []string `json:"examples,omitempty"`
 
 	run func(ctx context.Context, s *Session, args string) error
 }
@@ -77,33 +77,13 @@ func runHelp(_ context.Context, s *Session, args string) error {
 		if err != nil {
 			return err
 		}
-		writeHelp(s.out, c)
+		s.say(&Help{Command: c, Whole: true})
 		return nil
 	}
 	for _, c := range Commands() {
-		fmt.Fprintf(s.out, "  %-34s %s\n", strings.TrimSpace(c.Name+" "+shorten(c.Args, 26)), c.Short)
+		s.say(&Help{Command: c})
 	}
 	return nil
-}
-
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return s[:n-1] + "…"
-}
-
-func writeHelp(w io.Writer, c Command) {
-	fmt.Fprintf(w, "%s\n  %s.\n", strings.TrimSpace(c.Name+" "+c.Args), c.Short)
-	if len(c.Aliases) > 0 {
-		fmt.Fprintf(w, "  Short: %s\n", strings.Join(c.Aliases, ", "))
-	}
-	if c.Long != "" {
-		fmt.Fprintf(w, "  %s\n", c.Long)
-	}
-	for _, e := range c.Examples {
-		fmt.Fprintf(w, "    %s\n", e)
-	}
 }
 
 // WriteDoc writes the command table as Markdown.

@@ -2,7 +2,6 @@ package debug
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"hindcast.dev/event"
@@ -39,7 +38,7 @@ func runDiff(ctx context.Context, s *Session, args string) error {
 	if from.Compare(to) > 0 {
 		from, to = to, from
 	}
-	fmt.Fprintf(s.out, "from %s to %s:\n", s.name(from), s.name(to))
+	s.say(&Span{From: s.place(from), To: s.place(to)})
 	return s.diff(ctx, after(from), after(to), path)
 }
 
@@ -59,7 +58,7 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 	}
 	d := differ{s: s}
 	for n := range s.meta.Nodes {
-		d.node = Printable(s.meta.Nodes[n].Name)
+		d.node = s.meta.Nodes[n].Name
 		if path != "" {
 			if err := d.at(path, before[n], now[n]); err != nil {
 				return commandErrorf("diff", "%v", err)
@@ -76,9 +75,9 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 	}
 	switch {
 	case d.lines == 0:
-		fmt.Fprintln(s.out, "nothing differs")
+		s.remark("nothing differs")
 	case d.lines > diffMax:
-		fmt.Fprintf(s.out, "… and %d more\n", d.lines-diffMax)
+		s.say(&More{Count: d.lines - diffMax})
 	}
 	if path == "" {
 		s.notComparedBetween(a, b)
@@ -110,7 +109,7 @@ func (d *differ) at(path string, before, now *history.State) error {
 	return err
 }
 
-// A differ prints the places at which values differ.
+// A differ tells the places at which values differ.
 type differ struct {
 	s     *Session
 	node  string
@@ -131,8 +130,7 @@ func (d *differ) value(name string, path []event.Value, a, b event.Value) {
 	}
 	d.lines++
 	if d.lines <= diffMax {
-		fmt.Fprintf(d.s.out, "%s  %s: %s → %s\n", d.node, Printable(event.PathString(name, path)),
-			Printable(Clip(FormatValue(a), valueColumns)), Printable(Clip(FormatValue(b), valueColumns)))
+		d.s.say(&Difference{Node: d.node, Path: event.PathString(name, path), Before: a, After: b})
 	}
 }
 

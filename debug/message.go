@@ -3,9 +3,7 @@ package debug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
@@ -48,7 +46,7 @@ func runEffects(ctx context.Context, s *Session, _ string) error {
 		return commandErrorf("effects", "%v", err)
 	}
 	if len(e.Effects) == 0 {
-		fmt.Fprintf(s.out, "%s had no effect\n", s.name(s.at))
+		s.remark("%s had no effect", s.name(s.at))
 	}
 	lost, err := s.drops(ctx)
 	if err != nil {
@@ -56,43 +54,34 @@ func runEffects(ctx context.Context, s *Session, _ string) error {
 	}
 	for i := range e.Effects {
 		f := &e.Effects[i]
-		fate := ""
+		effect := EffectOf(f)
 		if f.Kind == "send" {
-			if fate, err = s.fate(ctx, f, lost); err != nil {
+			if effect.Fate, err = s.fate(ctx, f, lost); err != nil {
 				return err
 			}
 		}
-		fmt.Fprintf(s.out, "  %s\n", s.effectLine(f, fate))
+		s.say(effect)
 	}
 	return nil
 }
 
 // fate says what became of a message.
-func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string][]Drop) (string, error) {
+func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string][]Drop) (*Fate, error) {
 	m, err := s.src.Message(ctx, f.ID)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if len(m.Receives) > 0 {
-		var at []string
-		for _, p := range m.Receives {
-			at = append(at, s.name(p))
-		}
-		return "→ received at " + strings.Join(at, ", "), nil
+	fate := &Fate{}
+	for _, p := range m.Receives {
+		fate.Received = append(fate.Received, s.place(p))
 	}
-	drops := lost[f.ID]
-	if len(drops) == 0 {
-		return "never received", nil
-	}
-	fate := "╳ dropped: " + Why(drops)
-	if len(drops) > 1 {
-		var notes []string
+	if drops := lost[f.ID]; len(fate.Received) == 0 && len(drops) > 0 {
+		fate.Dropped = Why(drops)
 		for _, d := range drops {
-			notes = append(notes, fmt.Sprintf("%s:%d: %s", s.meta.Nodes[d.Node].Name, d.Seq, d.Reason))
+			fate.Notes = append(fate.Notes, DropNote{s.meta.Nodes[d.Node].Name, d.Seq, d.Reason})
 		}
-		fate += " (" + strings.Join(notes, "; ") + ")"
 	}
-	return Printable(fate), nil
+	return fate, nil
 }
 
 // drops returns the messages that were dropped, from the notes of the whole

@@ -3,7 +3,6 @@ package debug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -31,30 +30,19 @@ func runNodes(ctx context.Context, s *Session, _ string) error {
 	}
 	up, hasUp := s.meta.VarID("node.up")
 	for i, n := range s.meta.Nodes {
-		state := "not begun"
+		info := &NodeInfo{Name: n.Name, State: NodeNotBegun, Events: n.Events, First: n.First.Time, Last: n.Last.Time, Reason: n.Reason}
+		for _, u := range n.Unknown {
+			info.Unknown = append(info.Unknown, [2]hlc.Timestamp{u.From, u.To})
+		}
 		if st := states[i]; st != nil {
-			state = ""
+			info.State = ""
 			if v := st.Get(up); hasUp && !v.IsAbsent() {
-				state = map[bool]string{true: "up", false: "down"}[v.AsBool()]
+				info.State = map[bool]NodeState{true: NodeUp, false: NodeDown}[v.AsBool()]
 			}
 		}
-		line := fmt.Sprintf("%s %-9s %6d events  %s … %s", pad(Printable(n.Name), 12), state, n.Events, n.First.Time, n.Last.Time)
-		for _, u := range n.Unknown {
-			line += fmt.Sprintf("  unknown %s … %s", u.From, until(u.To))
-		}
-		if n.Reason != "" {
-			line += " (" + Printable(n.Reason) + ")"
-		}
-		fmt.Fprintln(s.out, strings.TrimRight(line, " "))
+		s.say(info)
 	}
 	return nil
-}
-
-func until(t hlc.Timestamp) string {
-	if t == hlc.Max {
-		return "the end"
-	}
-	return t.String()
 }
 
 func runGoto(ctx context.Context, s *Session, args string) error {
@@ -72,35 +60,20 @@ func runGoto(ctx context.Context, s *Session, args string) error {
 // showPlace prints one line about the event here.
 func (s *Session) showPlace(ctx context.Context) error {
 	if s.at == history.Begin {
-		fmt.Fprintln(s.out, "START: before the first event")
+		s.remark("START: before the first event")
 		return nil
 	}
 	e, err := s.event(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(s.out, s.headline(e))
+	s.say(s.headline(e))
 	return nil
 }
 
-// headline is one line about an event.
-func (s *Session) headline(e *history.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  %s", s.name(e.Position), e.Time, Printable(e.Kind))
-	if e.Name != "" {
-		fmt.Fprintf(&b, " %s", Printable(e.Name))
-	}
-	switch {
-	case e.Peer == "":
-	case e.Kind == event.Note.String(): // of what went to it, or came from it, or of the link
-		fmt.Fprintf(&b, " peer %s", Printable(e.Peer))
-	default:
-		fmt.Fprintf(&b, " from %s", Printable(e.Peer))
-	}
-	if e.ID != "" {
-		fmt.Fprintf(&b, "  [%s]", Printable(e.ID))
-	}
-	return b.String()
+// headline is what one line says of an event.
+func (s *Session) headline(e *history.Event) *Event {
+	return &Event{Place: s.place(e.Position), Kind: e.Kind, Name: e.Name, Peer: e.Peer, ID: e.ID}
 }
 
 func count(command, args string, def, max int) (int, error) {
@@ -124,7 +97,7 @@ func runStep(ctx context.Context, s *Session, args string) error {
 		return err
 	}
 	if moved < n {
-		fmt.Fprintln(s.out, "the History ends here")
+		s.remark("the History ends here")
 	}
 	return s.showPlace(ctx)
 }
@@ -160,7 +133,7 @@ func runNext(ctx context.Context, s *Session, args string) error {
 		return err
 	}
 	if moved == 0 {
-		fmt.Fprintf(s.out, "%s has no later event\n", Printable(args))
+		s.remark("%s has no later event", Printable(args))
 	}
 	return s.showPlace(ctx)
 }
@@ -175,7 +148,7 @@ func runPrev(ctx context.Context, s *Session, args string) error {
 		return err
 	}
 	if len(es) == 0 {
-		fmt.Fprintf(s.out, "%s has no earlier event\n", Printable(args))
+		s.remark("%s has no earlier event", Printable(args))
 	} else {
 		s.at = es[0].Position
 	}
@@ -187,52 +160,26 @@ func runEvent(ctx context.Context, s *Session, _ string) error {
 	if err != nil {
 		return commandErrorf("event", "%v", err)
 	}
-	fmt.Fprintln(s.out, s.headline(e))
-	if e.Machine != "" {
-		fmt.Fprintf(s.out, "  machine  %s\n", Printable(e.Machine))
-	}
-	if e.Physical != 0 {
-		fmt.Fprintf(s.out, "  clock    %s\n", e.Physical)
-	}
-	if !e.Data.IsAbsent() {
-		fmt.Fprintf(s.out, "  data     %s\n", Printable(FormatValue(e.Data)))
-	}
+	s.say(s.whole(e))
+	return nil
+}
+
+// whole is all that is known of an event.
+func (s *Session) whole(e *history.Event) *Event {
+	v := s.headline(e)
+	v.Whole, v.Machine, v.Physical, v.Data = true, e.Machine, e.Physical, e.Data
 	for i := range e.Effects {
-		fmt.Fprintf(s.out, "  %s\n", s.effectLine(&e.Effects[i], ""))
+		v.Effects = append(v.Effects, EffectOf(&e.Effects[i]))
 	}
 	for i := range e.Changes {
 		c := &e.Changes[i]
 		if c.Value.IsAbsent() && s.meta.Vars[c.Var].BulkyAt(e.Node, e.Time) {
 			continue // it isn't gone
 		}
-		fmt.Fprintf(s.out, "  %s = %s\n", Printable(event.PathString(s.meta.Vars[c.Var].Name, c.Path)), Printable(FormatValue(c.Value)))
+		v.Changes = append(v.Changes, Assignment{event.PathString(s.meta.Vars[c.Var].Name, c.Path), c.Value})
 	}
-	s.leftOut(e.Node, e.Time, "", func(name string) {
-		fmt.Fprintf(s.out, "  %s: too large to be compared after every event; diff %s does\n", name, name)
-	})
-	return nil
-}
-
-// effectLine is one line about an effect and what became of it, "" if that isn't
-// to be said.
-func (s *Session) effectLine(f *history.Effect, fate string) string {
-	line := f.Kind
-	if f.Name != "" {
-		line += " " + f.Name
-	}
-	if f.Peer != "" {
-		line += " to " + f.Peer
-	}
-	if f.ID != "" {
-		line += "  [" + f.ID + "]"
-	}
-	if fate != "" {
-		line += "  " + fate
-	}
-	if !f.Data.IsAbsent() {
-		line += "  " + Clip(FormatValue(f.Data), valueColumns)
-	}
-	return Printable(line)
+	s.leftOut(e.Node, e.Time, "", func(name string) { v.LeftOut = append(v.LeftOut, name) })
+	return v
 }
 
 // runLog looks back from here, a stretch of events at a time.
@@ -241,7 +188,7 @@ func runLog(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
-	var lines []string // the last first
+	var lines []*LogLine // the last first
 	for end := after(s.at); end != history.Begin && len(lines) < n; {
 		es, err := s.src.Before(ctx, end, chunkFirst, nil)
 		if err != nil {
@@ -259,23 +206,23 @@ func runLog(ctx context.Context, s *Session, args string) error {
 	}
 	lines = lines[:min(n, len(lines))]
 	for _, l := range slices.Backward(lines) {
-		fmt.Fprintln(s.out, l)
+		s.say(l)
 	}
 	if len(lines) == 0 {
-		fmt.Fprintln(s.out, "no log line or note up to here")
+		s.remark("no log line or note up to here")
 	}
 	return nil
 }
 
 // logLines are what an event has to say for the log: notes and log effects.
-func (s *Session) logLines(e *history.Event) []string {
-	var lines []string
+func (s *Session) logLines(e *history.Event) []*LogLine {
+	var lines []*LogLine
 	if e.Kind == event.Note.String() {
-		lines = append(lines, s.headline(e)+"  "+Printable(FormatValue(e.Data)))
+		lines = append(lines, &LogLine{Event: s.headline(e), Data: e.Data})
 	}
 	for i := range e.Effects {
 		if f := &e.Effects[i]; f.Kind == event.EffectLog.String() {
-			lines = append(lines, fmt.Sprintf("%s  %s  %s %s", s.name(e.Position), e.Time, Printable(f.Name), Printable(f.Data.AsString())))
+			lines = append(lines, &LogLine{Event: s.headline(e), Level: f.Name, Data: f.Data})
 		}
 	}
 	return lines
@@ -302,9 +249,8 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 	for id, drops := range lost {
 		why[id] = Why(drops)
 	}
-	d := Diagram{Meta: s.meta, Events: append(rows, ahead...), Lost: why, Mark: s.at, Width: s.Width, Plain: s.Plain}
-	_, err = d.WriteTo(s.out)
-	return err
+	s.say(&Drawing{Diagram{Meta: s.meta, Events: append(rows, ahead...), Lost: why, Mark: s.at}})
+	return nil
 }
 
 // ahead returns the next n events, or as many as there are.
@@ -328,4 +274,11 @@ func (s *Session) ahead(ctx context.Context, n int) ([]history.Event, error) {
 		}
 	}
 	return es, nil
+}
+
+func until(t hlc.Timestamp) string {
+	if t == hlc.Max {
+		return "the end"
+	}
+	return t.String()
 }

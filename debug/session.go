@@ -40,6 +40,7 @@ type Session struct {
 	src  history.Source
 	meta *history.Meta
 	out  io.Writer
+	say  func(Part) // what a command says goes there
 	at   history.Position
 	// Width and Plain are how diagrams are drawn.
 	Width int
@@ -51,14 +52,34 @@ type Session struct {
 	lost map[string][]Drop // by message id; nil until first needed
 }
 
-// NewSession opens a session at the beginning of a History. What commands say
-// goes to out, safe for a terminal whatever the recording holds.
+// NewSession opens a session at the beginning of a History. What commands that
+// are carried out by Do say goes to out as text, safe for a terminal whatever the
+// recording holds.
 func NewSession(src history.Source, out io.Writer) *Session {
-	return &Session{src: src, meta: src.Meta(), out: SafeWriter(out)}
+	s := &Session{src: src, meta: src.Meta(), out: SafeWriter(out)}
+	s.say = s.print
+	return s
+}
+
+// print writes a part as text.
+func (s *Session) print(p Part) {
+	p.writeText(&textForm{s.out, s.Width, s.Plain})
 }
 
 // Position is where the session is.
 func (s *Session) Position() history.Position { return s.at }
+
+// Ask carries out one line and returns what it says, also what it said before it
+// failed: beside an error the Answer isn't nil.
+func (s *Session) Ask(ctx context.Context, line string) (*Answer, error) {
+	a := &Answer{Line: line, Parts: []Part{}}
+	before, say := s.at, s.say
+	s.say = func(p Part) { a.Parts = append(a.Parts, p) }
+	defer func() { s.say = say }()
+	err := s.Do(ctx, line)
+	a.Place, a.Moved = s.place(s.at), s.at != before
+	return a, err
+}
 
 // Do carries out one line: a command and its arguments. An empty line and one
 // that begins with # do nothing.

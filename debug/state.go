@@ -47,7 +47,7 @@ func runState(ctx context.Context, s *Session, args string) error {
 		shown += k
 	}
 	if shown == 0 {
-		fmt.Fprintln(s.out, "nothing is set there at this cut"+s.hint(path))
+		s.remark("nothing is set there at this cut%s", s.hint(path))
 	}
 	return nil
 }
@@ -64,9 +64,9 @@ func (s *Session) hint(path string) string {
 	return ""
 }
 
-// showState prints the variables of a node that lie at or below path.
+// showState tells the variables of a node that lie at or below path.
 func (s *Session) showState(n int, st *history.State, path string) (shown int, err error) {
-	name := Printable(s.meta.Nodes[n].Name)
+	name := s.meta.Nodes[n].Name
 	if path != "" {
 		v, err := s.lookupPath(st, path)
 		if err != nil || v.IsAbsent() {
@@ -78,35 +78,35 @@ func (s *Session) showState(n int, st *history.State, path string) (shown int, e
 	return s.showBelow(n, st, ""), nil
 }
 
-// showValue prints a value whole, of a map an entry a line, up to a bound.
+// showValue tells a value whole, of a map an entry at a time, up to a bound.
 func (s *Session) showValue(node, path string, v event.Value) {
 	if v.Type() != event.TypeMap || v.Len() == 0 {
-		fmt.Fprintf(s.out, "%s  %s = %s\n", node, Printable(path), Printable(FormatValue(v)))
+		s.say(&Variable{Node: node, Path: path, Value: v, Whole: true})
 		return
 	}
 	shown := 0
 	for k, e := range v.AsMap().All() {
 		if shown == entriesMax {
-			fmt.Fprintf(s.out, "%s  … and %d more\n", node, v.Len()-shown)
+			s.say(&More{Node: node, Count: v.Len() - shown})
 			return
 		}
-		fmt.Fprintf(s.out, "%s  %s = %s\n", node, Printable(path+event.PathString("", []event.Value{k})[len("``"):]), Printable(FormatValue(e)))
+		s.say(&Variable{Node: node, Path: path + event.PathString("", []event.Value{k})[len("``"):], Value: e, Whole: true})
 		shown++
 	}
 }
 
-// showBelow prints the variables whose names begin with prefix.
+// showBelow tells the variables whose names begin with prefix.
 func (s *Session) showBelow(n int, st *history.State, prefix string) (shown int) {
 	for _, id := range st.Vars() {
 		name := s.meta.Vars[id].Name
 		if prefix != "" && name != prefix && !strings.HasPrefix(name, prefix+".") {
 			continue
 		}
-		fmt.Fprintf(s.out, "%s  %s = %s\n", Printable(s.meta.Nodes[n].Name), Printable(name), Printable(Clip(FormatValue(st.Get(id)), valueColumns)))
+		s.say(&Variable{Node: s.meta.Nodes[n].Name, Path: name, Value: st.Get(id)})
 		shown++
 	}
 	s.leftOut(n, s.at.Time, prefix, func(name string) {
-		fmt.Fprintf(s.out, "%s  %s: too large to be compared after every event; state %s shows it\n", Printable(s.meta.Nodes[n].Name), name, name)
+		s.say(&LeftOut{Node: s.meta.Nodes[n].Name, Variable: name, Shows: "state"})
 		shown++
 	})
 	return shown

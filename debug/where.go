@@ -72,9 +72,9 @@ func (s *Session) condition(ctx context.Context, command, args string) (*rql.Con
 // notFound says that a search ended without a cut.
 func (s *Session) notFound(when string, here bool, w *watcher) {
 	if here {
-		fmt.Fprintf(s.out, "it holds from here to the end: no %s cut at which it begins to\n", when)
+		s.remark("it holds from here to the end: no %s cut at which it begins to", when)
 	} else {
-		fmt.Fprintf(s.out, "no %s cut at which it holds\n", when)
+		s.remark("no %s cut at which it holds", when)
 	}
 	s.showFaults(w)
 }
@@ -82,27 +82,23 @@ func (s *Session) notFound(when string, here bool, w *watcher) {
 // showFaults says what may be why a condition holds nowhere.
 func (s *Session) showFaults(w *watcher) {
 	for _, f := range w.ev.Errors() {
-		fmt.Fprintf(s.out, "note: %s, %d times, first at %s:%d\n", f.Fault, f.Count, Printable(f.Node), f.Seq)
+		s.remark("note: %s, %d times, first at %s:%d", f.Fault, f.Count, Printable(f.Node), f.Seq)
 	}
 }
 
 // showNotes says what is most likely a mistake in a condition that holds nowhere.
 func (s *Session) showNotes(w *watcher, text string) {
 	for _, a := range w.ev.Absent() {
-		fmt.Fprintf(s.out, "note: %s", a.Note().Render(text))
+		s.remark("note: %s", strings.TrimSuffix(a.Note().Render(text), "\n"))
 	}
 	for _, u := range w.ev.Unequal() {
-		fmt.Fprintf(s.out, "note: %s", u.Note().Render(text))
+		s.remark("note: %s", strings.TrimSuffix(u.Note().Render(text), "\n"))
 	}
 }
 
 func (s *Session) showWitness(w *watcher) {
-	var parts []string
-	for _, c := range w.ev.Witness() {
-		parts = append(parts, fmt.Sprintf("$%d=%s", c.Holder, Printable(c.Node)))
-	}
-	if len(parts) > 0 {
-		fmt.Fprintf(s.out, "witness: %s\n", strings.Join(parts, " "))
+	if chosen := witnessOf(w.ev.Witness()); chosen != nil {
+		s.say(chosen)
 	}
 }
 
