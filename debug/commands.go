@@ -20,18 +20,19 @@ type Command struct {
 	Long     string   `json:"long,omitempty"` // more, "" if Short says it all
 	Examples []string `json:"examples,omitempty"`
 
-	run func(ctx context.Context, s *Session, args string) error
+	run     func(ctx context.Context, s *Session, args string) error
+	travels bool // through what was: undo and redo, which can't be undone
 }
 
 // Commands returns the table, in the order in which help shows it.
 func Commands() []Command {
 	return []Command{
 		{Name: "nodes", Short: "list the nodes, what is recorded of each and whether it is up here", run: runNodes},
-		{Name: "goto", Aliases: []string{"g"}, Args: "TIME | NODE:SEQ | START | END | +DURATION | -DURATION", Short: "go to a moment or an event",
+		{Name: "goto", Aliases: []string{"g"}, Args: "TIME | NODE:SEQ | MARK | START | END | +DURATION | -DURATION", Short: "go to a moment, an event or a mark",
 			Long:     "TIME is RFC 3339, with /LOGICAL if need be, a time of day (UTC, of the recording's day) or a decimal timestamp: the cut after the last event stamped at or before it.",
 			Examples: []string{"goto n2:17", "goto 2026-11-21T19:46:53.123456Z/0", "goto 19:46:53.1", "goto -200ms"}, run: runGoto},
-		{Name: "step", Aliases: []string{"s"}, Args: "[N]", Short: "go on by one event of the whole system, or by N", run: runStep},
-		{Name: "back", Aliases: []string{"b"}, Args: "[N]", Short: "go back by one event, or by N", run: runBack},
+		{Name: "step", Aliases: []string{"s"}, Args: "[NODE] [N]", Short: "go on by one event of the whole system or of a node, or by N", run: runStep},
+		{Name: "back", Aliases: []string{"b"}, Args: "[NODE] [N]", Short: "go back by one event of the whole system or of a node, or by N", run: runBack},
 		{Name: "next", Aliases: []string{"n"}, Args: "NODE", Short: "go on to the next event of a node", run: runNext},
 		{Name: "prev", Aliases: []string{"p"}, Args: "NODE", Short: "go back to the last event of a node before this one", run: runPrev},
 		{Name: "event", Aliases: []string{"e"}, Short: "show the event here: payload, effects, changes", run: runEvent},
@@ -48,6 +49,25 @@ func Commands() []Command {
 		{Name: "rwhere", Args: "CONDITION", Short: "run backward to the last cut at which a condition held",
 			Long:     "If it holds here, the run goes back past the beginning of that, to the last cut at which it held before.",
 			Examples: []string{"rwhere kv.items[\"x\"].version = 2"}, run: runRWhere},
+		{Name: "break", Args: "[where CONDITION | kind KIND | node NODE | message NAME | change [NODE] PATH]",
+			Short:    "set a breakpoint, or list them",
+			Long:     "It stops where a condition begins to hold, at a kind of event, at a node's events, where a message is sent or arrives, or where a variable changes.",
+			Examples: []string{"break where MAX(kv.count) > 5", "break kind timer", "break node n2", "break message Replicate", `break change n2 kv.items["x"].version`}, run: runBreak},
+		{Name: "delete", Args: "N | all", Short: "remove a breakpoint, or all", run: runDelete},
+		{Name: "continue", Aliases: []string{"cont"}, Short: "run forward to the next breakpoint", run: runContinue},
+		{Name: "rewind", Aliases: []string{"rw"}, Short: "run backward to the last breakpoint before here", run: runRewind},
+		{Name: "find", Aliases: []string{"/"}, Args: "TEXT", Short: "go on to the next event with a text in its names, payload, effects or changes", Examples: []string{"find Replicate"}, run: runFind},
+		{Name: "rfind", Args: "TEXT", Short: "go back to the last event before here with a text in it", run: runRFind},
+		{Name: "query", Args: "STATEMENT", Short: "ask in RQL; shows the first 200 rows", Examples: []string{"query SHOW VARIABLES", "query SELECT kv.count FROM kv WHEN MAX(kv.count) > 5"}, run: runQuery},
+		{Name: "print", Args: "EXPRESSION [over PLACE to PLACE]", Short: "show what an expression of RQL was from cut to cut, wherever it changed",
+			Examples: []string{"print kv.count", "print MAX(kv.count) - MIN(kv.count) over 10:00:01 to n2:17"}, run: runPrint},
+		{Name: "watch", Aliases: []string{"w"}, Args: "[PATH]", Short: "show a variable, or a part of one, wherever the session comes to; alone it shows what is watched", run: runWatch},
+		{Name: "unwatch", Args: "PATH | all", Short: "show it no more", run: runUnwatch},
+		{Name: "mark", Aliases: []string{"m"}, Args: "NAME [\"NOTE\"]", Short: "give this place a name, for goto, and a note", Examples: []string{`mark stale "n3 missed the write"`}, run: runMark},
+		{Name: "marks", Short: "list the marks", run: runMarks},
+		{Name: "unmark", Args: "NAME", Short: "remove a mark", run: runUnmark},
+		{Name: "undo", Aliases: []string{"u"}, Args: "[N]", Short: "take back the last command that changed the place, breakpoints, marks or what is watched", run: runUndo, travels: true},
+		{Name: "redo", Args: "[N]", Short: "do again what undo took back", run: runRedo, travels: true},
 		{Name: "diagram", Args: "[N]", Short: "draw the N events around here in space and time (20)", run: runDiagram},
 		{Name: "log", Args: "[N]", Short: "show the last N log lines and notes up to here (10)", run: runLog},
 		{Name: "help", Aliases: []string{"h", "?"}, Args: "[COMMAND]", Short: "list the commands, or explain one", run: runHelp},

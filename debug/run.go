@@ -68,7 +68,7 @@ func (s *Session) showPlace(ctx context.Context) error {
 		return err
 	}
 	s.say(s.headline(e))
-	return nil
+	return s.showWatched(ctx)
 }
 
 // headline is what one line says of an event.
@@ -88,29 +88,80 @@ func count(command, args string, def, max int) (int, error) {
 }
 
 func runStep(ctx context.Context, s *Session, args string) error {
-	n, err := count("step", args, 1, stepMax)
+	nodes, n, err := s.stepArgs("step", args)
 	if err != nil {
 		return err
 	}
-	moved, err := s.forward(ctx, n, nil)
+	moved, err := s.forward(ctx, n, nodes)
 	if err != nil {
 		return err
 	}
-	if moved < n {
+	switch {
+	case moved == n:
+	case nodes != nil:
+		s.remark("%s has no later event", Printable(s.meta.Nodes[nodes[0]].Name))
+	default:
 		s.remark("the History ends here")
 	}
 	return s.showPlace(ctx)
 }
 
 func runBack(ctx context.Context, s *Session, args string) error {
-	n, err := count("back", args, 1, stepMax)
+	nodes, n, err := s.stepArgs("back", args)
 	if err != nil {
 		return err
 	}
-	if err := s.backward(ctx, n); err != nil {
+	if nodes == nil {
+		err = s.backward(ctx, n)
+	} else {
+		err = s.backwardOn(ctx, n, nodes)
+	}
+	if err != nil {
 		return err
 	}
 	return s.showPlace(ctx)
+}
+
+// stepArgs reads [NODE] [N].
+func (s *Session) stepArgs(command, args string) (nodes []int, n int, err error) {
+	if i, ok := s.nodeIndex(args); ok {
+		return []int{i}, 1, nil
+	}
+	if i := strings.LastIndexByte(args, ' '); i >= 0 {
+		node, err := s.nodeArg(command, strings.TrimSpace(args[:i]))
+		if err != nil {
+			return nil, 0, err
+		}
+		nodes, args = []int{node}, args[i+1:]
+	}
+	n, err = count(command, args, 1, stepMax)
+	if err != nil && nodes == nil {
+		err = commandErrorf(command, "%q: want a number of events, or a node (%s) and a number if wanted", args, strings.Join(s.nodeNames(), ", "))
+	}
+	return nodes, n, err
+}
+
+// backwardOn moves back to the n-th event before here of some nodes, or to the
+// first there is.
+func (s *Session) backwardOn(ctx context.Context, n int, nodes []int) error {
+	at := s.at
+	for n > 0 {
+		k := min(n, chunkMax)
+		es, err := s.src.Before(ctx, at, k, nodes)
+		if err != nil {
+			return err
+		}
+		if len(es) > 0 {
+			at = es[0].Position
+		}
+		if len(es) < k {
+			s.remark("%s has no earlier event", Printable(s.meta.Nodes[nodes[0]].Name))
+			break
+		}
+		n -= k
+	}
+	s.at = at
+	return nil
 }
 
 func (s *Session) nodeArg(command, args string) (int, error) {
@@ -124,35 +175,17 @@ func (s *Session) nodeArg(command, args string) (int, error) {
 }
 
 func runNext(ctx context.Context, s *Session, args string) error {
-	n, err := s.nodeArg("next", args)
-	if err != nil {
+	if _, err := s.nodeArg("next", args); err != nil {
 		return err
 	}
-	moved, err := s.forward(ctx, 1, []int{n})
-	if err != nil {
-		return err
-	}
-	if moved == 0 {
-		s.remark("%s has no later event", Printable(args))
-	}
-	return s.showPlace(ctx)
+	return runStep(ctx, s, args)
 }
 
 func runPrev(ctx context.Context, s *Session, args string) error {
-	n, err := s.nodeArg("prev", args)
-	if err != nil {
+	if _, err := s.nodeArg("prev", args); err != nil {
 		return err
 	}
-	es, err := s.src.Before(ctx, s.at, 1, []int{n})
-	if err != nil {
-		return err
-	}
-	if len(es) == 0 {
-		s.remark("%s has no earlier event", Printable(args))
-	} else {
-		s.at = es[0].Position
-	}
-	return s.showPlace(ctx)
+	return runBack(ctx, s, args)
 }
 
 func runEvent(ctx context.Context, s *Session, _ string) error {

@@ -41,13 +41,17 @@ type Session struct {
 	meta *history.Meta
 	out  io.Writer
 	say  func(Part) // what a command says goes there
-	at   history.Position
+	view
+	past past
 	// Width and Plain are how diagrams are drawn.
 	Width int
 	Plain bool
 	// Walk returns the same History with these bulky variables walked, so that their
 	// contents are in it; the session goes on with that one. nil if it can't be had.
 	Walk func(ctx context.Context, variables []string) (history.Source, error)
+	// KeepMarks is called with all marks when they have changed. nil: they last as
+	// long as the session.
+	KeepMarks func([]Mark) error
 
 	lost map[string][]Drop // by message id; nil until first needed
 }
@@ -93,7 +97,12 @@ func (s *Session) Do(ctx context.Context, line string) error {
 	if err != nil {
 		return err
 	}
-	return c.run(ctx, s, strings.TrimSpace(args))
+	before := s.view
+	err = c.run(ctx, s, strings.TrimSpace(args))
+	if !c.travels {
+		s.remember(before)
+	}
+	return err
 }
 
 // after is the position from which a walk begins with the event after p.
@@ -210,6 +219,9 @@ func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position,
 			return e.Position, nil
 		}
 	}
+	if p, ok, err := s.marked(ctx, arg); ok {
+		return p, err
+	}
 	t, err := s.parseTime(arg)
 	if err != nil {
 		return history.Position{}, err
@@ -236,7 +248,7 @@ func (s *Session) parseTime(arg string) (hlc.Timestamp, error) {
 		return 0, fmt.Errorf("no node %q; nodes: %s", node, strings.Join(s.nodeNames(), ", "))
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%q is neither NODE:SEQ (nodes: %s), nor START, END, +DURATION or -DURATION, nor a time: %w",
+		return 0, fmt.Errorf("%q is neither NODE:SEQ (nodes: %s), nor START, END, a mark, +DURATION or -DURATION, nor a time: %w",
 			arg, strings.Join(s.nodeNames(), ", "), err)
 	}
 	return t, nil

@@ -180,6 +180,109 @@ func TestWhereAndRWhereGoWhereTheWholeWalkSays(t *testing.T) {
 	})
 }
 
+// In the model the stops are those of a walk from the beginning: continue goes to
+// the next one, rewind to the last one before, wherever the session is.
+func TestContinueAndRewindStopWhereTheWholeWalkSays(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var values []int64
+		for len(values) < rapid.SampledFrom([]int{3, 40, 3*chunkFirst + 7}).Draw(rt, "length") {
+			n := rapid.SampledFrom([]int{1, 1, 2, 5, chunkFirst - 1, chunkFirst, 300}).Draw(rt, "run")
+			v := rapid.Int64Range(0, 2).Draw(rt, "value")
+			for range n {
+				values = append(values, v)
+			}
+		}
+		nodes := rapid.IntRange(1, 2).Draw(rt, "nodes")
+		src := counter(t, values, nodes)
+		const cond = "log.n = 1"
+		at, holds := truths(rt, src, cond)
+		stops := map[int]bool{}
+		s := NewSession(src, io.Discard)
+		do := func(line string) {
+			if err := s.Do(context.Background(), line); err != nil {
+				rt.Fatalf("%s: %v", line, err)
+			}
+		}
+		if rapid.Bool().Draw(rt, "condition") {
+			do("break where " + cond)
+			for i := range at {
+				stops[i] = stops[i] || holds[i] && (i == 0 || !holds[i-1])
+			}
+		}
+		if rapid.Bool().Draw(rt, "change") || len(stops) == 0 {
+			do("break change n1 log.n")
+			last := int64(-1)
+			for i := 0; i < len(at); i += nodes { // those of n1
+				stops[i] = stops[i] || values[i] != last
+				last = values[i]
+			}
+		}
+		i := rapid.IntRange(-1, len(at)-1).Draw(rt, "here")
+		for _, back := range []bool{false, true} {
+			want, step := i+1, 1
+			line := "continue"
+			if back {
+				want, step, line = i-1, -1, "rewind"
+			}
+			for want >= 0 && want < len(at) && !stops[want] {
+				want += step
+			}
+			s.at = history.Begin
+			if i >= 0 {
+				s.at = at[i]
+			}
+			do(line)
+			arrived := history.Begin
+			if want >= 0 {
+				arrived = at[min(want, len(at)-1)]
+			}
+			if s.at != arrived {
+				rt.Fatalf("%s from cut %d: at %v, want cut %d %v", line, i, s.at, want, arrived)
+			}
+		}
+	})
+}
+
+// Whatever is done, undo leads back through all that was, and redo to where it was.
+func TestUndoAndRedoLeadThroughWhatWas(t *testing.T) {
+	lines := []string{"step", "step 3", "back", "goto END", "goto START", "mark a", "mark b note", "unmark a", "break node n1", "break kind set", "delete 1",
+		"delete all", "watch log.n", "unwatch all", "next n1", "where log.n = 1"}
+	rapid.Check(t, func(rt *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(0, 2), 5, 20).Draw(rt, "values")
+		s := NewSession(counter(t, values, 2), io.Discard)
+		shown := func() string {
+			return fmt.Sprint(s.at, s.marks, s.watched, len(s.breaks))
+		}
+		was := []string{shown()}
+		for range rapid.IntRange(1, 12).Draw(rt, "commands") {
+			version, at := s.version, s.at
+			_ = s.Do(context.Background(), rapid.SampledFrom(lines).Draw(rt, "line")) // one that fails changes nothing
+			if s.version != version || s.at != at {
+				was = append(was, shown())
+			} else if got := was[len(was)-1]; got != shown() {
+				rt.Fatalf("changed unseen: %s, was %s", shown(), got)
+			}
+		}
+		for _, way := range []string{"undo", "redo"} {
+			for i := 1; i < len(was); i++ {
+				if err := s.Do(context.Background(), way); err != nil {
+					rt.Fatal(err)
+				}
+				want := was[len(was)-1-i]
+				if way == "redo" {
+					want = was[i]
+				}
+				if shown() != want {
+					rt.Fatalf("%s %d: %s, want %s", way, i, shown(), want)
+				}
+			}
+			if err := s.Do(context.Background(), way); err == nil {
+				rt.Fatalf("%s beyond the end: no error", way)
+			}
+		}
+	})
+}
+
 func TestACommandThatIsInterruptedLeavesThePlace(t *testing.T) {
 	s := NewSession(counter(t, make([]int64, 100), 2), io.Discard)
 	if err := s.Do(context.Background(), "step 5"); err != nil {
