@@ -76,7 +76,7 @@ const moduleLaw = `
 tests           rapid goleak go-internal x/tools x/sys
 vfs             x/sys
 metrics         x/sys
-prompt          liner
+prompt          liner x/sys
 machine         cbor
 recording       compress
 journal         x/sys compress cbor

@@ -137,3 +137,18 @@ func TestCtrlCEndsAQueryWithTheRowsSoFarAndExitCode3(t *testing.T) {
 		t.Errorf("exit code %d, want 3", code)
 	}
 }
+
+// A terminal that has no size, as a CI's often hasn't, is one all the same.
+func TestATerminalWithoutASizeIsTakenForOne(t *testing.T) {
+	p := onTTYOf(t, 0, 0, []string{"XDG_CACHE_HOME=" + t.TempDir()}, "hindcast", "query", historyFile(t, 9))
+	p.expect(`^rql> `)
+	p.types("SHOW LOGS;\r")
+	p.expect(`^kv +2 `)
+	p.types("quit\r")
+	if code := p.ended(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	p = onTTYOf(t, 0, 0, nil, "hindcast", "debug", historyFile(t, 9))
+	p.types("diagram\r")
+	p.expect(`^time \(UTC\) {7}n1 {19}n2 {19}n3$`) // as wide as 80 columns allow
+}

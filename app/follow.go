@@ -111,14 +111,18 @@ func (f *watchFlags) watcher(c *cobra.Command, args []string) (*watcher, error) 
 	}
 	switch {
 	case len(args) == 0 && f.file == "":
-		return nil, Usage(errNoQuery)
+		return nil, Usage(noWatchQuery(c, nodes))
 	case f.maxCombinations < 1:
 		return nil, Usage(fmt.Errorf("--max-combinations %d: want 1 or more", f.maxCombinations))
 	case f.hold <= 0:
 		return nil, Usage(fmt.Errorf("--hold %v: want a time above 0", f.hold))
 	}
 	var err error
-	if w.text, err = (&queryFlags{file: f.file}).text(c, args); err != nil {
+	w.text, err = (&queryFlags{file: f.file}).text(c, args)
+	switch {
+	case errors.Is(err, errNoQuery), err == nil && w.text == "":
+		return nil, Usage(noWatchQuery(c, nodes))
+	case err != nil:
 		return nil, Usage(err)
 	}
 	if _, err := syntax.Parse(w.text); err != nil {
@@ -131,6 +135,14 @@ func (f *watchFlags) watcher(c *cobra.Command, args []string) (*watcher, error) 
 		return nil, Usage(err)
 	}
 	return w, nil
+}
+
+// noWatchQuery says what to write where there is no query.
+func noWatchQuery(c *cobra.Command, nodes string) error {
+	return fmt.Errorf(`there is no query: write one after the addresses, or name its --file (- for standard input). When is a node down?
+  %[1]s %[2]s 'SELECT node.up FROM node WHEN NOT node.up'
+What else there is to ask about:
+  %[3]s query %[2]s 'SHOW VARIABLES'`, c.CommandPath(), nodes, c.Parent().CommandPath())
 }
 
 // parseFrom is the time of --from; 0 is now.
@@ -176,6 +188,7 @@ type watcher struct {
 	stream  *rql.Stream
 	out     rowWriter
 	actions *actions
+	fed     bool     // an entry came
 	said    []string // notes about bulky variables
 	rows    uint64
 	unsure  bool            // a row was incomplete
@@ -224,11 +237,25 @@ func (w *watcher) run() error {
 
 // told says what becomes of a node.
 func (w *watcher) told(n live.Notice) {
-	if n.Err == nil {
-		fmt.Fprintf(w.stderr, "node %s is back\n", n.Node)
-		return
+	clock := func(t time.Time) string { return t.UTC().Format("15:04:05.000Z") }
+	waits := fmt.Sprintf("rows wait for it until %s (--hold %v), then its part is unknown", clock(n.Heard.Add(w.f.hold)), w.f.hold)
+	if time.Since(n.Heard) > w.f.hold {
+		waits = "rows come without it"
 	}
-	fmt.Fprintf(w.stderr, "node %s is lost, and tried again: %v\n", n.Node, n.Err)
+	switch n.Change {
+	case live.NodeLost:
+		what := "is lost, and tried again: " + n.Err.Error()
+		if silent := (*live.SilentError)(nil); errors.As(n.Err, &silent) {
+			what = fmt.Sprintf("(%s) is connected, but has said nothing since %s (is its process stopped?)", silent.Addr, clock(n.Heard))
+		}
+		fmt.Fprintf(w.stderr, "node %s %s; %s\n", n.Node, what, waits)
+	case live.NodeUnknown:
+		fmt.Fprintf(w.stderr, "node %s is unknown from %s on, silent for %v: rows that it could change are marked incomplete\n", n.Node, n.From, w.f.hold)
+	case live.NodeBack:
+		fmt.Fprintf(w.stderr, "node %s is back, after %v\n", n.Node, time.Since(n.Heard).Round(100*time.Millisecond))
+	case live.NodeKnown:
+		fmt.Fprintf(w.stderr, "node %s is known again from %s on\n", n.Node, n.From)
+	}
 }
 
 // Grow implements live.Sink.
@@ -281,7 +308,15 @@ func (w *watcher) bulky(q *rql.Query, meta *history.Meta) {
 }
 
 // Feed implements live.Sink.
-func (w *watcher) Feed(ev *history.Event) error { return w.stream.Feed(ev) }
+func (w *watcher) Feed(ev *history.Event) error {
+	if !w.fed {
+		w.fed = true
+		if !w.f.quiet && !ev.Base && ev.Time > w.from && w.from != 0 {
+			fmt.Fprintf(w.stderr, "note: --from %s is before anything was recorded: rows are there from %v on, the first event\n", w.f.from, ev.Time)
+		}
+	}
+	return w.stream.Feed(ev)
+}
 
 // Gap implements live.Sink.
 func (w *watcher) Gap(node int, span history.Span) {

@@ -26,8 +26,13 @@ type tty struct {
 	at    int             // how much of it expect has passed
 }
 
-// onTTY starts a program on a pseudo-terminal.
+// onTTY starts a program on a pseudo-terminal of 40 rows and 160 columns.
 func onTTY(t *testing.T, env []string, name string, args ...string) *tty {
+	t.Helper()
+	return onTTYOf(t, 40, 160, env, name, args...)
+}
+
+func onTTYOf(t *testing.T, rows, columns uint16, env []string, name string, args ...string) *tty {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -41,7 +46,7 @@ func onTTY(t *testing.T, env []string, name string, args ...string) *tty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 160}); err != nil {
+	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
 		t.Fatal(err)
 	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)

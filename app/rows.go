@@ -273,7 +273,7 @@ type tableRow struct {
 func (t *tableRows) row(r *rql.Row) error {
 	row := t.cells(r)
 	if t.widths != nil {
-		return t.print(row)
+		return t.later(row)
 	}
 	if len(t.first) == 0 {
 		t.since = time.Now()
@@ -391,10 +391,11 @@ func (t *tableRows) head() error {
 		}
 	}
 	t.widths = make([]int, len(t.columns))
-	names := tableRow{cells: map[string]string{}}
+	names := t.names()
 	for i, c := range t.columns {
-		names.cells[c] = debug.Clip(debug.Printable(c), cellColumnsMax)
-		t.widths[i] = debug.Columns(names.cells[c])
+		if t.widths[i] = debug.Columns(names.cells[c]); t.live {
+			t.widths[i] = max(t.widths[i], liveWidths[c])
+		}
 		for _, r := range t.first {
 			t.widths[i] = max(t.widths[i], debug.Columns(r.cells[c]))
 		}
@@ -409,6 +410,36 @@ func (t *tableRows) head() error {
 	}
 	t.first = nil
 	return nil
+}
+
+// liveWidths are the widths at least of columns whose cells are of many widths,
+// where rows come when they come.
+var liveWidths = map[string]int{"edge": 5, "lasted": 10, "cuts": 5, "witness": 13}
+
+// names is the head's row.
+func (t *tableRows) names() tableRow {
+	names := tableRow{cells: map[string]string{}}
+	for _, c := range t.columns {
+		names.cells[c] = debug.Clip(debug.Printable(c), cellColumnsMax)
+	}
+	return names
+}
+
+// later prints a row below the head. If a cell is too wide its column is wider from
+// here on; where rows come when they come, the head is then shown again.
+func (t *tableRows) later(r tableRow) error {
+	grown := false
+	for i, c := range t.columns[:len(t.columns)-1] {
+		if n := debug.Columns(r.cells[c]); n > t.widths[i] {
+			t.widths[i], grown = n, true
+		}
+	}
+	if grown && t.live {
+		if err := t.print(t.names()); err != nil {
+			return err
+		}
+	}
+	return t.print(r)
 }
 
 // print prints one line. A column that the head doesn't have comes last, with

@@ -54,6 +54,10 @@ func terminal(stream any) (fd int, ok bool) {
 	return fd, term.IsTerminal(fd)
 }
 
+// columnsUnknown is the width of a terminal that doesn't tell: that of many jobs of
+// a CI, whose terminals have no size.
+const columnsUnknown = 80
+
 // terminalColumns is the width of a terminal, 0 if it isn't one.
 func terminalColumns(stream any) int {
 	fd, ok := terminal(stream)
@@ -61,8 +65,8 @@ func terminalColumns(stream any) int {
 		return 0
 	}
 	columns, _, err := term.GetSize(fd)
-	if err != nil {
-		return 0
+	if err != nil || columns <= 0 {
+		return columnsUnknown
 	}
 	return columns
 }

@@ -63,6 +63,17 @@ type EndedError struct {
 
 func (e *EndedError) Error() string { return e.Addr + ": " + e.End.Reason }
 
+// A SilentError says that a connection stands and nothing comes through it: the
+// process is stopped, or the network drops what it sends.
+type SilentError struct {
+	Addr string
+	For  time.Duration // how long it was listened
+}
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("%s: connected, but it has said nothing for %v", e.Addr, e.For)
+}
+
 // A message is a frame from a node, or what became of its connection.
 type message struct {
 	from  int
@@ -147,10 +158,21 @@ func (c *conn) query() string {
 
 // once makes one connection and gives its frames.
 func (c *conn) once(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	quiet := time.AfterFunc(quietMax, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := &SilentError{Addr: c.addr, For: quietMax}
+	quiet := time.AfterFunc(quietMax, func() { cancel(silent) })
 	defer quiet.Stop()
+	err := c.read(ctx, quiet)
+	if context.Cause(ctx) == error(silent) {
+		return silent
+	}
+	return err
+}
+
+// read gives the frames of one connection, while quiet runs whenever it waits for
+// the node.
+func (c *conn) read(ctx context.Context, quiet *time.Timer) error {
 	resp, err := c.request(ctx)
 	if err != nil {
 		return err

@@ -32,8 +32,7 @@ type Options struct {
 	From hlc.Timestamp
 	// Hold is how long a node that says nothing holds back all others.
 	Hold time.Duration
-	// Told is called when a node is lost and when it is back, by one goroutine. May be
-	// nil.
+	// Told is called with what becomes of the nodes, by one goroutine. May be nil.
 	Told func(Notice)
 	// Record, if not nil, takes in all that the nodes tell, also what comes late; see
 	// history.Growing.
@@ -42,11 +41,27 @@ type Options struct {
 	Client *http.Client
 }
 
-// A Notice says that a node isn't there (Err), or is there (again).
+// A Notice says what becomes of a node.
 type Notice struct {
-	Node string // its address as long as it wasn't reached
-	Err  error
+	Node   string // its address as long as it wasn't reached
+	Change Change
+	Err    error     // of NodeLost: why
+	Heard  time.Time // when it last said something
+	// From is from when on it is unknown (NodeUnknown), or known again (NodeKnown).
+	From hlc.Timestamp
 }
+
+// A Change is what may become of a node.
+type Change int
+
+// A node that is lost may be back within Options.Hold; else it is unknown for a
+// while, then back, and known again once it has told what it missed to tell.
+const (
+	NodeLost    Change = iota // it is tried again
+	NodeUnknown               // nobody waits for it any more
+	NodeBack
+	NodeKnown
+)
 
 // Follow follows nodes, by the addresses of their admin APIs (HOST:PORT, a URL, or
 // NAME=either), and gives the walk over all of them to sink, until ctx ends, which
@@ -78,6 +93,7 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 			client: client, out: f.in, gate: make(chan struct{}, 1)})
 	}
 	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))
+	f.away = make([]hlc.Timestamp, len(addrs))
 	f.m = NewMerger(names, o.From, o.Hold, sink)
 	if o.Record != nil {
 		f.m.Record(o.Record)
@@ -103,8 +119,9 @@ type follower struct {
 	conns []*conn
 	in    chan message
 	begin time.Time
-	lost  []error // why a node isn't there; nil if it is, or wasn't heard of yet
-	gated []bool  // a connection waits until the others have come as far
+	lost  []error         // why a node isn't there; nil if it is, or wasn't heard of yet
+	gated []bool          // a connection waits until the others have come as far
+	away  []hlc.Timestamp // from when on it is unknown, as was told; 0 if it isn't
 }
 
 func (f *follower) loop(ctx context.Context) error {
@@ -124,6 +141,7 @@ func (f *follower) loop(ctx context.Context) error {
 		if err := f.m.Advance(now); err != nil {
 			return err
 		}
+		f.tellUnknown()
 		f.open(now)
 		if err := f.alone(now); err != nil {
 			return err
@@ -170,10 +188,11 @@ func (f *follower) take(m message) error {
 	f.gated[m.from] = m.err == nil
 	switch fr := m.frame.(type) {
 	case *Hello:
+		before := f.m.sources[m.from].heard
 		if err := f.m.Hello(m.from, fr, now); err != nil {
 			return err
 		}
-		f.back(m.from)
+		f.heard(m.from, before)
 	case *Base:
 		f.m.Base(m.from, fr, now)
 	case *Block:
@@ -184,9 +203,36 @@ func (f *follower) take(m message) error {
 	return nil
 }
 
-func (f *follower) back(i int) {
+// tellUnknown tells for which nodes the walk waits no longer, and which it follows
+// again.
+func (f *follower) tellUnknown() {
+	if !f.m.began {
+		return
+	}
+	for i, s := range f.m.sources {
+		switch {
+		case f.away[i] == 0 && s.silent:
+			f.away[i] = max(s.gap, 1)
+			f.tell(i, Notice{Change: NodeUnknown, From: f.away[i]})
+		case f.away[i] != 0 && s.joined:
+			f.tell(i, Notice{Change: NodeKnown, From: max(f.m.at.Time+1, f.away[i])})
+			f.away[i] = 0
+		}
+	}
+}
+
+func (f *follower) tell(i int, n Notice) {
+	s := f.m.sources[i]
+	n.Node, n.Heard = s.name, f.begin.Add(s.heard)
+	if f.o.Told != nil {
+		f.o.Told(n)
+	}
+}
+
+// heard notes that a node is there.
+func (f *follower) heard(i int, before time.Duration) {
 	if f.lost[i] != nil && f.o.Told != nil {
-		f.o.Told(Notice{Node: f.m.sources[i].name})
+		f.o.Told(Notice{Node: f.m.sources[i].name, Change: NodeBack, Heard: f.begin.Add(before)})
 	}
 	f.lost[i] = nil
 }
@@ -199,8 +245,8 @@ func (f *follower) down(i int, err error) error {
 	if !s.based && (errors.As(err, &refused) && refused.final() || errors.As(err, &bad)) {
 		return err
 	}
-	if f.lost[i] == nil && f.o.Told != nil {
-		f.o.Told(Notice{Node: s.name, Err: err})
+	if f.lost[i] == nil {
+		f.tell(i, Notice{Change: NodeLost, Err: err})
 	}
 	f.lost[i] = err
 	return nil

@@ -21,12 +21,14 @@ type Completer func(line string, pos int) (head string, candidates []string, tai
 type Prompt struct {
 	in   *liner.State
 	file string
+	size func() // gives the terminal its size back
 }
 
 // New takes the terminal over until Close. historyFile keeps the lines typed, ""
 // keeps none; complete may be nil.
 func New(historyFile string, complete Completer) *Prompt {
-	p := &Prompt{in: liner.NewLiner(), file: historyFile}
+	p := &Prompt{file: historyFile, size: giveSize()}
+	p.in = liner.NewLiner()
 	p.in.SetCtrlCAborts(true)
 	p.in.SetMultiLineMode(true)
 	p.in.SetTabCompletionStyle(liner.TabPrints)
@@ -52,6 +54,7 @@ func (p *Prompt) Remember(line string) { p.in.AppendHistory(line) }
 
 // Close gives the terminal back and keeps the history.
 func (p *Prompt) Close() error {
+	defer p.size()
 	return errors.Join(p.keep(), p.in.Close())
 }
 

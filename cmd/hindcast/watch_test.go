@@ -183,6 +183,9 @@ func TestWatchFollowsRealProcesses(t *testing.T) {
 			t.Errorf("%s\n%v", q, err)
 		}
 	}
+	early := startWatch(t, c, "SELECT node.boot FROM node EMIT CUTS LIMIT 1", "--from", "2020-01-01T00:00:00Z")
+	early.waitFor("--from 2020-01-01T00:00:00Z is before anything was recorded: rows are there from 20")
+	early.row("")
 	w := startWatch(t, c, queries[0], "--hold", "1s", "--on-row", "cat >> "+acted)
 	w.waitFor("watching n1, n2, n3")
 
@@ -203,6 +206,7 @@ func TestWatchFollowsRealProcesses(t *testing.T) {
 		t.Errorf("n2 is unknown, and the row doesn't say so: %s", r.text)
 	}
 	w.waitFor("node n2 is lost")
+	w.waitFor("node n2 is unknown from ")
 	if err := c.start(n2); err != nil {
 		t.Fatal(err)
 	}
