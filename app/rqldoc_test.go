@@ -120,6 +120,8 @@ func (p *page) block(line int, info, text string) string {
 		return p.answer(0, "-q")
 	case "rows":
 		return p.answer(0, "-q", "-o", "jsonl")
+	case "incomplete":
+		return p.answer(app.ExitUndecided, "-q", "-o", "jsonl")
 	case "notes":
 		_, stderr := p.ask(0, p.asked, p.query)
 		_, notes, _ := strings.Cut(stderr, "\n")

@@ -34,6 +34,7 @@ type generator struct {
 	nodes  []string
 	past   bool // operators of past time, too
 	wide   bool // what is of no use to a Stream, too
+	gaps   bool // nodes are unknown now and then
 	inside int  // LINKs and quantifiers around, where there are none
 }
 
@@ -155,6 +156,11 @@ func (g *generator) history() *history.Mem {
 		b.Base("n4", 2, from, map[string]event.Value{"inv.a": g.value("a"), "inv.r": g.value("r")})
 		now = max(now, from) + hlc.Timestamp(rapid.IntRange(1, 3).Draw(g.t, "gap")<<16)
 		b.Append("n4", history.EventSpec{Event: history.Event{Position: history.Position{Time: now}}, Set: []history.Assign{g.assign()}})
+	}
+	for g.gaps && g.chance(25) {
+		from := hlc.Timestamp(99<<16) + hlc.Timestamp(rapid.IntRange(0, int(now-(99<<16))).Draw(g.t, "unknown"))
+		long := hlc.Timestamp(rapid.SampledFrom([]int{1 << 16, 1, 2 << 16, 1 << 15, 7 << 16}).Draw(g.t, "long"))
+		b.Unknown(g.pick("whose", nodes...), history.Span{From: from, To: from + long}, "it was looked away")
 	}
 	if full == 0 {
 		e := history.EventSpec{Event: history.Event{Position: history.Position{Time: now + 1<<16}}, Set: all()}
@@ -520,7 +526,7 @@ func TestEngineGivesWhatTheDefinitionGives(t *testing.T) {
 	defer func() { _ = flag.Set("rapid.checks", before) }()
 	met := counts{}
 	rapid.Check(t, func(t *rapid.T) {
-		g := &generator{t: t, past: rapid.Bool().Draw(t, "past"), wide: true}
+		g := &generator{t: t, past: rapid.Bool().Draw(t, "past"), wide: true, gaps: true}
 		src := g.history()
 		compareWithOracle(t, src, g.query(), met)
 	})
@@ -568,7 +574,7 @@ func compareWithOracle(t *rapid.T, src *history.Mem, text string, met counts) {
 	}
 	for what, is := range map[string]bool{"asked": true, "with rows": got.Len() > 0, "of past time": len(o.scopes) > 0,
 		"with GROUP BY": len(o.q.GroupBy) > 0, "with rows of ticks": strings.Contains(got.String(), `"event":null`),
-		"with FOR EACH": o.q.ForEach != nil, "with a witness": strings.Contains(got.String(), `"witness"`)} {
+		"incomplete": strings.Contains(got.String(), `"incomplete"`), "with FOR EACH": o.q.ForEach != nil, "with a witness": strings.Contains(got.String(), `"witness"`)} {
 		if is {
 			met[what]++
 		}

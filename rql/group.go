@@ -97,10 +97,9 @@ type grouper struct {
 }
 
 type group struct {
-	keys       []Cell
-	values     []value // of the keys
-	folds      []fold
-	incomplete bool
+	keys   []Cell
+	values []value // of the keys
+	folds  []fold
 }
 
 // A fold is an aggregate over the rows of a group so far.
@@ -154,7 +153,6 @@ func (g *grouper) add(r *Row, row *groupedRow, now hlc.Timestamp) error {
 		g.groups[id.String()] = in
 		g.order = append(g.order, in)
 	}
-	in.incomplete = in.incomplete || r.Incomplete
 	for i, f := range g.e.q.Group.Folds {
 		in.folds[i].rows++
 		for _, v := range row.over[i] {
@@ -245,13 +243,13 @@ func (f *fold) result(e *env, p *plan.Fold) value {
 }
 
 // give gives the groups as rows, no more than LIMIT allows.
-func (g *grouper) give(limit int64, sum *Summary, emit func(*Row) error) error {
+func (g *grouper) give(limit int64, sum *Summary, incomplete bool, emit func(*Row) error) error {
 	e := g.e
 	for i, in := range g.order {
 		if limit >= 0 && int64(i) == limit {
 			return errLimit
 		}
-		r := &Row{Group: in.keys, Incomplete: in.incomplete}
+		r := &Row{Group: in.keys, Incomplete: incomplete}
 		e.holes = in.values[:len(in.values):len(in.values)]
 		for i := range in.folds {
 			e.holes = append(e.holes, in.folds[i].result(&e.env, e.q.Group.Folds[i]))

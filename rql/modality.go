@@ -63,7 +63,7 @@ func (q *Query) runModal(ctx context.Context, src history.Source, opt Options, e
 }
 
 func (m *modal) answer(ctx context.Context) (*Row, error) {
-	r := &runner{q: m.q, src: m.src, meta: m.meta, opt: m.opt, gaps: gapsOf(m.meta)}
+	r := &runner{q: m.q, src: m.src, meta: m.meta, opt: m.opt, gaps: recordedGaps(ctx, m.q, m.src)}
 	if err := r.timeRange(ctx); err != nil {
 		return nil, err
 	}
@@ -82,10 +82,9 @@ func (m *modal) answer(ctx context.Context) (*Row, error) {
 			return nil, err
 		}
 	}
-	r.e = newEngine(ctx, m.q, m.meta, make([]*history.State, len(m.meta.Nodes)), nil, m.opt)
-	m.sum.Incomplete = r.unknownNodes()
+	m.sum.Incomplete, err = r.unknownNodes()
 	row.Incomplete = len(m.sum.Incomplete) > 0
-	return row, nil
+	return row, err
 }
 
 // A finding is what was decided, in numbers of events.

@@ -41,10 +41,7 @@ func (o *oracle) groups(rows []orow) []*rql.Row {
 	}
 	var out []*rql.Row
 	for _, g := range groups {
-		row := &rql.Row{Group: g.keys}
-		for _, r := range g.rows {
-			row.Incomplete = row.Incomplete || r.Incomplete
-		}
+		row := &rql.Row{Group: g.keys, Incomplete: o.missingInRange()}
 		v := &oenv{o: o, group: g, shown: -1, locals: map[string]any{}}
 		for _, it := range o.q.Items {
 			row.Values = append(row.Values, rql.Cell{Name: it.Name(), Value: back(v.eval(it.X))})

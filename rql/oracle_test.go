@@ -458,6 +458,7 @@ func (o *oracle) finish(r *orow, member any) {
 	if r.Open {
 		to = o.cuts[len(o.cuts)-1].time
 	}
+	r.Incomplete = o.missing(o.sight(r), cmp.Or(r.To, hlc.Max))
 	r.v.lasted = float64(to.Ticks()-r.From.Ticks()) / hlc.TicksPerSecond
 	if o.q.ForEach != nil {
 		r.Each = &rql.Field{Name: o.q.ForEach.Name.Name, Value: back(member)}
@@ -475,11 +476,6 @@ func (o *oracle) ends(r *rql.Row, cut int) {
 	r.Open, r.To = true, 0
 	if cut+1 < len(o.cuts) {
 		r.Open, r.To = false, o.cuts[cut+1].time
-	}
-	for _, i := range o.nodes() {
-		for _, s := range o.meta.Nodes[i].Unknown {
-			r.Incomplete = r.Incomplete || o.looks && s.From < s.To && s.To > o.cuts[cut].time && (r.Open || s.From < r.To)
-		}
 	}
 }
 

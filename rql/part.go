@@ -90,7 +90,7 @@ func (q *Query) Parts(ctx context.Context, src history.Source, opt Options, memb
 	if err := q.fits(src.Meta()); err != nil {
 		return nil, err
 	}
-	r := q.runner(src, opt, emit)
+	r := q.runner(ctx, src, opt, emit)
 	p := &Parts{ctx: ctx, q: q, src: src, opt: opt, r: r}
 	var err error
 	if members == nil {
@@ -196,7 +196,7 @@ func (p *Parts) Search(from, to history.Position, guess *Memory) (*Part, error) 
 // begin begins a part, whose first entry it returns. The Cursor is nil where the
 // part can't begin apart.
 func (p *Parts) begin(from, to history.Position, guess *Memory) (*Part, history.Cursor, *history.Event, error) {
-	r := p.q.runner(p.src, p.opt, nil)
+	r := p.q.runner(p.ctx, p.src, p.opt, nil)
 	r.begin, r.from, r.to, r.hold, r.inRange = p.r.begin, p.r.from, p.r.to, true, 1
 	if r.q.Group != nil {
 		r.grouper = &grouper{} // that LIMIT counts groups; rows are held

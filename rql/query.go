@@ -45,7 +45,7 @@ type Summary struct {
 	Cuts       uint64 // cuts walked
 	Rows       uint64
 	Errors     []ErrorCount // by kind, in the order in which they first came
-	Incomplete []string     // nodes whose recording is missing somewhere in the walk
+	Incomplete []string     // nodes whose recording is missing somewhere in the walk, or in what it looks back at
 	Absent     []AbsentPath // paths of the query that no cut had, in the order of its text
 	Unequal    []Unequal    // = and != that never compared values of one type
 }
@@ -104,11 +104,11 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 	case q.cut.Modal != nil:
 		return q.runModal(ctx, src, opt, emit)
 	}
-	return q.runner(src, opt, emit).run(ctx)
+	return q.runner(ctx, src, opt, emit).run(ctx)
 }
 
-func (q *Query) runner(src history.Source, opt Options, emit func(*Row) error) *runner {
-	return &runner{q: q.cut, src: src, meta: src.Meta(), gaps: gapsOf(src.Meta()), opt: opt, emit: emit}
+func (q *Query) runner(ctx context.Context, src history.Source, opt Options, emit func(*Row) error) *runner {
+	return &runner{q: q.cut, src: src, meta: src.Meta(), gaps: recordedGaps(ctx, q.cut, src), opt: opt, emit: emit}
 }
 
 // fits fails unless ids mean the same in both Histories.

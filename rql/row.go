@@ -20,7 +20,7 @@ type Row struct {
 	Values     []Cell
 	Witness    []Witness // the smallest satisfying choice, by placeholder
 	Event      EventRef  // that made the first cut; zero if that is a tick
-	Incomplete bool      // a node whose recording is missing there could make a difference
+	Incomplete bool      // a node whose recording is missing there, or where the row looks back, could make a difference
 
 	// Group is, of a row of GROUP BY, the keys. Such a row has but these, Values and
 	// Incomplete.

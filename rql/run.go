@@ -22,9 +22,10 @@ type runner struct {
 	emit func(*Row) error
 	// asDone gives each row as soon as its end is known, in place of by its from.
 	asDone bool
-	hold   bool             // gives no rows: they are kept in queue
-	edges  bool             // rows of both edges, in place of q.Emit
-	gaps   [][]history.Span // by node, where it is unknown
+	hold   bool  // gives no rows: they are kept in queue
+	edges  bool  // rows of both edges, in place of q.Emit
+	gaps   *gaps // where nodes are unknown
+	begins bool  // this cut begins the range: that something is so at it tells nothing of the cut before
 
 	e       *engine
 	begin   history.Position // ON TIME: of the event that makes the first cut of the range
@@ -46,6 +47,9 @@ type entry struct {
 	done  bool
 	// carried says that it stands for a row of an earlier part of the walk.
 	carried bool
+	edge    bool // it says that it was otherwise one cut before
+	unsure  bool // a gap that is forgotten lies in it, or before it where it looks
+	looked  bool // what lies before it is looked at: unsure says what came of that
 
 	late    []*lateValue // cells that need the end of the row
 	grouped *groupedRow  // with GROUP BY
@@ -91,10 +95,13 @@ func (r *runner) result(err error) (Summary, error) {
 		r.rest()
 	}
 	if r.grouper != nil && (err == nil || errors.Is(err, errLimit)) {
-		err = r.grouper.give(r.q.Limit, &r.sum, r.emit)
+		err = r.giveGroups()
 	}
 	r.sum.Errors, r.sum.Absent, r.sum.Unequal = r.e.faults.list, r.e.absent(), r.e.unequal()
-	r.sum.Incomplete = r.unknownNodes()
+	var unseen error
+	if r.sum.Incomplete, unseen = r.unknownNodes(); err == nil || errors.Is(err, errLimit) {
+		err = cmp.Or(unseen, err)
+	}
 	if errors.Is(err, errLimit) {
 		err = nil
 	}
@@ -108,7 +115,8 @@ func (r *runner) rest() {
 			return
 		}
 		row := o.row
-		row.Incomplete = !o.done || r.incomplete(row)
+		unsure, err := r.gaps.touch(o)
+		row.Incomplete = !o.done || unsure || err != nil
 		if !o.done && o.inst != nil && o.inst.open == o {
 			row.Cuts = r.count(o.inst) - o.start + 1
 		}
@@ -125,15 +133,6 @@ func (r *runner) rest() {
 
 // errLimit ends a walk whose LIMIT is reached, or of which nothing more is asked.
 var errLimit = errors.New("limit")
-
-// gapsOf is where the nodes of a History are unknown.
-func gapsOf(meta *history.Meta) [][]history.Span {
-	gaps := make([][]history.Span, len(meta.Nodes))
-	for i := range meta.Nodes {
-		gaps[i] = meta.Nodes[i].Unknown
-	}
-	return gaps
-}
 
 // timeRange finds the cut at the beginning of ON TIME, where the walk can begin.
 func (r *runner) timeRange(ctx context.Context) error {
@@ -186,6 +185,11 @@ func (r *runner) feed(ev *history.Event) error {
 			return err
 		}
 	}
+	if r.src == nil {
+		if err := r.gaps.pass(ev.Time, r.queue); err != nil {
+			return err
+		}
+	}
 	if ev.Time > r.to {
 		r.close(r.e.insts, ev.Time)
 		return cmp.Or(r.flush(hlc.Max), errLimit)
@@ -214,6 +218,7 @@ func (r *runner) rows(ins []*instance, first bool) error {
 		return r.e.err
 	}
 	now := r.e.w.now
+	r.begins = first
 	r.settle(ins, now)
 	if err := r.flush(now); err != nil {
 		return err
@@ -333,6 +338,11 @@ func (r *runner) add(in *instance, witness bool) *entry {
 	}
 	o := r.e.rowOf(in, witness)
 	o.start = r.count(in)
+	o.edge = !r.begins && (r.edges || r.q.Emit != syntax.EmitCuts)
+	if r.src == nil { // while gaps before it aren't forgotten
+		o.unsure, _ = r.gaps.behind(o)
+		o.looked = true
+	}
 	i := len(r.queue)
 	for i > 0 && r.queue[i-1].row.From == now && r.queue[i-1].inst.compare(in) > 0 {
 		i--
@@ -410,7 +420,10 @@ func (r *runner) flushDone(now hlc.Timestamp) error {
 // give gives a row.
 func (r *runner) give(o *entry) error {
 	row := o.row
-	row.Incomplete = r.incomplete(row)
+	var err error
+	if row.Incomplete, err = r.gaps.touch(o); err != nil {
+		return err
+	}
 	if r.grouper != nil {
 		return r.grouper.add(row, o.grouped, r.e.w.now)
 	}
@@ -426,33 +439,27 @@ func (r *runner) give(o *entry) error {
 	return nil
 }
 
-// incomplete reports whether a node asked is unknown during the row, and the
-// query looks at variables at all.
-func (r *runner) incomplete(row *Row) bool {
-	to := row.To
-	if row.Open {
-		to = hlc.Max
+// unknownNodes are those of which something is missing that the rows, or that
+// there are none, may depend on.
+func (r *runner) unknownNodes() ([]string, error) {
+	if r.src == nil {
+		return r.gaps.everMissing(), nil
 	}
-	return r.anyUnknown(func(s history.Span) bool { return s.From < to && row.From < s.To }) != nil
+	return r.gaps.between(r.begin.Time, r.to)
 }
 
-// anyUnknown returns the names of the nodes asked that have such a gap.
-func (r *runner) anyUnknown(f func(history.Span) bool) []string {
-	var names []string
-	if len(r.q.Refs) == 0 && !r.e.seesAll {
-		return nil
+// giveGroups gives the rows of GROUP BY: something that is missing anywhere in the
+// walk may be a row more or less in any of them.
+func (r *runner) giveGroups() error {
+	from := r.begin.Time
+	if begin, err := r.gaps.walk.first(0); err != nil {
+		return err
+	} else if from < begin { // what is missing before the walk is no part of it
+		from = begin
 	}
-	for _, n := range r.e.w.nodes {
-		for _, s := range r.gaps[n] {
-			if f(s) {
-				names = append(names, r.meta.Nodes[n].Name)
-				break
-			}
-		}
+	missing, err := r.gaps.between(from, r.to)
+	if err != nil {
+		return err
 	}
-	return names
-}
-
-func (r *runner) unknownNodes() []string {
-	return r.anyUnknown(func(s history.Span) bool { return s.From <= r.to && r.begin.Time < s.To })
+	return r.grouper.give(r.q.Limit, &r.sum, len(missing) > 0, r.emit)
 }

@@ -39,7 +39,8 @@ func (q *Query) Stream(ctx context.Context, meta *history.Meta, opt Options, emi
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{q: p, meta: meta, opt: opt, emit: emit, begin: history.Begin, to: hlc.Max, gaps: gapsOf(meta),
+	r := &runner{q: p, meta: meta, opt: opt, emit: emit, begin: history.Begin, to: hlc.Max,
+		gaps:   newGaps(p, meta, &coming{begin: hlc.Max, known: map[hlc.Timestamp]hlc.Timestamp{}}),
 		asDone: true, edges: p.Emit == syntax.EmitDefault}
 	s := &Stream{r: r, tree: q.tree, ctx: ctx}
 	s.start(make([]*history.State, len(meta.Nodes)), nil)
@@ -135,16 +136,7 @@ func (s *Stream) end(err error) error {
 // Gap says that a node is unknown during a time, of which the To is hlc.Max while
 // nobody knows when it ends; another Gap with the same From gives it its end.
 // Rows given from then on say so.
-func (s *Stream) Gap(node int, span history.Span) {
-	gaps := s.r.gaps[node]
-	for i := range gaps {
-		if gaps[i].From == span.From {
-			s.r.gaps[node] = slices.Concat(gaps[:i], []history.Span{span}, gaps[i+1:])
-			return
-		}
-	}
-	s.r.gaps[node] = append(slices.Clip(gaps), span)
-}
+func (s *Stream) Gap(node int, span history.Span) { s.r.gaps.gap(node, span) }
 
 // Grow goes on with a History that has more nodes or more variables: those that
 // it had keep their names, and variables their ids. Entries fed from then on
@@ -163,16 +155,20 @@ func (s *Stream) Grow(meta *history.Meta) error {
 		return err
 	}
 	states := make([]*history.State, len(meta.Nodes))
-	gaps := gapsOf(meta)
+	gaps, ever := gapsOf(meta), make([]bool, len(meta.Nodes))
 	for n, at := range to {
 		states[at] = moveNet(old.w.states[n], r.meta, meta)
-		gaps[at] = r.gaps[n]
+		gaps[at], ever[at] = r.gaps.spans[n], r.gaps.ever[n]
 	}
 	members := make([]value, 0, len(old.insts))
 	for _, in := range old.insts {
 		members = append(members, in.member)
 	}
-	r.q, r.meta, r.gaps = p, meta, gaps
+	r.q, r.meta = p, meta
+	r.gaps.adopt(p, meta, gaps)
+	for n, had := range ever {
+		r.gaps.ever[n] = r.gaps.ever[n] || had
+	}
 	s.start(states, members)
 	r.e.adopt(old, to)
 	for i, in := range r.on {

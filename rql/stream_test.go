@@ -55,7 +55,7 @@ func runRows(t rapid.TB, src history.Source, text string) (out []string) {
 // streamRows are the rows of a Stream. Nodes join when their first entry comes if
 // grow is set.
 func streamRows(t rapid.TB, src history.Source, text string, grow bool) (out []*rql.Row, sum rql.Summary) {
-	full := src.Meta()
+	full, gaps := apart(src.Meta())
 	meta, at := *full, map[int]int{}
 	join := func(n int) {
 		at[n] = 0
@@ -96,16 +96,59 @@ func streamRows(t rapid.TB, src history.Source, text string, grow bool) (out []*
 			}
 			e.Node = at[ev.Node]
 		}
+		gaps = tell(s, gaps, at, ev.Time)
 		if err := s.Feed(&e); err == io.EOF {
 			break
 		} else if err != nil {
 			t.Fatalf("%s\n%v", text, err)
 		}
 	}
+	tell(s, gaps, at, hlc.Max)
 	if sum, err = s.Close(); err != nil {
 		t.Fatalf("%s\n%v", text, err)
 	}
 	return out, sum
+}
+
+// A told gap is one of which a Stream is told as time goes on.
+type toldGap struct {
+	node int
+	span history.Span
+	open bool
+}
+
+// apart is a History that says nothing of its gaps, and those.
+func apart(full *history.Meta) (*history.Meta, []*toldGap) {
+	meta := *full
+	meta.Nodes = slices.Clone(full.Nodes)
+	var gaps []*toldGap
+	for i := range meta.Nodes {
+		for _, s := range meta.Nodes[i].Unknown {
+			gaps = append(gaps, &toldGap{node: i, span: s})
+		}
+		meta.Nodes[i].Unknown = nil
+	}
+	return &meta, gaps
+}
+
+// tell tells of the gaps that have begun or ended by now, and returns the others.
+func tell(s *rql.Stream, gaps []*toldGap, at map[int]int, now hlc.Timestamp) (left []*toldGap) {
+	for _, g := range gaps {
+		node := g.node
+		if to, moved := at[node]; moved {
+			node = to
+		}
+		switch {
+		case g.span.To <= now:
+			s.Gap(node, g.span)
+			continue
+		case g.span.From <= now && !g.open:
+			g.open = true
+			s.Gap(node, history.Span{From: g.span.From, To: hlc.Max})
+		}
+		left = append(left, g)
+	}
+	return left
 }
 
 // births are the first cuts at which a map has each key on some node.
@@ -136,13 +179,13 @@ func births(t rapid.TB, src history.Source, variable string) map[string]history.
 func TestAStreamGivesTheRowsOfARun(t *testing.T) {
 	var asked, rows int
 	rapid.Check(t, func(t *rapid.T) {
-		g := &generator{t: t, past: rapid.Bool().Draw(t, "past")}
+		grow := rapid.Bool().Draw(t, "grow")
+		g := &generator{t: t, past: rapid.Bool().Draw(t, "past"), gaps: !grow && rapid.Bool().Draw(t, "gaps")}
 		src := g.history()
 		text := g.query()
 		if _, err := rql.Compile(src.Meta(), text); err != nil || strings.Contains(text, "ON TIME") {
 			t.Skip("refused")
 		}
-		grow := rapid.Bool().Draw(t, "grow")
 		text, _, _ = strings.Cut(text, " LIMIT")
 		text, emit, _ := strings.Cut(text, " EMIT")
 		check := func(got, want []string) {

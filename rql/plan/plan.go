@@ -46,6 +46,7 @@ type Query struct {
 	// Apart says that members of FOR EACH have ticks of their own.
 	Apart bool
 
+	told  []Expr   // what a row is made of, but for what stands in names of COMPUTE alone
 	stage int      // of the leaves that are being built
 	names []*facts // of the names of COMPUTE
 }

@@ -243,6 +243,11 @@ func (c *checker) analyse() {
 		}
 		return true
 	})
+	q.told = append(q.told, q.Cond)
+	for _, it := range q.Items {
+		q.told = append(q.told, it.X)
+	}
+	c.groupExprs(func(x Expr) { q.told = append(q.told, x) })
 }
 
 // tallies reports whether an aggregate is over all entries of one variable, so
