@@ -19,6 +19,7 @@ type choices struct {
 type alternatively struct {
 	truth [][]lattice.Span // by process: where all of its probes hold
 	sums  []limit
+	pairs []*fitting
 }
 
 // A limit is a sum and what it must be: at least k, or k itself.
@@ -38,6 +39,9 @@ func (l *limit) holds(cut causal.Cut) bool {
 // gather puts the alternatives together, but for those in which a probe never
 // holds.
 func (c *choices) gather() error {
+	if c.g.shape.unfit {
+		return errUnfit
+	}
 	for _, t := range c.g.shape.series {
 		if t.unfit {
 			return errUnfit
@@ -66,9 +70,34 @@ func (c *choices) gather() error {
 			}
 			alt.sums = append(alt.sums, limit{sum, c.g.comp.Totals(sum), b.k, b.equal})
 		}
+		if alt.pairs = a.pairs; !c.simplify(alt) {
+			return errUnfit
+		}
 		c.alts = append(c.alts, alt)
 	}
 	return nil
+}
+
+// simplify makes conditions of single nodes of sums that one node's events change.
+// It fails where values of a pair can't be compared by rank.
+func (c *choices) simplify(a *alternatively) bool {
+	a.sums = slices.DeleteFunc(a.sums, func(l limit) bool {
+		node, spans, ok := sumSpans(&l)
+		if ok {
+			a.truth[node] = intersect(a.truth[node], spans)
+		}
+		return ok
+	})
+	for _, p := range a.pairs {
+		if p.rank == nil {
+			rank, ok := p.ranked()
+			if !ok {
+				return false
+			}
+			p.rank = rank
+		}
+	}
+	return true
 }
 
 // intersect returns where both hold.
@@ -180,12 +209,32 @@ func (c *choices) first(a *alternatively) (finding, error) {
 	return best, nil
 }
 
+// pair is an alternative as a pair of two nodes' states, nil if it isn't one.
+func (a *alternatively) pair() *lattice.Pair {
+	var p *lattice.Pair
+	switch {
+	case len(a.sums) == 0 && len(a.pairs) == 1:
+		one := *a.pairs[0].rank
+		p = &one
+	case len(a.sums) == 1 && len(a.pairs) == 0:
+		p = sumPair(&a.sums[0])
+	}
+	if p != nil {
+		p.Truth = a.truth
+	}
+	return p
+}
+
 func (c *choices) firstFrom(comp *lattice.Computation, a *alternatively) (finding, error) {
-	if len(a.sums) == 0 {
+	if len(a.sums) == 0 && len(a.pairs) == 0 {
 		cut, ok, err := comp.Least(a.truth)
 		return finding{holds: ok, cut: cut}, err
 	}
-	if len(a.sums) > 1 {
+	if p := a.pair(); p != nil {
+		cut, ok, err := comp.FirstPair(p)
+		return finding{holds: ok, cut: cut}, err
+	}
+	if len(a.sums) != 1 || len(a.pairs) > 0 {
 		return c.searchOne(comp, a, nil)
 	}
 	l := c.penalized(comp, a)
@@ -299,7 +348,7 @@ func (c *choices) searchOne(comp *lattice.Computation, a *alternatively, atLeast
 // definitely tries what is polynomial, then looks for a path around.
 func (c *choices) definitely() error {
 	for _, a := range c.alts {
-		if len(a.sums) > 0 {
+		if len(a.sums)+len(a.pairs) > 0 {
 			continue
 		}
 		if yes, err := c.inevitableOne(a); err != nil {
@@ -314,7 +363,7 @@ func (c *choices) definitely() error {
 		return nil
 	}
 	err := c.search(c)
-	if _, hit := err.(*LatticeError); hit && (len(c.alts) == 0 || len(c.alts) == 1 && len(c.alts[0].sums) == 0) {
+	if _, hit := err.(*LatticeError); hit && (len(c.alts) == 0 || len(c.alts) == 1 && len(c.alts[0].sums)+len(c.alts[0].pairs) == 0) {
 		return nil // it doesn't hold, only the path wasn't found
 	}
 	return err
@@ -339,32 +388,41 @@ func (c *choices) inevitableOne(a *alternatively) (bool, error) {
 	return true, nil
 }
 
-// relevant are the events that change a probe or a sum, and those with which a
-// node comes into the cut.
+// relevant are the events that change a probe, a sum or a pair, and those with
+// which a node comes into the cut.
 func (c *choices) relevant() [][]uint64 {
-	out := make([][]uint64, len(c.m.meta.Nodes))
-	top := c.g.comp.Top()
-	for n := range out {
-		if !slices.Contains(c.g.e.w.nodes, n) {
-			continue
-		}
-		all := []uint64{1}
-		for _, a := range c.alts {
+	all := make([]map[uint64]bool, len(c.m.meta.Nodes))
+	for _, n := range c.g.e.w.nodes {
+		all[n] = map[uint64]bool{1: true}
+	}
+	for _, a := range c.alts {
+		for _, n := range c.g.e.w.nodes {
 			for _, s := range a.truth[n] {
-				all = append(all, s.From, s.To)
+				all[n][s.From], all[n][s.To] = true, true
 			}
 			for _, l := range a.sums {
 				for _, st := range l.sum.Steps[n] {
-					all = append(all, st.At)
+					all[n][st.At] = true
+				}
+			}
+			for _, p := range a.pairs {
+				for _, t := range [2]*track{p.left[n], p.right[n]} {
+					t.events(all[n])
 				}
 			}
 		}
-		slices.Sort(all)
-		for _, k := range slices.Compact(all) {
+		if c.ctx.Err() != nil {
+			break // the search ends at once
+		}
+	}
+	out, top := make([][]uint64, len(all)), c.g.comp.Top()
+	for n := range all {
+		for k := range all[n] {
 			if k > 0 && k <= top[n] {
 				out[n] = append(out[n], k)
 			}
 		}
+		slices.Sort(out[n])
 	}
 	return out
 }
@@ -380,6 +438,7 @@ func (c *choices) holds(cut causal.Cut) (bool, error) {
 				return false
 			}
 		}
-		return !slices.ContainsFunc(a.sums, func(l limit) bool { return !l.holds(cut) })
+		return !slices.ContainsFunc(a.sums, func(l limit) bool { return !l.holds(cut) }) &&
+			!slices.ContainsFunc(a.pairs, func(p *fitting) bool { return !p.holdsAt(cut) })
 	}), nil
 }

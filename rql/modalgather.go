@@ -27,6 +27,7 @@ type gatherer struct {
 	numbers  []numbering
 	reads    map[history.VarID]bool // what the condition looks at
 	probes   [][]*probe             // by node
+	tracks   [][]*track             // likewise
 	step     bool                   // the engine decides every cut, too
 	first    []uint64               // the walk's first cut that holds; nil: none did
 	relevant [][]uint64             // by node: events after which states are kept
@@ -45,7 +46,7 @@ type sending struct {
 func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 	n := len(m.meta.Nodes)
 	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), sends: map[string]sending{}, at: make([]uint64, n),
-		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), relevant: make([][]uint64, n),
+		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), tracks: make([][]*track, n), relevant: make([][]uint64, n),
 		states: make([][]stateAt, n), step: m.q.Modal.Definitely || e.net != nil}
 	if w := m.q.Modal.Within; w != nil {
 		g.comp.Within(hlc.DurationTicks(w.D))
@@ -62,6 +63,9 @@ func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 	}
 	for _, p := range s.probes {
 		g.probes[p.node] = append(g.probes[p.node], p)
+	}
+	for _, t := range s.tracks {
+		g.tracks[t.node] = append(g.tracks[t.node], t)
 	}
 	return g
 }
@@ -262,6 +266,9 @@ func (g *gatherer) look(node, process int, k uint64, at history.Position) {
 		if node == process {
 			for _, p := range g.probes[node] {
 				p.set(k, p.holds())
+			}
+			for _, t := range g.tracks[node] {
+				t.set(k)
 			}
 		}
 		for _, t := range g.shape.series {

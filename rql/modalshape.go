@@ -27,6 +27,8 @@ type shape struct {
 	alts   []alternative
 	probes map[string]*probe
 	series map[seriesKey]*series
+	tracks map[trackKey]*track
+	unfit  bool      // some value isn't such as the probes and tracks are made for
 	loose  plan.Expr // the part that can't be put so; nil: the alternatives tell all
 	many   bool      // there are too many of them
 	tried  int       // choices of nodes that were looked at, also such as are none
@@ -37,6 +39,7 @@ type shape struct {
 type alternative struct {
 	probes []*probe
 	sums   []bounded
+	pairs  []*fitting
 }
 
 // A probe is a condition that one node decides alone.
@@ -66,7 +69,7 @@ func (p *probe) set(k uint64, now bool) {
 
 // shapeOf puts a condition into alternatives. e has the nodes and no event yet.
 func shapeOf(e *engine, meta *history.Meta) *shape {
-	s := &shape{e: e, meta: meta, probes: map[string]*probe{}, series: map[seriesKey]*series{}}
+	s := &shape{e: e, meta: meta, probes: map[string]*probe{}, series: map[seriesKey]*series{}, tracks: map[trackKey]*track{}}
 	if e.q.Root == nil {
 		s.alts = []alternative{{}}
 		return s
@@ -104,7 +107,7 @@ func (s *shape) both(a, b []alternative) []alternative {
 	var out []alternative
 	for _, x := range a {
 		for _, y := range b {
-			out = append(out, alternative{slices.Concat(x.probes, y.probes), slices.Concat(x.sums, y.sums)})
+			out = append(out, alternative{slices.Concat(x.probes, y.probes), slices.Concat(x.sums, y.sums), slices.Concat(x.pairs, y.pairs)})
 		}
 	}
 	return out
@@ -165,7 +168,7 @@ func (s *shape) choices(l *plan.Leaf) []alternative {
 				return
 			}
 			chosen[slot] = n
-			alts := []alternative{{append(slices.Clip(a.probes), s.candidates(slot, n)...), a.sums}}
+			alts := []alternative{{append(slices.Clip(a.probes), s.candidates(slot, n)...), a.sums, a.pairs}}
 			for _, p := range due[depth] {
 				var next []alternative
 				for _, a := range alts {
@@ -243,16 +246,44 @@ func (s *shape) part(p plan.Part, chosen map[int]int, a alternative) []alternati
 			key += fmt.Sprint(" ", sl, "=", chosen[sl])
 		}
 		probe := s.probe(key, nodes[0], func() bool { return s.under(x, under, nodes[0]) })
-		return []alternative{{append(slices.Clip(a.probes), probe), a.sums}}
+		return []alternative{{append(slices.Clip(a.probes), probe), a.sums, a.pairs}}
+	}
+	return s.both([]alternative{a}, s.apart(x, chosen))
+}
+
+// apart are the alternatives of a condition that no node decides alone.
+func (s *shape) apart(x plan.Expr, chosen map[int]int) []alternative {
+	if b, ok := x.(*plan.Binary); ok && (b.Op == syntax.And || b.Op == syntax.Or) {
+		l, r := s.within(b.L, chosen), s.within(b.R, chosen)
+		if b.Op == syntax.And {
+			return s.both(l, r)
+		}
+		return s.bound(slices.Concat(l, r))
+	}
+	if alts, ok := s.extremes(x); ok {
+		return alts
+	}
+	if alts := s.pairs(x, chosen); alts != nil {
+		return alts
 	}
 	var out []alternative
 	for _, b := range s.bounds(x, chosen) {
-		out = append(out, alternative{a.probes, append(slices.Clip(a.sums), b)})
+		out = append(out, alternative{sums: []bounded{b}})
 	}
 	if out == nil && s.loose == nil {
 		s.loose = x
 	}
 	return out
+}
+
+// within are the alternatives of a part of a condition.
+func (s *shape) within(x plan.Expr, chosen map[int]int) []alternative {
+	return s.part(plan.Part{X: x, Slots: s.slotsOf(x)}, chosen, alternative{})
+}
+
+// slotsOf are the chosen slots of which an expression speaks.
+func (s *shape) slotsOf(x plan.Expr) []int {
+	return s.e.q.ChosenIn(x)
 }
 
 // always evaluates a condition that reads nothing, at most who was chosen.
@@ -423,7 +454,7 @@ func (l *linear) add(x plan.Expr, times int64) bool {
 		return l.term(x, n, times)
 	case *plan.Agg:
 		sp, ok := x.Arg.(*plan.Spread)
-		if !ok || sp.Ref == nil || x.Distinct || x.Op != plan.AggSum && x.Op != plan.AggCount || computedIndex(sp.Ref) {
+		if !ok || sp.Ref == nil || x.Distinct || x.Op != plan.AggSum && x.Op != plan.AggCount || l.s.computedIndex(sp.Ref) {
 			return false
 		}
 		return l.term(x, allNodes, times)
@@ -431,8 +462,13 @@ func (l *linear) add(x plan.Expr, times int64) bool {
 	return false
 }
 
-func computedIndex(r *plan.Ref) bool {
-	return slices.ContainsFunc(r.Steps, func(s plan.Step) bool { return s.Kind == plan.StepIndex })
+// computedIndex reports whether a path has an index that isn't the same always; the
+// name of FOR EACH is.
+func (s *shape) computedIndex(r *plan.Ref) bool {
+	return slices.ContainsFunc(r.Steps, func(st plan.Step) bool {
+		l, ok := st.Index.(*plan.Local)
+		return st.Kind == plan.StepIndex && !(ok && l.Index == 0 && s.e.q.ForEach != nil)
+	})
 }
 
 func (l *linear) binary(x *plan.Binary, times int64) bool {

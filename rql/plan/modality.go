@@ -108,6 +108,9 @@ func (q *Query) Reads(x Expr) (slots []int, everywhere bool, refs []*Ref) {
 	return slices.Compact(slots), everywhere, refs
 }
 
+// ChosenIn are the slots of which an expression speaks and that are chosen, ascending.
+func (q *Query) ChosenIn(x Expr) []int { return q.chosen(q.factsOf(x)) }
+
 // ReadsOfCondition are the paths that decide the condition.
 func (q *Query) ReadsOfCondition() []*Ref {
 	if q.Cond == nil {
