@@ -170,30 +170,71 @@ func (t *blockTable) sum(c *column) uint32 {
 	return crc32.Checksum(t.body[c.at:c.at+c.stored], castagnoli)
 }
 
+// batchEntries is how many entries are placed in time at once.
+const batchEntries = 256
+
 // A timeline decodes the columns that say when: each entry follows from the one
-// before.
+// before. It does so for a batch of entries at once.
 type timeline struct {
-	at    Position
+	at    Position // of the last entry placed; of the first one before any is
 	begun bool
+	left  int // entries of the block that aren't placed yet
+	next  int // place in the batch of the next entry to be handed out
+	count int // entries of the batch
+	times [batchEntries]hlc.Timestamp
+	seqs  [batchEntries]uint64
 }
 
-// next goes on to the next entry's position.
-func (l *timeline) next(cols []decoder) Position {
+// begin begins a block whose first entry is at a position.
+func (l *timeline) begin(first Position, entries int) {
+	l.at, l.begun, l.left, l.next, l.count = first, false, entries, 0, 0
+}
+
+// peek returns the next entry's position.
+func (l *timeline) peek(cols []decoder) Position {
+	if l.next == l.count {
+		l.fill(cols)
+	}
+	return Position{Time: l.times[l.next], Node: l.at.Node, Seq: l.seqs[l.next]}
+}
+
+// take is peek, and goes on.
+func (l *timeline) take(cols []decoder) Position {
+	p := l.peek(cols)
+	l.next++
+	return p
+}
+
+// fill places the next batch.
+func (l *timeline) fill(cols []decoder) {
+	var physical, logical [batchEntries]uint64
+	l.next, l.count = 0, max(min(l.left, batchEntries), 1)
+	l.left -= l.count
+	from := 0
 	if !l.begun {
 		l.begun = true
-		return l.at
+		l.times[0], l.seqs[0] = l.at.Time, l.at.Seq
+		from = 1
 	}
-	physical, logical, seq := cols[colTime].uint(), cols[colLogical].uint(), cols[colSeq].uint()
-	t := uint64(l.at.Time)
-	if physical == 0 {
-		logical += t & 0xffff
+	cols[colTime].uints(physical[from:l.count])
+	cols[colLogical].uints(logical[from:l.count])
+	cols[colSeq].uints(l.seqs[from:l.count])
+	t, seq := uint64(l.at.Time), l.at.Seq
+	bad := false
+	for i := from; i < l.count; i++ {
+		low := logical[i]
+		if physical[i] == 0 {
+			low += t & 0xffff
+		}
+		now, more := t&^0xffff+physical[i]<<16+low, l.seqs[i]
+		bad = bad || low > 0xffff || physical[i] >= 1<<48 || now < t || seq+more < seq || now == t && more == 0
+		t, seq = now, seq+more
+		l.times[i], l.seqs[i] = hlc.Timestamp(t), seq
 	}
-	now := t&^0xffff + physical<<16 + logical
-	if logical > 0xffff || physical >= 1<<48 || now < t || l.at.Seq+seq < l.at.Seq || now == t && seq == 0 {
+	if bad {
 		cols[colTime].fail(errNumber)
 	}
-	l.at.Time, l.at.Seq = hlc.Timestamp(now), l.at.Seq+seq
-	return l.at
+	l.at.Time, l.at.Seq = hlc.Timestamp(t), seq
 }
 
 // A blockDecoder reads a block's entries from its columns. Of those that weren't
@@ -215,7 +256,7 @@ type blockDecoder struct {
 func (b *blockDecoder) entry(e *Event, effects *[]Effect, changes *[]Change) {
 	c := b.cols
 	flags := c[colFlags].byte()
-	e.Position = b.line.next(c)
+	e.Position = b.line.take(c)
 	e.Base = flags&flagBase != 0
 	if b.fields != 0 {
 		b.details(e, flags, effects)
@@ -316,7 +357,7 @@ func (b *blockDecoder) takeChanges(into *[]Change) []Change {
 // change reads the next change of the block's variable number i.
 func (b *blockDecoder) change(c *Change, i int) {
 	p, v := varColumns(i)
-	*c = Change{Var: b.vars[i]}
+	c.Var, c.Path = b.vars[i], nil
 	if paths := &b.cols[p]; len(paths.b) > 0 {
 		c.Path = paths.path()
 	}

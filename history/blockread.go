@@ -90,7 +90,7 @@ func (b *blockDecoder) begin(r *diskRun, t *blockTable, l *look) {
 	b.changes = b.changes || l.want == nil
 	b.ints = slices.Grow(b.ints[:0], len(t.vars))[:len(t.vars)]
 	clear(b.ints)
-	b.line = timeline{at: Position{Time: t.first.Time, Node: r.node, Seq: t.first.Seq}}
+	b.line.begin(Position{Time: t.first.Time, Node: r.node, Seq: t.first.Seq}, t.count)
 	b.cols = slices.Grow(b.cols[:0], len(t.cols))[:len(t.cols)]
 	clear(b.cols)
 }
@@ -179,6 +179,10 @@ func (b *blockReader) bad(c *column, format string, args ...any) error {
 func (b *blockReader) fail(err error) error {
 	return b.run.fail(b.run.dir.blocks[b.block].offset, ErrCorrupt, "a block can't be read: %v", err)
 }
+
+// peek returns the position of the next entry, of which there must be one. What is
+// wrong with it is told by next.
+func (b *blockReader) peek() Position { return b.dec.line.peek(b.dec.cols) }
 
 // next reads the next entry, of which there must be one, into e, and what it has
 // of effects and changes into theirs: there it stays until the next one.

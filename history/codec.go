@@ -129,7 +129,37 @@ func (d *decoder) longUint() uint64 {
 	return n
 }
 
+// uints reads so many numbers, zeros from where there is none.
+func (d *decoder) uints(into []uint64) {
+	b, pos := d.b, d.pos
+	for i := range into {
+		if pos < len(b) && b[pos] < 0x80 {
+			into[i] = uint64(b[pos])
+			pos++
+			continue
+		}
+		d.pos = pos
+		into[i] = d.longUint()
+		pos = d.pos
+	}
+	d.pos = pos
+}
+
 func (d *decoder) varint() int64 {
+	if d.pos < len(d.b) && d.b[d.pos] < 0x80 {
+		n := int64(d.b[d.pos])
+		d.pos++
+		return n>>1 ^ -(n & 1)
+	}
+	if d.pos+1 < len(d.b) && d.b[d.pos+1] < 0x80 {
+		n := int64(d.b[d.pos]&0x7f) | int64(d.b[d.pos+1])<<7
+		d.pos += 2
+		return n>>1 ^ -(n & 1)
+	}
+	return d.longVarint()
+}
+
+func (d *decoder) longVarint() int64 {
 	n, size := binary.Varint(d.b[d.pos:])
 	if size <= 0 {
 		d.fail(errShort)

@@ -3,6 +3,8 @@ package history
 import (
 	"context"
 	"slices"
+
+	"hindcast.dev/hlc"
 )
 
 // Fields are parts of an Event besides its Position, Base and Changes.
@@ -92,19 +94,15 @@ func (d *Disk) WalkThrough(ctx context.Context, from, to Position, nodes []int, 
 		}
 	}
 	c := &narrowCursor{ctx: ctx, states: make([]*State, len(d.nodes)), to: to}
+	var streams []*narrowStream
 	for _, n := range chosen {
 		s := &narrowStream{disk: d, node: n, look: look{want: want, fields: lens.Fields}, scratch: &c.scratch}
 		if c.states[n], err = s.start(ctx, from); err != nil {
 			return nil, err
 		}
-		if err := c.push(s); err != nil {
-			return nil, err
-		}
+		streams = append(streams, s)
 	}
-	for i := len(c.heap)/2 - 1; i >= 0; i-- {
-		c.sink(i)
-	}
-	return c, nil
+	return c, c.begin(streams)
 }
 
 // A look is what of a run's blocks is read.
@@ -128,11 +126,9 @@ type narrowStream struct {
 	part    int // the next to be read
 	look    look
 	reader  *blockReader // nil: none was read yet
-	events  [2]Event     // by turns: one is handed out while the next is read
-	changes [2][]Change
-	effects [2][]Effect
-	turn    int
-	first   *Event // read already
+	event   Event        // handed out, until the next is read
+	changes []Change
+	effects []Effect
 	scratch *[]byte
 }
 
@@ -164,14 +160,13 @@ func (s *narrowStream) start(ctx context.Context, from Position) (*State, error)
 			return nil, err
 		}
 		for s.reader.left > 0 {
-			e, err := s.read()
-			if err != nil {
-				return nil, err
-			}
-			if e.Position.Compare(from) >= 0 {
-				s.first = e
+			if s.reader.peek().Compare(from) >= 0 {
 				s.part++
 				return state, nil
+			}
+			e, err := s.take()
+			if err != nil {
+				return nil, err
 			}
 			state.ApplyAll(e.Changes)
 		}
@@ -186,36 +181,25 @@ func (s *narrowStream) open() (err error) {
 	return err
 }
 
-// read reads the reader's next entry.
-func (s *narrowStream) read() (*Event, error) {
-	s.turn ^= 1
-	e := &s.events[s.turn]
-	return e, s.reader.next(e, &s.effects[s.turn], &s.changes[s.turn])
-}
-
-// next returns the next entry, valid until the next but one is asked for; nil
-// after the last that begins before to.
-func (s *narrowStream) next(to Position) (*Event, error) {
-	e, err := s.first, error(nil)
-	s.first = nil
-	for e == nil {
-		if s.reader != nil && s.reader.left > 0 {
-			if e, err = s.read(); err != nil {
-				return nil, err
-			}
-			break
-		}
+// peek returns the time of the next entry, ok is false after the last that begins
+// before to.
+func (s *narrowStream) peek(to Position) (t hlc.Timestamp, ok bool, err error) {
+	for s.reader == nil || s.reader.left == 0 {
 		parts := s.disk.nodes[s.node]
 		if s.part >= len(parts) || comparePlace(parts[s.part].ref().first, to, s.node) >= 0 {
-			return nil, nil
+			return 0, false, nil
 		}
 		if err := s.open(); err != nil {
-			return nil, err
+			return 0, false, err
 		}
 		s.part++
 	}
-	if e.Position.Compare(to) >= 0 {
-		return nil, nil
-	}
-	return e, nil
+	p := s.reader.peek()
+	return p.Time, p.Time < to.Time || p.Compare(to) < 0, nil
+}
+
+// take reads the next entry, of which there must be one. It is valid until the next
+// is read.
+func (s *narrowStream) take() (*Event, error) {
+	return &s.event, s.reader.next(&s.event, &s.effects, &s.changes)
 }

@@ -3,6 +3,9 @@ package history
 import (
 	"errors"
 	"io"
+	"math"
+
+	"hindcast.dev/hlc"
 )
 
 // A stream gives the entries of one node one after the other, forwards or
@@ -11,79 +14,66 @@ type stream interface {
 	next() (*Event, error)
 }
 
-// A merger makes one walk of streams: a binary heap of each stream's next entry.
+// A merger makes one walk of streams.
 type merger struct {
-	heap []head
-	sign int // 1: ascending positions, -1: descending
+	race    race
+	streams []stream // in the order of their nodes, or backwards
+	heads   []*Event // the next entry of each
+	flip    uint64   // all ones if the walk goes backwards
 }
 
-type head struct {
-	entry *Event
-	from  stream
-}
-
-// newMerger merges streams that are each in the order asked for.
+// newMerger merges streams that are each in the order asked for, of nodes one after
+// the other.
 func newMerger(streams []stream, backwards bool) (*merger, error) {
-	m := &merger{heap: make([]head, 0, len(streams)), sign: 1}
+	m := &merger{streams: streams, heads: make([]*Event, len(streams))}
 	if backwards {
-		m.sign = -1
+		m.flip = math.MaxUint64
 	}
-	for _, s := range streams {
-		e, err := s.next()
-		if errors.Is(err, io.EOF) {
-			continue
-		}
+	var failed error
+	m.race = newRace(len(streams), func(i int) (hlc.Timestamp, bool) {
+		e, err := m.from(i).next()
 		if err != nil {
-			return nil, err
+			if !errors.Is(err, io.EOF) {
+				failed = errors.Join(failed, err)
+			}
+			return 0, false
 		}
-		m.heap = append(m.heap, head{e, s})
-	}
-	for i := len(m.heap)/2 - 1; i >= 0; i-- {
-		m.sink(i)
+		m.heads[i] = e
+		return m.time(e), true
+	})
+	if failed != nil {
+		return nil, failed
 	}
 	return m, nil
 }
 
+// from is the stream with a number in the race: backwards the last node is first.
+func (m *merger) from(i int) stream {
+	if m.flip != 0 {
+		return m.streams[len(m.streams)-1-i]
+	}
+	return m.streams[i]
+}
+
+func (m *merger) time(e *Event) hlc.Timestamp { return e.Time ^ hlc.Timestamp(m.flip) }
+
 // next returns the next entry of the walk, io.EOF after the last.
 func (m *merger) next() (*Event, error) {
-	if len(m.heap) == 0 {
+	if m.race.left == 0 {
 		return nil, io.EOF
 	}
-	top := &m.heap[0]
-	out := top.entry
-	e, err := top.from.next()
+	i := m.race.first()
+	out := m.heads[i]
+	e, err := m.from(i).next()
 	switch {
 	case errors.Is(err, io.EOF):
-		last := len(m.heap) - 1
-		m.heap[0] = m.heap[last]
-		m.heap[last] = head{}
-		m.heap = m.heap[:last]
+		m.heads[i] = nil
+		m.race.end()
 	case err != nil:
 		return nil, err
 	default:
-		top.entry = e
+		m.heads[i] = e
+		m.race.advance(m.time(e))
 	}
-	m.sink(0)
 	return out, nil
-}
-
-func (m *merger) before(i, j int) bool {
-	return m.heap[i].entry.Position.Compare(m.heap[j].entry.Position)*m.sign < 0
-}
-
-// sink moves the head at i down to where it belongs.
-func (m *merger) sink(i int) {
-	for {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(m.heap) && m.before(child, least) {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		m.heap[i], m.heap[least] = m.heap[least], m.heap[i]
-		i = least
-	}
 }

@@ -7,32 +7,31 @@ import (
 	"hindcast.dev/hlc"
 )
 
-// A narrowCursor merges the narrow streams of several nodes: a binary heap of
-// each stream's next entry, by its time and node.
+// A narrowCursor merges the narrow streams of several nodes.
 type narrowCursor struct {
 	ctx     context.Context
 	to      Position
 	states  []*State
-	heap    []narrowHead
+	streams []*narrowStream // those of the race, by node
+	race    race
 	count   int
 	scratch []byte // stored bytes of a block on their way
 	started bool
 }
 
-type narrowHead struct {
-	time  hlc.Timestamp
-	node  int
-	entry *Event
-	from  *narrowStream
-}
-
-// push puts a stream at the heap's end, unless nothing comes of it.
-func (c *narrowCursor) push(s *narrowStream) error {
-	e, err := s.next(c.to)
-	if err != nil || e == nil {
-		return err
+// begin begins the race of the streams that have an entry.
+func (c *narrowCursor) begin(streams []*narrowStream) error {
+	var times []hlc.Timestamp
+	for _, s := range streams {
+		t, ok, err := s.peek(c.to)
+		if err != nil {
+			return err
+		}
+		if ok {
+			c.streams, times = append(c.streams, s), append(times, t)
+		}
 	}
-	c.heap = append(c.heap, narrowHead{e.Time, e.Node, e, s})
+	c.race = newRace(len(c.streams), func(i int) (hlc.Timestamp, bool) { return times[i], true })
 	return nil
 }
 
@@ -50,54 +49,28 @@ func (c *narrowCursor) Next() (*Event, error) {
 			return nil, err
 		}
 	}
-	if len(c.heap) == 0 {
+	if c.race.left == 0 {
 		return nil, io.EOF
 	}
-	top := &c.heap[0]
-	if c.started { // what it has was handed out by the last call
-		e, err := top.from.next(c.to)
+	if c.started { // the last call handed out what the winner had
+		t, ok, err := c.streams[c.race.first()].peek(c.to)
 		switch {
 		case err != nil:
 			return nil, err
-		case e != nil:
-			top.time, top.entry = e.Time, e
+		case ok:
+			c.race.advance(t)
 		default:
-			last := len(c.heap) - 1
-			c.heap[0], c.heap[last] = c.heap[last], narrowHead{}
-			if c.heap = c.heap[:last]; last == 0 {
+			if c.race.end(); c.race.left == 0 {
 				return nil, io.EOF
 			}
 		}
-		c.sink(0)
 	}
 	c.started = true
-	return c.heap[0].entry, nil
+	return c.streams[c.race.first()].take()
 }
 
 // Close implements Cursor.
 func (c *narrowCursor) Close() error { return nil }
-
-func (c *narrowCursor) before(i, j int) bool {
-	a, b := &c.heap[i], &c.heap[j]
-	return a.time < b.time || a.time == b.time && a.node < b.node
-}
-
-// sink moves the head at i down to where it belongs.
-func (c *narrowCursor) sink(i int) {
-	for {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(c.heap) && c.before(child, least) {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		c.heap[i], c.heap[least] = c.heap[least], c.heap[i]
-		i = least
-	}
-}
 
 // PlaceBefore returns the position of the last event (no base) of the given nodes
 // (nil: all) before p, as Source.Before would; false if there is none.
