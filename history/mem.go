@@ -64,6 +64,7 @@ func (m *Mem) order(nodes [][]Event) error {
 	}
 	m.walk = make([]Event, entries)
 	all := make([]Change, 0, changes)
+	routes := router{known: map[string]route{}}
 	for i := range m.walk {
 		from, err := merge.next()
 		if err != nil {
@@ -73,6 +74,9 @@ func (m *Mem) order(nodes [][]Event) error {
 		*e = *from
 		all = append(all, e.Changes...)
 		n := len(e.Changes)
+		for j := len(all) - n; j < len(all); j++ {
+			routes.number(&all[j])
+		}
 		e.Changes = all[len(all)-n : len(all) : len(all)]
 		m.nodes[e.Node].entries = append(m.nodes[e.Node].entries, e)
 	}

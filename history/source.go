@@ -71,6 +71,10 @@ type Effect struct {
 // either.
 type Change struct {
 	Var VarID
+	// Route, where it isn't 0, numbers Var and Path: the Changes that one Cursor
+	// gives have both in common where they have the same Route. Who writes a History
+	// leaves it alone.
+	Route uint32
 	// Path leads from the variable's value to the entry: keys of maps, one for
 	// each level; empty for the whole variable. Missing maps on the way are made,
 	// and what isn't a map is replaced by one. Of a list an int key within [0, Len]

@@ -67,6 +67,7 @@ func allocations(t *testing.T, src history.Source, text string, skip, runs int) 
 	defer cur.Close()
 	e := newEngine(ctx, q.cut, src.Meta(), cur.States(), members, Options{})
 	e.setLean()
+	e.follows()
 	step := func() {
 		ev, err := cur.Next()
 		if err == nil {

@@ -95,8 +95,13 @@ func (e *engine) instanceOf(key event.Value) *instance {
 	if r == noKey {
 		return e.byKey[keyID(key)]
 	}
+	return e.instanceAt(r)
+}
+
+// instanceAt is the instance for the key of a row, nil if it is no member.
+func (e *engine) instanceAt(r keyRow) *instance {
 	if e.keys.insts[r] == nil {
-		e.keys.insts[r] = e.byKey[keyID(key)]
+		e.keys.insts[r] = e.byKey[keyID(e.keys.keys[r])]
 	}
 	return e.keys.insts[r]
 }

@@ -24,6 +24,7 @@ type keyTable struct {
 	insts   []*instance   // of FOR EACH, by keyRow, where it was looked up
 	truth   [][]nodeTruth // by Leaf.ID and keyRow, of quantifiers over KEYS
 	lean    bool          // the states need not have the maps
+	routes  []routed      // by Route; nil: that isn't looked at
 	scratch *history.State
 }
 
@@ -41,6 +42,9 @@ type keyedVar struct {
 	parts []string // what is asked of an entry: a field, "" is the entry itself
 	lists int      // nodes where it is a list, whose elements aren't kept
 	cells keyedCells
+
+	direct bool // all that looks at it goes by one key
+	marks  []keyedMark
 }
 
 // A keyedRef is a path into a keyedVar.
@@ -77,6 +81,7 @@ func (e *engine) makeKeys(vars int) {
 	e.keys, e.rows = t, slices.Repeat([]keyRow{askedFor}, len(e.locals))
 	for _, v := range t.vars {
 		e.infos[v.id].keyed = v
+		e.makeMarks(v)
 		v.cells = keyedCells{parts: len(v.parts), room: len(e.w.names)}
 		for _, n := range e.w.nodes {
 			if e.w.in(n) {

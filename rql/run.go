@@ -80,6 +80,7 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	defer cur.Close()
 	r.e = newEngine(ctx, r.q, r.src.Meta(), cur.States(), members, r.opt)
 	r.e.setLean()
+	r.e.follows()
 	if r.q.Group != nil {
 		r.grouper = &grouper{e: r.e, groups: map[string]*group{}}
 	}

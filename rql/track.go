@@ -67,12 +67,15 @@ func (e *engine) change(node int, c *history.Change, marks bool) {
 	if in == nil || !e.w.in(node) {
 		return
 	}
+	sought := len(e.sought) > 0 && e.sought[c.Var] != nil
+	if in.keyed != nil && marks && !sought && e.write(in.keyed, node, c) {
+		return
+	}
 	s := e.w.states[node]
 	var old event.Value
 	if in.past {
 		old = s.Get(c.Var)
 	}
-	sought := len(e.sought) > 0 && e.sought[c.Var] != nil
 	if in.keyed != nil {
 		e.keys.apply(in.keyed, s, node, c, e.keys.lean && !sought)
 	} else {
