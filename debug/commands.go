@@ -41,7 +41,10 @@ func Commands() []Command {
 		{Name: "diff", Aliases: []string{"d"}, Args: "[TIME | NODE:SEQ] [PATH]", Short: "show what the event here changed, or what differs between another cut and here, of all variables or one",
 			Long:     "A variable that is too large to be compared after every event is compared when it is named here, in state or in a condition: the recording is replayed again for that.",
 			Examples: []string{"diff", "diff n2:17", `diff n2:17 kv.items["x"]`}, run: runDiff},
-		{Name: "cause", Aliases: []string{"c"}, Short: "go to the event that caused this one: the send of a receive, the setting of a timer", run: runCause},
+		{Name: "cause", Aliases: []string{"c"}, Args: "[[NODE] PATH]", Short: "go to the event that caused this one, or follow a value back to where it came from",
+			Long: "Alone it goes from a receive to its send, from a timer to its setting. With a variable, or a part of one, it goes back to the event that wrote what is there, from there with the message that brought the value, and so on, across nodes, " +
+				"to the event that made it or took it from outside. A value is known again by being equal, and one that is found anywhere (a small number, true, an empty text) by its name too.",
+			Examples: []string{"cause", `cause n3 kv.items["x"].value`}, run: runCause},
 		{Name: "effects", Short: "show what the event here sent, and where and when it arrived or why not", run: runEffects},
 		{Name: "where", Args: "CONDITION", Short: "run forward to the next cut at which a condition holds",
 			Long:     "The condition is what stands after WHEN in RQL. If it holds here already, the run goes on to where it begins to hold again.",

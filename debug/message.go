@@ -9,7 +9,10 @@ import (
 	"hindcast.dev/history"
 )
 
-func runCause(ctx context.Context, s *Session, _ string) error {
+func runCause(ctx context.Context, s *Session, args string) error {
+	if args != "" {
+		return s.runOrigin(ctx, args)
+	}
 	e, err := s.event(ctx)
 	if err != nil {
 		return commandErrorf("cause", "%v", err)
