@@ -21,6 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts and documents 
 //
 //	load   a History in its text form; begins a session
 //	plain  likewise, and diagrams are drawn in ASCII, 60 columns wide
+//	other  a second History, which compare and whatif open
 //	do     commands, by Script with keepGoing
 //	stop   commands, by Script without it
 //
@@ -42,6 +43,7 @@ func runScript(t *testing.T, file string) {
 	}
 	var all, out strings.Builder
 	var s *Session
+	var other *history.Mem
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	for i := 0; i < len(lines); {
 		if lines[i] == "" || lines[i][0] == '#' {
@@ -59,6 +61,10 @@ func runScript(t *testing.T, file string) {
 			if word == "plain" {
 				s.Plain, s.Width = true, 60
 			}
+			s.Open = func(context.Context, string) (history.Source, error) { return other, nil }
+			s.Replay = s.Open
+		case "other":
+			other = load(t, input)
 		case "do", "stop":
 			if err := Script(context.Background(), s, strings.NewReader(lengthen(input, "")), word == "do"); err != nil {
 				fmt.Fprintf(&out, "failed: %v\n", err)

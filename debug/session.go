@@ -49,6 +49,10 @@ type Session struct {
 	// Walk returns the same History with these bulky variables walked, so that their
 	// contents are in it; the session goes on with that one. nil if it can't be had.
 	Walk func(ctx context.Context, variables []string) (history.Source, error)
+	// Open opens another History, which the session closes. nil if it can't.
+	Open func(ctx context.Context, what string) (history.Source, error)
+	// Replay replays what the History was made of with another build. nil if it can't.
+	Replay func(ctx context.Context, binary string) (history.Source, error)
 	// KeepMarks is called with all marks when they have changed. nil: they last as
 	// long as the session.
 	KeepMarks func([]Mark) error

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -513,4 +514,32 @@ func TestATimeOfDayIsOfTheDayThatTheRecordingReaches(t *testing.T) {
 			t.Errorf("goto %s: at event %d, %v; want %d", arg, s.Position().Seq, err, want)
 		}
 	}
+}
+
+// One event of one node is changed, at random: that is where the two part, and
+// nowhere else.
+func TestCompareFindsTheEventThatDiffers(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(0, 2), 1, 30).Draw(rt, "values")
+		nodes := rapid.IntRange(1, min(3, len(values))).Draw(rt, "nodes")
+		other := slices.Clone(values)
+		i := rapid.IntRange(0, len(values)-1).Draw(rt, "event")
+		other[i] += 7
+		c, err := Compare(t.Context(), counter(t, values, nodes), counter(t, other, nodes))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if len(c.Nodes) != nodes || c.Same() {
+			rt.Fatalf("%d nodes, same: %v", len(c.Nodes), c.Same())
+		}
+		d := c.Nodes[0]
+		if want := fmt.Sprintf("n%d", i%nodes+1); d.Node != want || d.Same != uint64(i/nodes) || d.What != "changes" || d.Here.Seq != d.Same+1 || d.There.Seq != d.Same+1 {
+			rt.Fatalf("%+v, want event %d of %s", d, i/nodes+1, want)
+		}
+		for _, d := range c.Nodes[1:] {
+			if d.What != "" {
+				rt.Fatalf("%s differs too: %+v", d.Node, d)
+			}
+		}
+	})
 }
