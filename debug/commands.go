@@ -72,6 +72,8 @@ func Commands() []Command {
 		{Name: "compare", Args: "OTHER", Short: "hold another recording or History against this one, and go to where a node first did something else",
 			Long: "The events of each node are compared one by one: kind, names, payload, effects and changes, but not times. Good for the same seed with and without a fix, or a run with and without the fault.", run: runCompare},
 		{Name: "whatif", Args: "--exec BINARY", Short: "replay the recording with another build, and go to where that would first have done something else", run: runWhatIf},
+		{Name: "export", Args: "FORMAT FILE [over PLACE to PLACE]", Short: "write the History, or a stretch of it, to a file for other tools",
+			Long: "The formats are jsonl, which hindcast opens again, perfetto, for ui.perfetto.dev, and shiviz.", Examples: []string{"export perfetto trace.json", "export jsonl part.jsonl over -100ms to +100ms"}, run: runExport},
 		{Name: "undo", Aliases: []string{"u"}, Args: "[N]", Short: "take back the last command that changed the place, breakpoints, marks or what is watched", run: runUndo, travels: true},
 		{Name: "redo", Args: "[N]", Short: "do again what undo took back", run: runRedo, travels: true},
 		{Name: "diagram", Args: "[N]", Short: "draw the N events around here in space and time (20)", run: runDiagram},

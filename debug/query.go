@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"hindcast.dev/event"
+	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
@@ -146,10 +147,11 @@ func runPrint(ctx context.Context, s *Session, args string) error {
 	for _, l := range s.logs() {
 		logs = append(logs, event.PathString(l, nil))
 	}
-	from, to, err := s.timeSpan(ctx, span)
+	a, b, err := s.between(ctx, "print", span)
 	if err != nil {
 		return err
 	}
+	from, to := max(a.Time, s.meta.First.Time), min(b.Time, s.meta.Last.Time)
 	q, err := s.compile(ctx, "print", expression, "SELECT ",
 		fmt.Sprintf(" AS value FROM %s ON TIME %d TO %d EMIT CUTS", strings.Join(logs, ", "), from, to))
 	if err != nil {
@@ -206,27 +208,28 @@ func lastWord(text, word string) int {
 	return i
 }
 
-// timeSpan reads FROM to TO, both places; "" is the whole History.
-func (s *Session) timeSpan(ctx context.Context, span string) (from, to hlc.Timestamp, err error) {
+// between reads FROM to TO, both places, as positions in [from, to); "" is the
+// whole History.
+func (s *Session) between(ctx context.Context, command, span string) (from, to history.Position, err error) {
 	if span == "" {
-		return s.meta.First.Time, s.meta.Last.Time, nil
+		return history.Begin, history.End, nil
 	}
 	i := lastWord(span, "to")
 	if i < 0 {
-		return 0, 0, commandErrorf("print", "%q: after over come two places, like: over 10:00:01 to n2:17", span)
+		return from, to, commandErrorf(command, "%q: after over come two places, like: over 10:00:01 to n2:17", span)
 	}
 	a, err := s.parsePlace(ctx, strings.TrimSpace(span[:i]))
 	if err != nil {
-		return 0, 0, commandErrorf("print", "%v", err)
+		return from, to, commandErrorf(command, "%v", err)
 	}
 	b, err := s.parsePlace(ctx, strings.TrimSpace(span[i+len("to"):]))
 	if err != nil {
-		return 0, 0, commandErrorf("print", "%v", err)
+		return from, to, commandErrorf(command, "%v", err)
 	}
 	if b.Compare(a) < 0 {
 		a, b = b, a
 	}
-	return max(a.Time, s.meta.First.Time), max(b.Time, s.meta.First.Time), nil
+	return a, after(b), nil
 }
 
 // logs are those of the History.

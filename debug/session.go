@@ -53,6 +53,8 @@ type Session struct {
 	Open func(ctx context.Context, what string) (history.Source, error)
 	// Replay replays what the History was made of with another build. nil if it can't.
 	Replay func(ctx context.Context, binary string) (history.Source, error)
+	// Create makes a file that is exported to. nil if none may be made.
+	Create func(name string) (io.WriteCloser, error)
 	// KeepMarks is called with all marks when they have changed. nil: they last as
 	// long as the session.
 	KeepMarks func([]Mark) error

@@ -18,6 +18,12 @@ import (
 // event may stand in another order or be put in other words that come to the
 // same.
 func WriteText(w io.Writer, src Source) error {
+	return WriteTextBetween(context.Background(), w, src, Begin, End)
+}
+
+// WriteTextBetween writes what a walk from one position up to another gives, as a
+// History of its own: each node begins with a base, of what it had before.
+func WriteTextBetween(ctx context.Context, w io.Writer, src Source, from, to Position) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), meta: src.Meta()}
 	t.states = make([]*State, len(t.meta.Nodes))
 	for i := range t.meta.Nodes {
@@ -25,11 +31,16 @@ func WriteText(w io.Writer, src Source) error {
 			return err
 		}
 	}
-	c, err := src.Walk(context.Background(), Begin, End, nil)
+	c, err := src.Walk(ctx, from, to, nil)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if from != Begin {
+		if err := t.bases(ctx, src, c.States(), from); err != nil {
+			return err
+		}
+	}
 	for {
 		e, err := c.Next()
 		if errors.Is(err, io.EOF) {
@@ -42,6 +53,27 @@ func WriteText(w io.Writer, src Source) error {
 			return err
 		}
 	}
+}
+
+// bases writes what the nodes had just before a position.
+func (t *textWriter) bases(ctx context.Context, src Source, states []*State, from Position) error {
+	for n, st := range states {
+		last, err := src.Before(ctx, from, 1, []int{n})
+		if err != nil {
+			return err
+		}
+		if st == nil || len(last) == 0 {
+			continue
+		}
+		e := &Event{Position: last[0].Position, Base: true, Kind: KindBase}
+		for _, id := range st.Vars() {
+			e.Changes = append(e.Changes, Change{Var: id, Value: st.Get(id)})
+		}
+		if err := t.entry(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type textWriter struct {
