@@ -162,11 +162,11 @@ func Command(s Service) *cobra.Command {
 	return root
 }
 
-// ReadCommands returns the commands that read recordings: query, debug, check, snapshot, restore,
+// ReadCommands returns the commands that read recordings: query, debug, check, export, snapshot, restore,
 // replay, pull, watch, journal, and version; and sim, which makes some. Recordings of the
 // services given can be replayed by this program itself.
 func ReadCommands(services []Service) []*cobra.Command {
-	commands := []*cobra.Command{queryCommand(services), debugCommand(services), checkCommand(services), replayCommand(services),
+	commands := []*cobra.Command{queryCommand(services), debugCommand(services), checkCommand(services), exportCommand(services), replayCommand(services),
 		pullCommand(), snapshotCommand(services), restoreCommand(services), watchCommand(), journalCommand(), versionCommand()}
 	if len(simulated(services)) > 0 {
 		commands = append(commands, simCommand(services))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -72,13 +73,7 @@ func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) 
 		return err
 	}
 	defer o.Close()
-	s := debug.NewSession(o.Source, c.OutOrStdout())
-	s.Plain = f.ascii
-	s.Walk = func(ctx context.Context, variables []string) (history.Source, error) {
-		err := o.walk(ctx, variables)
-		return o.Source, err
-	}
-	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
+	s := f.session(c, services, o, what)
 	begin, err := goToFailure(ctx, s, o)
 	if err != nil {
 		return err
@@ -90,6 +85,63 @@ func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) 
 	stop()
 	greet(c.OutOrStdout(), o.Source.Meta(), what, begin)
 	return debug.Prompt(context.Background(), s, promptHistory("debug-history"))
+}
+
+// session is a session over what was opened, with what it needs of this machine.
+func (f *debugFlags) session(c *cobra.Command, services []Service, o *opened, what string) *debug.Session {
+	s := debug.NewSession(o.Source, c.OutOrStdout())
+	s.Plain = f.ascii
+	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
+	s.Walk = func(ctx context.Context, variables []string) (history.Source, error) {
+		err := o.walk(ctx, variables)
+		return o.Source, err
+	}
+	s.Open = func(ctx context.Context, other string) (history.Source, error) {
+		return openSource(ctx, c, services, f.openFlags, other)
+	}
+	if o.Recording != nil {
+		s.Replay = func(ctx context.Context, binary string) (history.Source, error) {
+			with := f.openFlags
+			with.exec = binary
+			return openSource(ctx, c, services, with, what)
+		}
+	}
+	s.Create = createNew
+	book := notebookOf(o, what)
+	s.KeepMarks = book.write
+	marks, err := book.read()
+	if err != nil {
+		warn(c, []string{err.Error()})
+		s.KeepMarks = nil // what can't be read isn't written over
+	}
+	s.SetMarks(marks)
+	return s
+}
+
+// An openedSource is a History with all that was opened for it.
+type openedSource struct {
+	history.Source
+	o *opened
+}
+
+// Close closes it all.
+func (s openedSource) Close() error { return s.o.Close() }
+
+func openSource(ctx context.Context, c *cobra.Command, services []Service, f openFlags, what string) (history.Source, error) {
+	o, err := f.open(ctx, c, services, what)
+	if err != nil {
+		return nil, err
+	}
+	return openedSource{o.Source, o}, nil
+}
+
+// createNew makes a file that isn't there yet: nobody's work is written over.
+func createNew(name string) (io.WriteCloser, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s is there already: want another name, or remove it", name)
+	}
+	return f, err
 }
 
 // input is where commands come from if not from the prompt.
