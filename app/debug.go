@@ -171,8 +171,8 @@ func scriptError(err error) error {
 	return err
 }
 
-// goToFailure places a session on a simulated run's failure where it was seen, and
-// on a crash box at the fatal event.
+// goToFailure places a session on a simulated run's failure where it was seen, on a
+// crash box at the fatal event, and on a snapshot at its cut.
 func goToFailure(ctx context.Context, s *debug.Session, o *opened) (begin string, err error) {
 	if o.Recording == nil {
 		return "", nil
@@ -201,12 +201,17 @@ func goToFailure(ctx context.Context, s *debug.Session, o *opened) (begin string
 	return debug.Printable("failure: at the time it was seen: " + what), nil
 }
 
-// goToCrash places a session on a crash box at the fatal event.
+// goToCrash places a session on a crash box at the fatal event, and on a snapshot at
+// its cut: there is nothing else in it.
 func goToCrash(ctx context.Context, s *debug.Session, o *opened) (begin string, err error) {
-	if o.Recording.Manifest().Crash == nil {
+	m := o.Recording.Manifest()
+	if m.Snapshot != nil {
+		return fmt.Sprintf("snapshot: at its cut, %v", m.Snapshot.Time), s.GoToTime(ctx, o.Source.Meta().Last.Time)
+	}
+	if m.Crash == nil {
 		return "", nil
 	}
-	crash := o.Recording.Manifest().Crash
+	crash := m.Crash
 	found, err := s.GoTo(ctx, crash.Node, crash.Seq)
 	if err != nil || !found {
 		return "", err

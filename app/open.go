@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,12 +67,16 @@ func (o *opened) Close() error {
 // wasn't as it should be.
 func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Service, what string) (*opened, error) {
 	o := replay.Options{Build: BuildID(), Exec: f.exec, SkipBad: f.skipBad, Again: f.again, Command: c.CommandPath()}
-	if s, ok := serviceOf(services, what); ok {
-		o.Service, o.Registry = s.Name, s.Machines
-	}
 	var err error
 	if o.Token, err = readToken(f.tokenFile); err != nil {
 		return nil, Usage(err)
+	}
+	s, ok := serviceOf(services, what)
+	if _, err := os.Stat(what); !ok && errors.Is(err, fs.ErrNotExist) && strings.Contains(what, ":") {
+		s, ok = liveService(ctx, services, what, o.Token)
+	}
+	if ok {
+		o.Service, o.Registry = s.Name, s.Machines
 	}
 	o.Foreign = f.foreign.read(c, f.skipBad)
 	bar := newProgress(c.ErrOrStderr())
@@ -122,6 +129,24 @@ func serviceOf(services []Service, what string) (Service, bool) {
 	}
 	if len(services) == 1 {
 		return services[0], true
+	}
+	return Service{}, false
+}
+
+// liveService is the service that the first node to answer runs.
+func liveService(ctx context.Context, services []Service, what, token string) (Service, bool) {
+	for addr := range strings.SplitSeq(what, ",") {
+		ctx, cancel := context.WithTimeout(ctx, recording.SilentDefault)
+		info, err := recording.Ask(ctx, addr, recording.PullOptions{Token: token})
+		cancel()
+		if err != nil {
+			continue // that it isn't there is said when it is to be pulled
+		}
+		i := slices.IndexFunc(services, func(s Service) bool { return s.Name == info.Service })
+		if i < 0 {
+			break
+		}
+		return services[i], true
 	}
 	return Service{}, false
 }

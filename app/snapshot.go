@@ -2,13 +2,16 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +30,9 @@ type snapshotFlags struct {
 	tokenFile string
 	every     time.Duration
 	keep      int
+	timeout   time.Duration
+	partial   bool
+	quiet     bool
 
 	form, dir string // of outputs
 }
@@ -43,13 +49,15 @@ journal, with a second copy of its machines.
 
 ADDR is HOST:PORT of a node's admin API, a URL, or NAME=either. --at is NOW, NOW-10s, or any
 time still in the journals. DIR must not be there; without -o it is named by the time.
-A node that can't be reached or refuses stands in the snapshot as missing: what depends
-on it will say so, and the exit code is 3. The token (--token-file, or the variable
-` + tokenVariable + `) needs the scope journal:read.
+If a node can't be reached, refuses, or gives no answer at all for --timeout, nothing is
+written and the exit code is 3. With --partial the snapshot is taken of the others: what
+depends on the node will say so. A node that answers may take its time: what is waited for
+is shown. The token (--token-file, or the variable ` + tokenVariable + `) needs the scope journal:read.
 
 With --every snapshots are taken one after the other, each below DIR and named by its time.
 Each stores what came since the one before, until that is more than a whole one; the last
---keep of them are kept. Ctrl-C ends it.
+--keep of them are kept. A directory ~TIME there is one that isn't kept any more, but that a
+later one builds on; it goes by itself. Ctrl-C ends it.
 
 query, debug and restore take a snapshot like any recording.`,
 		Example: "  hindcast snapshot --nodes 127.0.0.1:9001,127.0.0.1:9002 -o before\n  hindcast query before 'SELECT * FROM kv'",
@@ -72,6 +80,9 @@ query, debug and restore take a snapshot like any recording.`,
 	fl.StringVar(&f.tokenFile, "token-file", "", "file that holds the admin token")
 	fl.DurationVar(&f.every, "every", 0, "take one each time this has passed, until interrupted")
 	fl.IntVar(&f.keep, "keep", 10, "of --every: how many to keep")
+	fl.DurationVar(&f.timeout, "timeout", recording.SilentDefault, "how long a node may give no answer at all, not even that it lives")
+	fl.BoolVar(&f.partial, "partial", false, "take it without nodes that can't be had")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "say only what goes wrong")
 	c.AddCommand(snapshotDiffCommand(services))
 	return c
 }
@@ -103,6 +114,10 @@ func (f *snapshotFlags) options(c *cobra.Command) (o recording.SnapshotOptions, 
 	if f.every > 0 {
 		o.Keep = 2*f.every + 10*time.Second
 	}
+	if f.timeout < 10*time.Millisecond {
+		return o, fmt.Errorf("--timeout %v: want 10ms or more", f.timeout)
+	}
+	o.Silent, o.Partial = f.timeout, f.partial
 	o.Tool = "hindcast " + BuildID()
 	return o, nil
 }
@@ -111,7 +126,8 @@ func (f *snapshotFlags) options(c *cobra.Command) (o recording.SnapshotOptions, 
 func parseAt(text string) (hlc.Timestamp, error) {
 	rest, now := strings.CutPrefix(strings.ToUpper(strings.TrimSpace(text)), "NOW")
 	if !now {
-		t, err := hlc.Parse(text)
+		// 2026-11-21 12:00:00Z is how many tools show a time.
+		t, err := hlc.Parse(strings.Replace(strings.TrimSpace(text), " ", "T", 1))
 		if err != nil {
 			return 0, fmt.Errorf("--at: want NOW, NOW-DURATION or a time: %w", err)
 		}
@@ -139,11 +155,7 @@ func (f *snapshotFlags) one(c *cobra.Command, o recording.SnapshotOptions) error
 		f.dir = "snapshot-" + o.At.Time().UTC().Format("20060102T150405.000000Z")
 	}
 	bar := newProgress(c.ErrOrStderr())
-	nodes := map[string]recording.Progress{}
-	o.Progress = func(p recording.Progress) {
-		nodes[p.Node] = p
-		bar.show(func() string { return snapshotProgress(nodes) })
-	}
+	f.watch(&o, bar)
 	rec, err := recording.TakeSnapshot(ctx, vfs.OS(), f.dir, strings.Split(f.nodes, ","), o)
 	bar.clear()
 	if err != nil {
@@ -152,19 +164,50 @@ func (f *snapshotFlags) one(c *cobra.Command, o recording.SnapshotOptions) error
 	return f.tell(c, rec)
 }
 
+// watch shows how far a snapshot is, and for whom it waits.
+func (f *snapshotFlags) watch(o *recording.SnapshotOptions, bar *progress) {
+	var mu sync.Mutex
+	done, silent := map[string]int64{}, map[string]time.Duration{}
+	count, began := strings.Count(f.nodes, ",")+1, time.Now()
+	show := func(change func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		change()
+		bar.show(func() string { return snapshotProgress(count, time.Since(began), done, silent) })
+	}
+	o.Progress = func(p recording.Progress) { show(func() { done[p.Node] = p.Done }) }
+	o.Waiting = func(node string, quiet time.Duration) {
+		show(func() {
+			if silent[node] = quiet; quiet < f.timeout/5 {
+				delete(silent, node)
+			}
+		})
+	}
+}
+
 func snapshotError(err error) error {
-	if errors.Is(err, context.Canceled) {
+	var lacks *recording.IncompleteError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted: no snapshot was written")}
+	case errors.As(err, &lacks) && len(lacks.Lacks) < lacks.Nodes:
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w\ntake it of the others with --partial, or wait longer with --timeout", err)}
+	case errors.As(err, &lacks):
 		return &ExitError{Code: ExitUndecided, Err: err}
 	}
 	return Usage(err)
 }
 
-func snapshotProgress(nodes map[string]recording.Progress) string {
-	var done int64
-	for _, p := range nodes {
-		done += p.Done
+func snapshotProgress(count int, took time.Duration, done map[string]int64, silent map[string]time.Duration) string {
+	var sum int64
+	for _, n := range done {
+		sum += n
 	}
-	return fmt.Sprintf("snapshot of %s: %s", plural(len(nodes), "node"), bytesText(done))
+	text := fmt.Sprintf("snapshot of %s, %.0f s: %s", plural(count, "node"), took.Seconds(), bytesText(sum))
+	for _, node := range slices.Sorted(maps.Keys(silent)) {
+		text += fmt.Sprintf(", %s silent for %.0f s", debug.Printable(node), silent[node].Seconds())
+	}
+	return text
 }
 
 // tell says what a snapshot holds, and fails if that isn't all.
@@ -175,7 +218,7 @@ func (f *snapshotFlags) tell(c *cobra.Command, rec *recording.Recording) error {
 			Dir string `json:"dir"`
 			recording.Manifest
 		}{rec.Dir(), rec.Manifest()})
-	} else {
+	} else if !f.quiet {
 		err = writeSnapshot(c.OutOrStdout(), rec)
 	}
 	if lacks := rec.Incomplete(); err == nil && len(lacks) > 0 {
@@ -188,7 +231,10 @@ func writeSnapshot(w io.Writer, rec *recording.Recording) error {
 	m := rec.Manifest()
 	for _, n := range m.Nodes {
 		state := "missing: " + n.Missing
-		if n.Cut != nil {
+		switch {
+		case n.Cut != nil && n.Cut.Seq == 0:
+			state = "it hadn't begun by then"
+		case n.Cut != nil:
 			state = fmt.Sprintf("event %d, %s under way", n.Cut.Seq, plural(n.Cut.InFlight, "message"))
 		}
 		if _, err := fmt.Fprintf(w, "%s  %s\n", debug.Printable(n.Name), debug.Printable(state)); err != nil {
@@ -214,31 +260,64 @@ func (f *snapshotFlags) roll(c *cobra.Command, o recording.SnapshotOptions) erro
 	turn := time.NewTicker(f.every)
 	defer turn.Stop()
 	var failed error
-	for {
+	for ctx.Err() == nil {
 		rec, err := r.Take(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		if err == nil {
-			err = f.tell(c, rec)
+			err = errors.Join(f.tellRolled(c, rec), rec.Trouble)
 		}
 		if failed = err; err != nil {
 			fmt.Fprintln(c.ErrOrStderr(), "warning:", debug.PrintableText(err.Error()))
 		}
 		select {
 		case <-turn.C:
-			continue
 		case <-ctx.Done():
 		}
-		break
 	}
-	names, err := r.Names()
-	if err == nil && f.form == "text" {
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s in %s\n", plural(len(names), "snapshot"), f.dir)
-	}
-	if err == nil && failed != nil {
+	if failed != nil {
 		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("the last one: %w", failed)}
 	}
+	return nil
+}
+
+// A rolledLine is what is said of a rolling snapshot, in JSON.
+type rolledLine struct {
+	Time     hlc.Timestamp `json:"time"`
+	Dir      string        `json:"dir"`
+	Base     string        `json:"base,omitempty"`
+	Bytes    int64         `json:"bytes"`
+	InFlight int           `json:"inflight"`
+	Missing  []string      `json:"missing,omitempty"`
+}
+
+// tellRolled says in one line what a snapshot of --every holds.
+func (f *snapshotFlags) tellRolled(c *cobra.Command, rec *recording.Rolled) error {
+	m := rec.Manifest()
+	l := rolledLine{Time: m.Snapshot.Time, Dir: rec.Dir(), Base: m.Snapshot.Base, Bytes: rec.Bytes}
+	for _, n := range m.Nodes {
+		if n.Missing != "" {
+			l.Missing = append(l.Missing, n.Name)
+		} else {
+			l.InFlight += n.Cut.InFlight
+		}
+	}
+	if f.form == "json" {
+		return json.NewEncoder(c.OutOrStdout()).Encode(l)
+	}
+	if f.quiet {
+		return nil
+	}
+	kind := "whole"
+	if l.Base != "" {
+		kind = "since the last"
+	}
+	text := fmt.Sprintf("%s  %s, %s under way, %s %s", l.Dir, plural(len(m.Nodes)-len(l.Missing), "node"), plural(l.InFlight, "message"), bytesText(l.Bytes), kind)
+	if len(l.Missing) > 0 {
+		text += ", without " + strings.Join(l.Missing, ", ")
+	}
+	_, err := fmt.Fprintln(c.OutOrStdout(), debug.Printable(text))
 	return err
 }
 
@@ -298,7 +377,7 @@ func (f *restoreFlags) run(c *cobra.Command, services []Service, what string) er
 	if err != nil {
 		return Usage(err)
 	}
-	return f.tell(c, rec, nodes)
+	return f.tell(c, services, rec, nodes)
 }
 
 // recording opens what is to be restored; live nodes are pulled.
@@ -338,8 +417,12 @@ func (f *restoreFlags) time(ctx context.Context, c *cobra.Command, services []Se
 			return 0, Usage(errors.New("--at: a snapshot is of one moment alone"))
 		}
 		t, err := parseAt(f.at)
-		if t == 0 && err == nil {
-			t = hlc.FromTime(time.Now())
+		now := hlc.FromTime(time.Now())
+		switch {
+		case err == nil && t == 0:
+			t = now
+		case err == nil && t > now:
+			err = fmt.Errorf("--at %s is %v ahead of now: want a time that is over", f.at, t.Sub(now).Round(time.Millisecond))
 		}
 		return t, Usage(err)
 	case rec.Manifest().Snapshot == nil:
@@ -348,17 +431,20 @@ func (f *restoreFlags) time(ctx context.Context, c *cobra.Command, services []Se
 	return 0, nil
 }
 
-func (f *restoreFlags) tell(c *cobra.Command, rec *recording.Recording, nodes []recording.Restored) (err error) {
+func (f *restoreFlags) tell(c *cobra.Command, services []Service, rec *recording.Recording, nodes []recording.Restored) (err error) {
 	service := rec.Manifest().Service
-	commands := recording.StartCommands(service, nodes)
+	commands := recording.StartCommands(serveCommand(c, services, service), nodes)
 	if f.output == "json" {
 		err = writeJSON(c.OutOrStdout(), map[string]any{"service": service, "nodes": nodes, "commands": commands})
 	} else {
 		w := c.OutOrStdout()
 		for _, n := range nodes {
 			state := fmt.Sprintf("goes on after event %d (%v), with %s to take in first", n.Seq, n.Time, plural(n.InFlight, "message"))
-			if n.Missing != "" {
+			switch {
+			case n.Missing != "":
 				state = "missing: " + n.Missing
+			case n.Seq == 0:
+				state = "begins anew: it hadn't begun by then"
 			}
 			fmt.Fprintf(w, "%s  %s\n", debug.Printable(n.Node), debug.Printable(state))
 		}
@@ -372,4 +458,30 @@ func (f *restoreFlags) tell(c *cobra.Command, rec *recording.Recording, nodes []
 		return &ExitError{Code: ExitUndecided, Err: errors.New("a node is missing: start it with an empty directory, if the service bears that")}
 	}
 	return err
+}
+
+// serveCommand is the command that serves a node of a service: that of this program,
+// or of one below it; else of a program that is called like the service.
+func serveCommand(c *cobra.Command, services []Service, service string) string {
+	for at := c.Parent(); at != nil; at = at.Parent() {
+		if serve := subcommand(at, "serve"); serve != nil && len(services) == 1 && services[0].Name == service {
+			return serve.CommandPath()
+		}
+		if of := subcommand(at, service); of != nil && subcommand(of, "serve") != nil {
+			return of.CommandPath() + " serve"
+		}
+	}
+	if service == "" || strings.ContainsAny(service, " /") {
+		service = "service"
+	}
+	return "./" + service + " serve"
+}
+
+func subcommand(c *cobra.Command, name string) *cobra.Command {
+	for _, sub := range c.Commands() {
+		if sub.Name() == name {
+			return sub
+		}
+	}
+	return nil
 }

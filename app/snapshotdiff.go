@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,6 +106,7 @@ func snapshotDiff(c *cobra.Command, services []Service, f *openFlags, args []str
 	ctx, stop := interruptible(c)
 	defer stop()
 	var ends [2]*end
+	var nodes [2][]recording.Node
 	for i, what := range args {
 		o, err := f.open(ctx, c, services, what)
 		if err != nil {
@@ -114,7 +116,11 @@ func snapshotDiff(c *cobra.Command, services []Service, f *openFlags, args []str
 		if ends[i], err = endOf(ctx, o.Source); err != nil {
 			return err
 		}
+		if o.Recording != nil {
+			nodes[i] = o.Recording.Manifest().Nodes
+		}
 	}
+	ends[0].names, ends[1].names = namesOf(nodes[0], nodes[1]), namesOf(nodes[1], nodes[0])
 	d := &differences{limit: limit}
 	d.compare(ends[0], ends[1])
 	var err error
@@ -138,6 +144,21 @@ func snapshotDiff(c *cobra.Command, services []Service, f *openFlags, args []str
 type end struct {
 	meta   *history.Meta
 	states []*history.State
+	names  map[string]string // of nodes that go by their address → by their name
+}
+
+// namesOf finds the names of nodes that weren't reached and so are known by their
+// addresses alone, among others that have these addresses.
+func namesOf(nodes, others []recording.Node) map[string]string {
+	names := map[string]string{}
+	for _, n := range nodes {
+		for _, o := range others {
+			if n.Name == n.Address && o.Address == n.Address {
+				names[n.Name] = o.Name
+			}
+		}
+	}
+	return names
 }
 
 func endOf(ctx context.Context, src history.Source) (*end, error) {
@@ -145,7 +166,7 @@ func endOf(ctx context.Context, src history.Source) (*end, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &end{src.Meta(), cur.States()}, cur.Close()
+	return &end{meta: src.Meta(), states: cur.States()}, cur.Close()
 }
 
 // variables are those of a node by name; nil if nothing is known of it.
@@ -174,7 +195,7 @@ func (d *differences) compare(a, b *end) {
 	names := map[string]bool{}
 	for _, e := range []*end{a, b} {
 		for _, n := range e.meta.Nodes {
-			names[n.Name] = true
+			names[cmp.Or(e.names[n.Name], n.Name)] = true
 		}
 	}
 	for _, node := range slices.Sorted(maps.Keys(names)) {

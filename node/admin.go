@@ -48,12 +48,23 @@ func (n *Node) adminHandler() http.Handler {
 func (n *Node) answering(r route) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		req.Body = http.MaxBytesReader(w, req.Body, max(r.bodyMax, adminBodyMax))
+		if r.slow {
+			n.unhurried(w)
+		}
 		answer, err := r.handle(n, req)
 		var a *adminError
 		if errors.As(err, &a) && a.status == http.StatusBadRequest && r.body != "" {
 			a.remedy = "send a body like " + r.body + "; docs/admin.md says more"
 		}
 		n.answerAdmin(w, req, answer, err)
+	}
+}
+
+// unhurried takes the server's bounds on a request's time away.
+func (n *Node) unhurried(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	if err := errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})); err != nil {
+		n.logs.in(AreaHTTP).Debug("deadlines", "err", err)
 	}
 }
 

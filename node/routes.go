@@ -15,6 +15,7 @@ type route struct {
 	files        func(dirs) (dir string, is func(name string) bool)          // instead of handle: a download
 	serve        func(n *Node, w http.ResponseWriter, r *http.Request)       // instead of handle
 	stream       func(n *Node, w http.ResponseWriter, r *http.Request) error // instead of handle: it writes the answer, unless it fails before
+	slow         bool                                                        // its work may take longer than Limits.HTTPWrite
 	bodyMax      int64                                                       // bytes; 0 is adminBodyMax
 	body         string                                                      // an example of what a POST takes, "" if it takes nothing
 	answer       string                                                      // an example of what it answers
@@ -70,12 +71,12 @@ func routes() []route {
 		{method: "POST", path: "/v1/promise", scope: ScopeControl, handle: (*Node).postPromise,
 			body: `{"time":"2020-01-01T00:00:00Z"}`, answer: `{"node":"n1","promised":"2020-01-01T00:00:00Z/0","time":"2026-11-21T12:00:00.000016Z/0"}`,
 			what: "answers when nothing will be stamped at or below that time any more, also after a restart"},
-		{method: "POST", path: "/v1/snapshot", scope: ScopeJournal, handle: (*Node).postSnapshot,
-			body: `{"time":"2020-01-01T00:00:00Z"}`, answer: `{"service":"kv","node":"n1","boot":1,"build":"4f1c0de5a9b3","versions":{"kv":1},"durability":"group","id":"4f2a91c00d1e77b3","cut":{"seq":4711},"arrivals":{"ordered":["kv"]}}`,
+		{method: "POST", path: "/v1/snapshot", scope: ScopeJournal, handle: (*Node).postSnapshot, slow: true,
+			body: `{"time":"2020-01-01T00:00:00Z"}`, answer: `{"service":"kv","node":"n1","boot":1,"build":"4f1c0de5a9b3","versions":{"kv":1},"durability":"group","id":"4f2a91c00d1e77b3","cut":{"seq":0},"begins":"2026-11-21T12:00:00.000016Z/0","arrivals":{"ordered":["kv"]}}`,
 			what: "finds the cut at that time through the node's events, see below"},
 		{method: "GET", path: "/v1/snapshot/ID", scope: ScopeJournal, stream: (*Node).snapshotEvents,
 			what: "the events up to a cut, behind the one that `?after=` names"},
-		{method: "POST", path: "/v1/snapshot/ID/inflight", scope: ScopeJournal, handle: (*Node).postInFlight, bodyMax: flightsBodyMax,
+		{method: "POST", path: "/v1/snapshot/ID/inflight", scope: ScopeJournal, handle: (*Node).postInFlight, slow: true, bodyMax: flightsBodyMax,
 			body: `{"arrivals":{"n2":{"ordered":["kv"],"last":[{"machine":"kv","id":"n1/1/17/0"}]}}}`, answer: `{"messages":[]}`,
 			what: "the messages that were under way at a cut to nodes that received that"},
 		{method: "DELETE", path: "/v1/snapshot/ID", scope: ScopeJournal, handle: (*Node).deleteSnapshot,

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hindcast.dev/hlc"
@@ -39,21 +42,26 @@ type snapshots struct {
 	replicas chan struct{}
 	kept     *replica // behind the present, for the next cut; nil if there is none
 
-	mu   sync.Mutex // guards cuts
-	cuts map[string]*heldCut
+	opened atomic.Uint64 // replicas so far
+
+	mu     sync.Mutex // guards cuts and coming
+	cuts   map[string]*heldCut
+	coming int // cuts that are being found
 }
 
-// A heldCut is a cut that was found. While it is held, retention waits.
+// A heldCut is a cut that was found. While it is held, retention waits; it holds no
+// replica, which takes as much memory as the machines do.
 type heldCut struct {
 	time  hlc.Timestamp
 	cut   recording.Cut
 	sent  []*flight
-	by    *replica
+	by    uint64      // number of the replica that found it
 	timer *time.Timer // forgets it
 }
 
 // A replica is a shadow with the messages that it saw.
 type replica struct {
+	number  uint64
 	s       *loop.Shadow
 	flights flights
 	until   time.Time // kept so long
@@ -65,25 +73,28 @@ func newSnapshots(n *Node) *snapshots {
 
 // Cut finds the cut at t (0 is now) through this node's events: which is the last,
 // what arrived, and, until its ID is forgotten, what was sent. A t that hasn't come
-// is promised first. With keep the replica goes on, so that the next cut costs what
-// has happened until then.
+// is waited for: the node's clock isn't moved by it. With keep the replica goes on,
+// so that the next cut costs what has happened until then.
 //
-// Errors: of Promise; *journal.RetainedError for a t that journal and checkpoints
-// don't reach back to; *CrashError if the machines aren't deterministic.
+// Errors: *DriftError for a t further ahead than MaxDrift; ErrBusy if too many cuts
+// are held; *ReachError for a t that journal and checkpoints don't reach back to;
+// *CrashError if the machines aren't deterministic.
 func (n *Node) Cut(ctx context.Context, t hlc.Timestamp, keep time.Duration) (*recording.CutAnswer, error) {
+	s := n.snapshots
+	if err := s.reserve(); err != nil {
+		return nil, err
+	}
+	defer s.unreserve()
 	if t == 0 {
 		t = n.reading().Wall.Physical()
 	}
 	if err := n.pass(ctx, t); err != nil {
 		return nil, err
 	}
-	s := n.snapshots
-	select {
-	case s.replicas <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := s.lock(ctx); err != nil {
+		return nil, err
 	}
-	defer func() { <-s.replicas }()
+	defer s.unlock()
 	n.disk.pin() // until the cut is held, and then it holds it
 	defer n.disk.unpin()
 	r, err := s.at(ctx, t)
@@ -100,8 +111,58 @@ func (n *Node) Cut(ctx context.Context, t hlc.Timestamp, keep time.Duration) (*r
 	return a, err
 }
 
-// pass returns when nothing will be stamped at or below t any more.
+// lock waits for its turn with the replicas.
+func (s *snapshots) lock(ctx context.Context) error {
+	select {
+	case s.replicas <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *snapshots) unlock() { <-s.replicas }
+
+// reserve sees to it that there is room for a cut before it is looked for.
+func (s *snapshots) reserve() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.cuts) + s.coming; n >= cutsMax {
+		return fmt.Errorf("%w: %d snapshots are being taken", ErrBusy, n)
+	}
+	s.coming++
+	return nil
+}
+
+func (s *snapshots) unreserve() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming--
+}
+
+// pass returns when nothing will be stamped at or below t any more. It waits for the
+// clock to come so far rather than to promise a time ahead of it: who may only read
+// doesn't push the node's Timestamps away from its clock.
 func (n *Node) pass(ctx context.Context, t hlc.Timestamp) error {
+	if err := n.checkDrift(t); err != nil {
+		return err
+	}
+	for {
+		ahead := t.Physical().Sub(n.reading().Wall.Physical())
+		if ahead <= 0 {
+			break
+		}
+		wait := time.NewTimer(ahead + time.Millisecond)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		case <-n.loopDone:
+			wait.Stop()
+			return ErrStopping
+		}
+	}
 	var now hlc.Timestamp
 	if err := n.control(ctx, func() { now = n.loop.Now() }); err != nil {
 		return err
@@ -119,7 +180,7 @@ func (s *snapshots) at(ctx context.Context, t hlc.Timestamp) (*replica, error) {
 	if r == nil || r.s.At().Time > t {
 		var err error
 		if r, err = s.open(t); err != nil {
-			return nil, fmt.Errorf("snapshot at %v: %w", t, err)
+			return nil, fmt.Errorf("snapshot at %v: %w", t, s.reachError(t, err))
 		}
 	}
 	for {
@@ -152,7 +213,7 @@ func (s *snapshots) open(t hlc.Timestamp) (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replica{flights: flights{node: s.n.o.Name}}
+	r := &replica{number: s.opened.Add(1), flights: flights{node: s.n.o.Name}}
 	var gone *journal.RetainedError
 	if r.s, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: early}); errors.As(err, &gone) {
 		late, err2 := s.lastAt(t)
@@ -189,7 +250,7 @@ func (s *snapshots) lastAt(t hlc.Timestamp) (uint64, error) {
 func (s *snapshots) hold(r *replica, t hlc.Timestamp) (*recording.CutAnswer, error) {
 	at := r.s.At()
 	r.flights.prune(t.Add(-recording.FlightWindow))
-	h := &heldCut{time: t, sent: r.flights.sent, by: r, cut: recording.Cut{Seq: at.Seq, Time: at.Time, Physical: at.Physical,
+	h := &heldCut{time: t, sent: r.flights.sent, by: r.number, cut: recording.Cut{Seq: at.Seq, Time: at.Time, Physical: at.Physical,
 		Boot: at.Boot, Chain: r.s.Stepper().Chain()}}
 	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
 	if err != nil {
@@ -201,21 +262,22 @@ func (s *snapshots) hold(r *replica, t hlc.Timestamp) (*recording.CutAnswer, err
 		}
 	}
 	a := &recording.CutAnswer{Info: s.n.info(), Cut: h.cut, Since: r.flights.since, Arrivals: r.flights.arrivals(r.s.Stepper())}
-	a.ID, err = s.add(h)
-	return a, err
+	if at.Seq == 0 {
+		a.Begins, _ = s.reach()
+	}
+	a.ID = s.add(h)
+	return a, nil
 }
 
-func (s *snapshots) add(h *heldCut) (id string, err error) {
+// add holds a cut, for which there is room.
+func (s *snapshots) add(h *heldCut) (id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.cuts) >= cutsMax {
-		return "", fmt.Errorf("%w: %d snapshots are being taken", ErrBusy, len(s.cuts))
-	}
 	id = fmt.Sprintf("%016x", rand.Uint64())
 	s.n.disk.pin()
 	s.cuts[id] = h
 	h.timer = time.AfterFunc(cutIdle, func() { s.forget(id) })
-	return id, nil
+	return id
 }
 
 // forget lets go of a cut, if it is held.
@@ -324,7 +386,7 @@ func (s *snapshots) followOn() (over bool) {
 
 // underWay lists the messages under way at a cut to the nodes that say what they
 // received.
-func (s *snapshots) underWay(h *heldCut, received map[string]recording.Arrivals) ([]recording.Flight, error) {
+func (s *snapshots) underWay(ctx context.Context, h *heldCut, received map[string]recording.Arrivals) ([]recording.Flight, error) {
 	at := map[string]*landing{}
 	for name, a := range received {
 		l, err := landingOf(&a, s.n.o.Name)
@@ -333,11 +395,13 @@ func (s *snapshots) underWay(h *heldCut, received map[string]recording.Arrivals)
 		}
 		at[name] = l
 	}
-	s.replicas <- struct{}{}
-	defer func() { <-s.replicas }()
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
 	out := underWay(h.sent, h.time, at)
-	if h.by == s.kept {
-		h.by.flights.landed(h.time, at)
+	if s.kept != nil && h.by == s.kept.number {
+		s.kept.flights.landed(h.time, at)
 	}
 	return out, nil
 }
@@ -379,6 +443,79 @@ func (s *snapshots) events(w io.Writer, h *heldCut, after uint64, extend func())
 
 // eventsAtOnce is how many bytes of events are written at once.
 const eventsAtOnce = 256 << 10
+
+// A ReachError says that a node's journal and checkpoints don't reach back to a time.
+type ReachError struct {
+	Time  hlc.Timestamp // wanted
+	First hlc.Timestamp // the earliest that there is, 0 if there is none
+}
+
+func (e *ReachError) Error() string {
+	if e.First == 0 {
+		return "this node's journal and checkpoints reach back to no time at all"
+	}
+	return fmt.Sprintf("this node's journal and checkpoints reach back to %v only", e.First)
+}
+
+// reachError says how far back the node reaches, if err is that it doesn't.
+func (s *snapshots) reachError(t hlc.Timestamp, err error) error {
+	var gone *journal.RetainedError
+	if !errors.As(err, &gone) {
+		return err
+	}
+	first, err := s.reach()
+	return cmp.Or(err, error(&ReachError{t, first}))
+}
+
+// reach is the earliest time of which there is a cut.
+func (s *snapshots) reach() (hlc.Timestamp, error) {
+	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
+	if err != nil {
+		return 0, err
+	}
+	var gone *journal.RetainedError
+	for _, after := range append([]uint64{0}, seqs...) {
+		rd, err := s.n.j.NewReader(after + 1)
+		if errors.As(err, &gone) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		e, err := rd.Next()
+		if err2 := rd.Close(); err == nil {
+			return e.Stamp.Time, err2
+		}
+		if !errors.Is(err, io.EOF) || after == 0 {
+			return 0, ignoring(err, io.EOF)
+		}
+		h, _, err := checkpoint.Read(s.n.o.FS, path.Join(s.n.dirs.checkpoints, checkpoint.Name(after)))
+		return h.Time, err // nothing has happened since
+	}
+	return 0, nil
+}
+
+// ignoring is err, unless it is what is expected.
+func ignoring(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
+// cutError turns an error of Cut into one of the request.
+func cutError(err error) error {
+	var reach *ReachError
+	var drift *DriftError
+	switch {
+	case errors.As(err, &reach):
+		return &adminError{http.StatusGone, err.Error(), "choose that time or a later one, or let the node keep more"}
+	case errors.As(err, &drift):
+		return &adminError{http.StatusConflict, fmt.Sprintf("snapshot at %v: that is %v ahead of this node's clock %v, and at most %v ahead is waited for",
+			drift.Sent, drift.Sent.Physical().Sub(drift.Wall).Round(time.Millisecond), drift.Wall, drift.MaxDrift), "choose NOW or an earlier time"}
+	}
+	return goneError(err)
+}
 
 // goneError turns an error about what retention has removed into one of the
 // request.

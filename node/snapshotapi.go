@@ -26,7 +26,7 @@ func (n *Node) postSnapshot(r *http.Request) (any, error) {
 	}
 	a, err := n.Cut(r.Context(), in.Time, keep)
 	if err != nil {
-		return nil, goneError(err)
+		return nil, cutError(err)
 	}
 	return a, nil
 }
@@ -40,7 +40,7 @@ func (n *Node) postInFlight(r *http.Request) (any, error) {
 	if err := body(r, &in); err != nil {
 		return nil, err
 	}
-	flights, err := n.snapshots.underWay(h, in.Arrivals)
+	flights, err := n.snapshots.underWay(r.Context(), h, in.Arrivals)
 	if err != nil {
 		return nil, err
 	}

@@ -176,6 +176,19 @@ func (p *puller) one(ctx context.Context, addr string) bool {
 	return true
 }
 
+// Ask asks a node who it is, by the address of its admin API: HOST:PORT, a URL, or
+// NAME=either. Of o it needs Token and Client.
+func Ask(ctx context.Context, addr string, o PullOptions) (info Info, err error) {
+	if _, host, named := strings.Cut(addr, "="); named {
+		addr = host
+	}
+	api, err := newAPI(addr, o)
+	if err == nil {
+		err = api.get(ctx, "recording", &info)
+	}
+	return info, err
+}
+
 // turn returns what is held while a node is copied.
 func (p *puller) turn(node string) *sync.Mutex {
 	p.mu.Lock()

@@ -70,21 +70,58 @@ func (r *Recording) restoreAll(part, dir string, at hlc.Timestamp) (out []Restor
 	if err != nil {
 		return nil, err
 	}
-	some := false
+	some, begun := false, false
 	for _, n := range r.manifest.Nodes {
 		d := Restored{Node: n.Name, Dir: path.Join(dir, Escape(n.Name)), Missing: n.Missing}
 		if d.Missing == "" {
 			if err := r.restoreNode(path.Join(part, Escape(n.Name)), &n, at, flights[n.Name], &d); err != nil {
 				return nil, fmt.Errorf("node %s: %w", n.Name, err)
 			}
-			some = true
+			some, begun = true, begun || d.Seq > 0
 		}
 		out = append(out, d)
 	}
-	if !some {
+	switch {
+	case !some:
 		return nil, errors.New("there is nothing of any node")
+	case !begun:
+		return nil, r.notBegun(at)
 	}
 	return out, nil
+}
+
+// notBegun is the error of a cut at which no node had begun.
+func (r *Recording) notBegun(at hlc.Timestamp) error {
+	if s := r.manifest.Snapshot; s != nil {
+		return fmt.Errorf("nothing had happened on any node at the snapshot's time %v: take one of a later time", s.Time)
+	}
+	var begins []string
+	for _, n := range r.manifest.Nodes {
+		if t, err := r.begins(n.Name); n.Missing == "" && err == nil && t != 0 {
+			begins = append(begins, fmt.Sprintf("%s at %v", n.Name, t))
+		}
+	}
+	return fmt.Errorf("nothing had happened by %v: the recording begins later, %s; choose a later time", at, strings.Join(begins, ", "))
+}
+
+// begins is the earliest time of which a node can be restored, 0 if there is none.
+func (r *Recording) begins(node string) (hlc.Timestamp, error) {
+	rd, err := journal.OpenReader(r.fs, r.JournalDir(node), 1)
+	if err == nil {
+		e, err := rd.Next()
+		return e.Stamp.Time, errors.Join(err, rd.Close())
+	}
+	seqs, err := checkpoint.List(r.fs, r.CheckpointsDir(node))
+	if err != nil {
+		return 0, err
+	}
+	for _, seq := range seqs {
+		h, _, err := checkpoint.Read(r.fs, path.Join(r.CheckpointsDir(node), checkpoint.Name(seq)))
+		if err == nil {
+			return h.Time, nil
+		}
+	}
+	return 0, nil
 }
 
 // flightsByReceiver are the messages under way in a snapshot, in the order of
@@ -210,7 +247,7 @@ func (r *Recording) restoreAt(w *restorer, node string, at hlc.Timestamp) error 
 	}
 	rd, err := journal.OpenReader(r.fs, r.JournalDir(node), h.Seq+1)
 	if err != nil {
-		return err
+		return r.reachError(node, at, err)
 	}
 	defer rd.Close()
 	boot, err := r.bootAt(node, h, at)
@@ -242,6 +279,22 @@ func (r *Recording) restoreAt(w *restorer, node string, at hlc.Timestamp) error 
 			}
 		}
 	})
+}
+
+// reachError says how far back a node reaches, if err is that it doesn't.
+func (r *Recording) reachError(node string, at hlc.Timestamp, err error) error {
+	var gone *journal.RetainedError
+	if !errors.As(err, &gone) {
+		return err
+	}
+	first, err := r.begins(node)
+	switch {
+	case err != nil:
+		return err
+	case first == 0:
+		return fmt.Errorf("its journal begins with event %d and there is no checkpoint to go on from", gone.First)
+	}
+	return fmt.Errorf("its journal and checkpoints don't reach back to %v, but to %v: choose that time or a later one", at, first)
 }
 
 // checkpointAt is the latest sound checkpoint up to a time, zero if there is none.
@@ -281,19 +334,24 @@ func (r *Recording) bootAt(node string, h checkpoint.Header, at hlc.Timestamp) (
 }
 
 // StartCommands are the commands that start the nodes of restored directories; the
-// addresses and settings that they had come on top.
-func StartCommands(service string, nodes []Restored) (out []string) {
+// addresses and settings that they had come on top. serve is the service's command,
+// such as "./bank serve"; what a shell would take apart is quoted.
+func StartCommands(serve string, nodes []Restored) (out []string) {
 	for _, n := range nodes {
 		if n.Missing == "" {
-			out = append(out, fmt.Sprintf("%s serve --node %s --dir %s", programOf(service), n.Node, n.Dir))
+			out = append(out, fmt.Sprintf("%s --node %s --dir %s", serve, quoted(n.Node), quoted(n.Dir)))
 		}
 	}
 	return out
 }
 
-func programOf(service string) string {
-	if service == "" || strings.ContainsAny(service, " /") {
-		return "./service"
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	plain := strings.IndexFunc(word, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_-./:=@%+,", c))
+	}) < 0
+	if plain && word != "" {
+		return word
 	}
-	return "./" + service
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

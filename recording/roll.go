@@ -35,12 +35,18 @@ type Roller struct {
 	o     SnapshotOptions
 
 	last  *Recording // nil if the next is to be whole
+	depth int        // how many last builds on
 	whole int64      // bytes of the whole one that last builds on
 	since int64      // bytes of the differences since
+
+	bases map[string]string // of the snapshots looked at: the name of the base, "" for none
 }
 
-// NewRoller goes on in dir, which is made if need be. It keeps the last keep
-// snapshots; o.Base and o.At are its own.
+// depthMax is after how many differences another whole one is taken at the latest.
+const depthMax = ChainMax / 10
+
+// NewRoller goes on in dir, which is made if need be, with a whole snapshot. It keeps
+// the last keep snapshots; o.Base and o.At are its own.
 func NewRoller(fsys vfs.FS, dir string, addrs []string, keep int, o SnapshotOptions) (*Roller, error) {
 	if keep < 1 {
 		return nil, fmt.Errorf("keep %d snapshots: want 1 at least", keep)
@@ -48,41 +54,27 @@ func NewRoller(fsys vfs.FS, dir string, addrs []string, keep int, o SnapshotOpti
 	if err := vfs.MkdirSync(fsys, dir); err != nil {
 		return nil, fmt.Errorf("snapshots: %w", err)
 	}
-	r := &Roller{fs: fsys, dir: dir, addrs: addrs, keep: keep, o: o}
-	names, err := r.Names()
-	if err != nil || len(names) == 0 {
-		return r, err
-	}
-	if last, err := Open(fsys, path.Join(dir, names[len(names)-1])); err == nil {
-		// One that can't be gone on with is followed by a whole one.
-		_ = r.goOn(last)
-	}
-	return r, nil
+	r := &Roller{fs: fsys, dir: dir, addrs: addrs, keep: keep, o: o, bases: map[string]string{}}
+	_, err := r.Names()
+	return r, err
 }
 
-// goOn makes the next snapshot a difference to last.
-func (r *Roller) goOn(last *Recording) error {
-	chain, err := last.Chain()
+// goOn makes the next snapshot a difference to rec, if it isn't time for a whole one.
+func (r *Roller) goOn(rec *Recording) (bytes int64, err error) {
+	bytes, err = sizeOf(r.fs, path.Join(rec.dir, nodesName))
 	if err != nil {
-		return err
+		r.last = nil
+		return bytes, err
 	}
-	r.last, r.whole, r.since = last, 0, 0
-	for i, c := range chain {
-		n, err := sizeOf(r.fs, path.Join(c.dir, nodesName))
-		if err != nil {
-			r.last = nil
-			return err
-		}
-		if i == 0 {
-			r.whole = n
-		} else {
-			r.since += n
-		}
+	if rec.manifest.Snapshot.Base == "" {
+		r.depth, r.whole, r.since = 0, bytes, 0
+	} else {
+		r.depth, r.since = r.depth+1, r.since+bytes
 	}
-	if r.since > max(r.whole, wholeBytesMin) || len(chain) >= ChainMax/10 {
+	if r.last = rec; r.since > max(r.whole, wholeBytesMin) || r.depth >= depthMax {
 		r.last = nil
 	}
-	return nil
+	return bytes, nil
 }
 
 // Names returns the snapshots there are, the oldest first. A directory that isn't
@@ -106,8 +98,20 @@ func snapshotNames(fsys vfs.FS, dir, prefix string) ([]string, error) {
 	return out, nil
 }
 
+// A Rolled is a snapshot that a Roller took.
+type Rolled struct {
+	*Recording
+	Bytes int64 // that it takes on disk, without what it builds on
+	// Trouble is what kept the Roller from removing those that are too many; nil if
+	// nothing did. Nothing that a kept one may need is removed then.
+	Trouble error
+}
+
 // Take takes the next snapshot, and removes what there are too many.
-func (r *Roller) Take(ctx context.Context) (*Recording, error) {
+func (r *Roller) Take(ctx context.Context) (*Rolled, error) {
+	if r.last != nil && !Is(r.fs, r.last.dir) {
+		r.last = nil // somebody removed it
+	}
 	o := r.o
 	o.At, o.Base = hlc.FromTime(time.Now()), r.last
 	name := o.At.Time().UTC().Format(snapshotTime)
@@ -115,14 +119,17 @@ func (r *Roller) Take(ctx context.Context) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.goOn(rec); err != nil {
-		return rec, fmt.Errorf("snapshot %s: %w", name, err)
-	}
-	return rec, r.prune()
+	r.bases[name] = rec.manifest.Snapshot.Base
+	out := &Rolled{Recording: rec}
+	out.Bytes, err = r.goOn(rec)
+	out.Trouble = errors.Join(err, r.prune())
+	return out, nil
 }
 
 // prune removes the oldest beyond those that are kept. One that a kept one builds
-// on is hidden instead, until none does. At every moment what is kept is whole.
+// on is hidden instead, until none does. At every moment what is kept is whole. Of a
+// kept one that can't be read nobody knows on what it builds: until it is gone too,
+// nothing hidden is removed.
 func (r *Roller) prune() error {
 	names, err := r.Names()
 	if err != nil {
@@ -130,26 +137,18 @@ func (r *Roller) prune() error {
 	}
 	kept := names[max(0, len(names)-r.keep):]
 	needed := map[string]bool{}
+	var trouble error
 	for _, n := range slices.Backward(kept) {
-		if needed[n] {
-			continue // by a later one, and so is all that it needs
-		}
-		rec, err := Open(r.fs, path.Join(r.dir, n))
-		if err != nil {
-			return err
-		}
-		chain, err := rec.Chain()
-		if err != nil {
-			return err
-		}
-		for _, c := range chain {
-			needed[strings.TrimPrefix(path.Base(c.dir), hiddenPrefix)] = true
-		}
+		trouble = errors.Join(trouble, r.need(n, needed))
 	}
 	for _, n := range names[:len(names)-len(kept)] {
 		if err := r.fs.Rename(path.Join(r.dir, n), path.Join(r.dir, hiddenPrefix+n)); err != nil {
 			return fmt.Errorf("snapshots: %w", err)
 		}
+	}
+	if trouble != nil {
+		r.last = nil // the next doesn't build on what may be damaged
+		return fmt.Errorf("old snapshots stay until this one is gone: %w; remove it, or wait until --keep later ones are there", trouble)
 	}
 	hidden, err := snapshotNames(r.fs, r.dir, hiddenPrefix)
 	if err != nil {
@@ -163,8 +162,30 @@ func (r *Roller) prune() error {
 		if err := errors.Join(r.fs.Rename(path.Join(r.dir, hiddenPrefix+n), gone), vfs.RemoveAll(r.fs, gone)); err != nil {
 			return fmt.Errorf("snapshots: %w", err)
 		}
+		delete(r.bases, n)
 	}
 	return r.fs.SyncDir(r.dir)
+}
+
+// need marks a snapshot and all that it builds on. What was looked at once isn't
+// read again.
+func (r *Roller) need(name string, needed map[string]bool) error {
+	for name != "" && !needed[name] {
+		needed[name] = true
+		base, known := r.bases[name]
+		if !known {
+			rec, err := openBase(r.fs, r.dir, name)
+			if err != nil {
+				return err
+			}
+			if s := rec.manifest.Snapshot; s != nil {
+				base = s.Base
+			}
+			r.bases[name] = base
+		}
+		name = base
+	}
+	return nil
 }
 
 // sizeOf is how many bytes the files in a directory have.

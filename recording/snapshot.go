@@ -310,6 +310,8 @@ type CutAnswer struct {
 	Info
 	ID  string `json:"id"` // names it to the other requests, for a minute after the last one
 	Cut Cut    `json:"cut"`
+	// Begins is when the node's first event was, if the cut is before it.
+	Begins hlc.Timestamp `json:"begins,omitempty"`
 	// Since is from when on what the node sent is known, 0 if from the beginning.
 	Since    hlc.Timestamp `json:"since,omitempty"`
 	Arrivals Arrivals      `json:"arrivals"`

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,8 +33,16 @@ type SnapshotOptions struct {
 	// since; nil stores all.
 	Base *Recording
 	Tool string // for the manifest
-	// Wait is how long a node may take to find its cut; 0 is 30 s.
+	// Partial takes the snapshot without the nodes that can't be reached or refuse: they
+	// stand in the manifest as missing. Otherwise each of them is an error.
+	Partial bool
+	// Silent is how long a node may give no answer at all; 0 is SilentDefault.
+	Silent time.Duration
+	// Wait is how long a node that answers may take to find its cut; 0 is 10 minutes.
 	Wait time.Duration
+	// Waiting is told from time to time that the snapshot waits for a node, and how long
+	// that has been silent. Many goroutines call it. May be nil.
+	Waiting func(node string, silent time.Duration)
 	// Progress is told how many bytes of each node came, by one goroutine at a time.
 	// May be nil.
 	Progress func(Progress)
@@ -41,7 +50,7 @@ type SnapshotOptions struct {
 }
 
 const (
-	snapshotWait = 30 * time.Second
+	snapshotWait = 10 * time.Minute
 	partSuffix   = ".part"
 	partLock     = "lock"
 )
@@ -51,8 +60,8 @@ const (
 // HOST:PORT, a URL, or NAME=either. dir appears when all is in it and durable; what
 // a crash left half-done is removed by the next snapshot beside it.
 //
-// A node that can't be reached or refuses isn't an error, unless all do: it stands
-// in the manifest as missing.
+// Nothing is written if a node can't be reached or refuses, an *IncompleteError;
+// with o.Partial if all do.
 func TakeSnapshot(ctx context.Context, fsys vfs.FS, dir string, addrs []string, o SnapshotOptions) (*Recording, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("snapshot: no address of a node's admin API is given: want HOST:PORT,…")
@@ -63,9 +72,7 @@ func TakeSnapshot(ctx context.Context, fsys vfs.FS, dir string, addrs []string, 
 	if o.At == 0 {
 		o.At = hlc.FromTime(time.Now())
 	}
-	if o.Wait == 0 {
-		o.Wait = snapshotWait
-	}
+	o.Wait, o.Silent = cmp.Or(o.Wait, snapshotWait), cmp.Or(o.Silent, SilentDefault)
 	parent := path.Dir(dir)
 	if err := vfs.MkdirSync(fsys, parent); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
@@ -143,19 +150,16 @@ type taker struct {
 	done map[string]int64
 }
 
-// A part is a node's part of a snapshot.
-type part struct {
-	addr string // as given, without a name
-	node Node
-	api  *adminAPI
-	ans  CutAnswer
-	err  error // why it is missing
-}
-
 func (t *taker) take(ctx context.Context, addrs []string) error {
 	parts := t.cuts(ctx, addrs)
 	defer t.release(parts)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	service, err := t.service(parts)
+	if err == nil {
+		err = cmp.Or(t.incomplete(parts), t.before(parts))
+	}
 	if err != nil {
 		return err
 	}
@@ -174,10 +178,10 @@ func (t *taker) take(ctx context.Context, addrs []string) error {
 	}
 	each(parts, func(p *part) {
 		if p.err == nil {
-			p.err = t.fetch(ctx, p, arrivals)
+			p.err = p.watch.during(ctx, func(ctx context.Context) error { return t.fetch(ctx, p, arrivals) })
 		}
 	})
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), t.incomplete(parts)); err != nil {
 		return err
 	}
 	return t.finish(parts)
@@ -195,109 +199,6 @@ func each(parts []*part, f func(*part)) {
 		})
 	}
 	wg.Wait()
-}
-
-// cuts asks all nodes at once for their cuts.
-func (t *taker) cuts(ctx context.Context, addrs []string) []*part {
-	ctx, cancel := context.WithTimeout(ctx, t.o.Wait)
-	defer cancel()
-	parts := make([]*part, len(addrs))
-	var wg sync.WaitGroup
-	for i, a := range addrs {
-		p := &part{addr: a}
-		name, host, named := strings.Cut(a, "=")
-		if named {
-			p.addr = host
-		} else {
-			name = ""
-		}
-		parts[i] = p
-		wg.Go(func() { p.err = t.cut(ctx, p, name) })
-	}
-	wg.Wait()
-	for _, p := range parts {
-		if p.node.Name == "" {
-			p.node = t.known(p.addr)
-		}
-		p.node.Address = p.addr
-	}
-	return parts
-}
-
-// known is what the base calls a node that doesn't answer under its address.
-func (t *taker) known(addr string) Node {
-	if t.o.Base != nil {
-		for _, n := range t.o.Base.manifest.Nodes {
-			if n.Address == addr {
-				return Node{Name: n.Name}
-			}
-		}
-	}
-	return Node{Name: addr}
-}
-
-func (t *taker) cut(ctx context.Context, p *part, name string) (err error) {
-	p.node.Name = name
-	if p.api, err = newAPI(p.addr, PullOptions{Token: t.o.Token, Client: t.o.Client}); err != nil {
-		return err
-	}
-	in := CutRequest{Time: t.o.At}
-	if t.o.Keep > 0 {
-		in.Keep = t.o.Keep.String()
-	}
-	if err := p.api.post(ctx, "snapshot", in, &p.ans); err != nil {
-		return err
-	}
-	a := &p.ans
-	switch {
-	case a.Node == "" || a.ID == "":
-		return fmt.Errorf("%s: it doesn't say which node it is: is this an admin API?", p.api.base)
-	case name != "" && name != a.Node:
-		return fmt.Errorf("%s: it is node %s, not %s", p.api.base, a.Node, name)
-	case a.Cut.Time > t.o.At || a.Cut.From > a.Cut.Seq || a.Cut.InFlight != 0:
-		return fmt.Errorf("%s: its cut at event %d (%v), from a checkpoint at %d, isn't one at %v", p.api.base, a.Cut.Seq, a.Cut.Time, a.Cut.From, t.o.At)
-	}
-	p.node = a.Info.node()
-	return nil
-}
-
-// service returns the one that all nodes run, and finds out which nodes are named
-// twice.
-func (t *taker) service(parts []*part) (service string, err error) {
-	seen := map[string]*part{}
-	for _, p := range parts {
-		if p.err != nil {
-			err = errors.Join(err, p.err)
-			continue
-		}
-		if service == "" {
-			service = p.ans.Service
-		}
-		other := seen[p.ans.Node]
-		switch {
-		case p.ans.Service != service:
-			return "", fmt.Errorf("%s runs service %q, others run %q: take a snapshot of each", p.addr, p.ans.Service, service)
-		case other != nil:
-			return "", fmt.Errorf("%s and %s are the same node %s: name it once", other.addr, p.addr, p.ans.Node)
-		}
-		seen[p.ans.Node] = p
-	}
-	if len(seen) == 0 {
-		return "", fmt.Errorf("no node answered: %w", err)
-	}
-	return service, nil
-}
-
-// release lets the nodes forget their cuts; what doesn't get there is forgotten
-// after a minute.
-func (t *taker) release(parts []*part) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	each(parts, func(p *part) {
-		if p.ans.ID != "" {
-			_ = p.api.do(ctx, http.MethodDelete, "snapshot/"+p.ans.ID, nil, nil)
-		}
-	})
 }
 
 // fetch gets a node's part.
@@ -460,6 +361,7 @@ func (t *taker) stream(ctx context.Context, p *part, s *journal.Seeder, before r
 	chunk := make([]byte, copyBuffer)
 	for first := true; ; {
 		n, rerr := resp.Body.Read(chunk)
+		p.watch.hear()
 		t.progress(p.ans.Node, n)
 		buf = append(buf, chunk[:n]...)
 		at := 0
@@ -493,22 +395,14 @@ func (t *taker) stream(ctx context.Context, p *part, s *journal.Seeder, before r
 
 // finish writes the manifest, and takes back what came of nodes that are missing.
 func (t *taker) finish(parts []*part) error {
-	got := 0
-	var first error
 	for _, p := range parts {
 		if p.err != nil {
-			first = errors.Join(first, p.err)
 			p.node.Missing, p.node.Cut = p.err.Error(), nil
 			if err := vfs.RemoveAll(t.fs, t.rec.NodeDir(p.node.Name)); err != nil {
 				return err
 			}
-		} else {
-			got++
 		}
 		t.rec.AddNode(p.node)
-	}
-	if got == 0 {
-		return fmt.Errorf("of no node all could be had: %w", first)
 	}
 	for _, dir := range []string{path.Join(t.dir, nodesName), t.dir} {
 		if err := t.fs.SyncDir(dir); err != nil {

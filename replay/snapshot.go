@@ -59,12 +59,14 @@ func (p *player) snapshot(s *snapshot) error {
 		}
 		return p.nothing(err)
 	}
-	h := checkpoint.Header{Node: p.j.Node, Boot: cut.Boot, Seq: cut.Seq, Time: cut.Time, Physical: cut.Physical, Chain: cut.Chain}
+	// All bases are of the cut's time: between two of them nothing is unknown.
+	at := max(s.time, cut.Time)
+	h := checkpoint.Header{Node: p.j.Node, Boot: cut.Boot, Seq: cut.Seq, Time: at, Physical: cut.Physical, Chain: cut.Chain}
 	p.underWay = p.inFlight(f.Stepper(), s.flights)
 	if err := p.begin(f, h); err != nil {
 		return err
 	}
-	p.pending = history.Event{Position: history.Position{Time: max(s.time, cut.Time) + 1, Seq: cut.Seq + 1},
+	p.pending = history.Event{Position: history.Position{Time: at + 1, Seq: cut.Seq + 1},
 		Kind: event.Note.String(), Name: NoteSnapshot}
 	p.held, p.last = true, p.pending.Position
 	if p.o.Last != nil {

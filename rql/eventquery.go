@@ -424,12 +424,13 @@ func (r *eventRun) bounded() error {
 	return nil
 }
 
-// unknown are the nodes whose recording is missing up to some time.
+// unknown are the nodes whose recording is missing up to some time, from the first
+// event on.
 func (r *eventRun) unknown(to hlc.Timestamp) []string {
 	var names []string
 	meta := r.src.Meta()
 	for i := range meta.Nodes {
-		if slices.ContainsFunc(meta.Nodes[i].Unknown, func(s history.Span) bool { return s.From <= to }) {
+		if slices.ContainsFunc(meta.Nodes[i].Unknown, func(s history.Span) bool { return s.From <= to && meta.First.Time < s.To }) {
 			names = append(names, meta.Nodes[i].Name)
 		}
 	}

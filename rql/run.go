@@ -446,19 +446,24 @@ func (r *runner) unknownNodes() ([]string, error) {
 	if r.src == nil {
 		return r.gaps.everMissing(), nil
 	}
-	return r.gaps.between(r.begin.Time, r.to)
+	return r.missingInWalk()
+}
+
+// missingInWalk are the nodes of which something is missing at a cut of the walk.
+func (r *runner) missingInWalk() ([]string, error) {
+	from := r.begin.Time
+	if begin, err := r.gaps.walk.first(0); err != nil {
+		return nil, err
+	} else if from < begin { // what is missing before the walk is no part of it
+		from = begin
+	}
+	return r.gaps.between(from, r.to)
 }
 
 // giveGroups gives the rows of GROUP BY: something that is missing anywhere in the
 // walk may be a row more or less in any of them.
 func (r *runner) giveGroups() error {
-	from := r.begin.Time
-	if begin, err := r.gaps.walk.first(0); err != nil {
-		return err
-	} else if from < begin { // what is missing before the walk is no part of it
-		from = begin
-	}
-	missing, err := r.gaps.between(from, r.to)
+	missing, err := r.missingInWalk()
 	if err != nil {
 		return err
 	}

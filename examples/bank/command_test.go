@@ -76,7 +76,17 @@ func TestTheCommandsOfSnapshots(t *testing.T) {
 		t.Errorf("a query of a snapshot: %s", out)
 	}
 
-	if out := mustRun(t, 0, "restore", at("b"), "--dir", at("back")); !strings.Contains(out, "serve --node n1 --dir") {
+	if _, _, stderr := run("query", at("b"), money); strings.Contains(stderr, "missing") {
+		t.Errorf("a query of a whole snapshot: %s", stderr)
+	}
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("state n2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := mustRun(t, 0, "debug", at("b"), "--script", script); !strings.Contains(out, `"balance":1007`) {
+		t.Errorf("debug doesn't begin at the cut: %s", out)
+	}
+	if out := mustRun(t, 0, "restore", at("b"), "--dir", at("back")); !strings.Contains(out, "  bank serve --node n1 --dir") {
 		t.Errorf("restore says %s", out)
 	}
 	mustRun(t, 2, "restore", at("b"), "--dir", at("back"))
@@ -94,6 +104,38 @@ func TestTheCommandsOfSnapshots(t *testing.T) {
 	}
 	c.stop("n3")
 	mustRun(t, 3, "snapshot", "--nodes", addrs, "-o", at("part"))
+	mustRun(t, 3, "snapshot", "--nodes", addrs, "--partial", "-o", at("part"))
+	if out := mustRun(t, 3, "snapshot", "diff", at("b"), at("part")); strings.Count(out, "unknown") != 1 || !strings.Contains(out, "n3  unknown") {
+		t.Errorf("a node that is missing in one: %s", out)
+	}
+}
+
+// A time at which nothing had happened, or that hasn't come, is refused with what
+// there is.
+func TestTimesThatThereIsNothingOf(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	c.settled()
+	addrs, dir := strings.Join(c.addrs(), ","), t.TempDir()
+	rec := filepath.Join(dir, "rec")
+	mustRun(t, 0, "pull", addrs, rec)
+	for _, q := range []struct {
+		want string
+		args []string
+	}{
+		{"the journals begin later, n1 at 20", []string{"snapshot", "--nodes", addrs, "--at", "2020-01-01 00:00:00Z"}},
+		{"at most 500ms ahead is waited for; choose NOW", []string{"snapshot", "--nodes", addrs, "--at", "2096-01-01T00:00:00Z"}},
+		{"the recording begins later, n1 at 20", []string{"restore", rec, "--at", "2020-01-01T00:00:00Z"}},
+		{"ahead of now", []string{"restore", rec, "--at", "2096-01-01 00:00:00Z"}},
+	} {
+		out := filepath.Join(dir, "out")
+		code, _, stderr := run(append(q.args, map[string]string{"snapshot": "-o", "restore": "--dir"}[q.args[0]], out)...)
+		if code == 0 || !strings.Contains(stderr, q.want) {
+			t.Errorf("%q: exit code %d, %s, lacks %q", q.args, code, stderr, q.want)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%q: something was written", q.args)
+		}
+	}
 }
 
 // Of rolling snapshots the last are kept, each whole, however they build on each
