@@ -87,6 +87,7 @@ func Main(s Service) {
 func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetArgs(args)
 	nameExamples(root, root.CommandPath())
+	fillExitCodes(root)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return Usage(fmt.Errorf("%w\nsee '%s --help'", err, c.CommandPath()))
@@ -167,7 +168,8 @@ func Command(s Service) *cobra.Command {
 // services given can be replayed by this program itself.
 func ReadCommands(services []Service) []*cobra.Command {
 	commands := []*cobra.Command{queryCommand(services), debugCommand(services), checkCommand(services), exportCommand(services), replayCommand(services),
-		pullCommand(), snapshotCommand(services), restoreCommand(services), watchCommand(), journalCommand(), versionCommand()}
+		pullCommand(), snapshotCommand(services), restoreCommand(services), watchCommand(), journalCommand(), versionCommand(),
+		exitCodesTopic()}
 	if len(simulated(services)) > 0 {
 		commands = append(commands, simCommand(services))
 	}

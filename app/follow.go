@@ -53,8 +53,9 @@ counts as late, until it is back.
 
 Nodes want a token with the scope journal:read, if they want one: --token-file, or
 the variable ` + tokenVariable + `. Rows go to standard output, what becomes of the nodes
-and the summary at the end to standard error. Ctrl-C ends it: the exit code is 0, or
-3 if rows are incomplete.`,
+and the summary at the end to standard error. Ctrl-C ends it: the exit code is 0,
+3 if rows were incomplete, or 4 if the command of --on-row failed for some row. See
+"help exit-codes" for those of all commands.`,
 		Example: `  hindcast watch 127.0.0.1:9001,127.0.0.1:9002 'SELECT kv.items FROM kv, node WHEN NOT node.up'
   hindcast watch --nodes 127.0.0.1:9001,127.0.0.1:9002 --from NOW-5m -o jsonl \
       'SELECT kv.items[k].version FROM kv FOR EACH k IN KEYS(kv.items)

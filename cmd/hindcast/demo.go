@@ -22,9 +22,6 @@ import (
 // demoSkew is how far the second node's clock is behind and the third's ahead.
 const demoSkew = 150 * time.Millisecond
 
-// exitInterrupted is the exit code after Ctrl-C, as shells have it.
-const exitInterrupted = 130
-
 // demoFlags are demo's flags.
 type demoFlags struct {
 	dir      string
@@ -125,7 +122,7 @@ func (f *demoFlags) run(ctx context.Context, out, stderr io.Writer) error {
 		err = d.leaveRunning(ctx)
 	}
 	if errors.Is(err, context.Canceled) {
-		return &app.ExitError{Code: exitInterrupted, Err: fmt.Errorf("interrupted; what was recorded so far is in %s: %s debug %s", f.dir, me(), f.dir)}
+		return &app.ExitError{Code: app.ExitInterrupted, Err: fmt.Errorf("interrupted; what was recorded so far is in %s: %s debug %s", f.dir, me(), f.dir)}
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"hindcast.dev/app"
 	"hindcast.dev/recording"
 	"hindcast.dev/vfs"
 )
@@ -139,8 +140,8 @@ func TestAnInterruptedDemoKeepsTheRecording(t *testing.T) {
 		last = lines.Text()
 	}
 	_ = cmd.Wait() // its exit code is looked at below
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(last, dir) {
-		t.Errorf("exit code %d, last word %q; want %d and the recording's place", code, last, exitInterrupted)
+	if code := cmd.ProcessState.ExitCode(); code != app.ExitInterrupted || !strings.Contains(last, dir) {
+		t.Errorf("exit code %d, last word %q; want %d and the recording's place", code, last, app.ExitInterrupted)
 	}
 	rec, err := recording.Open(vfs.OS(), dir)
 	if err != nil {

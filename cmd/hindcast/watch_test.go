@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"hindcast.dev/app"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
 	"hindcast.dev/rql"
@@ -183,9 +184,13 @@ func TestWatchFollowsRealProcesses(t *testing.T) {
 			t.Errorf("%s\n%v", q, err)
 		}
 	}
-	early := startWatch(t, c, "SELECT node.boot FROM node EMIT CUTS LIMIT 1", "--from", "2020-01-01T00:00:00Z")
+	early := startWatch(t, c, "SELECT node.boot FROM node EMIT CUTS LIMIT 1", "--from", "2020-01-01T00:00:00Z", "--on-row", "exit 9")
 	early.waitFor("--from 2020-01-01T00:00:00Z is before anything was recorded: rows are there from 20")
 	early.row("")
+	early.waitFor("--on-row failed for 1 row")
+	if err := early.cmd.Wait(); early.cmd.ProcessState.ExitCode() != app.ExitInternal {
+		t.Errorf("%v, want exit code %d", err, app.ExitInternal)
+	}
 	w := startWatch(t, c, queries[0], "--hold", "1s", "--on-row", "cat >> "+acted)
 	w.waitFor("watching n1, n2, n3")
 
