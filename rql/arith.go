@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 	"hindcast.dev/rql/syntax"
 )
 
@@ -19,12 +20,40 @@ func arith(op syntax.Op, a, b value) (value, Fault) {
 	switch {
 	case a.isBot() || b.isBot():
 		return bot, ""
+	case a.isTime() || b.isTime():
+		return timeArith(op, a, b)
 	case !a.isNumber() || !b.isNumber():
 		return bot, FaultArithmetic
 	case a.isInt() && b.isInt():
 		return intArith(op, a, b)
 	}
 	return floatArith(op, a.toFloat(), b.toFloat())
+}
+
+// timeArith is the seconds between two times, or a time that is moved by seconds.
+// It is the clock's physical part that counts; seconds are cut down to its ticks.
+func timeArith(op syntax.Op, a, b value) (value, Fault) {
+	switch {
+	case op == syntax.Sub && a.isTime() && b.isTime():
+		return ofFloat(seconds(a.v.AsTime()) - seconds(b.v.AsTime())), ""
+	case op == syntax.Add && b.isTime():
+		a, b = b, a
+	case op != syntax.Add && op != syntax.Sub:
+		return bot, FaultArithmetic
+	}
+	if !a.isTime() || !b.isNumber() {
+		return bot, FaultArithmetic
+	}
+	ticks := math.Trunc(b.toFloat() * hlc.TicksPerSecond)
+	if op == syntax.Sub {
+		ticks = -ticks
+	}
+	t := a.v.AsTime()
+	moved := float64(t.Ticks()) + ticks // below 2^53 it is exact
+	if !(moved >= 0 && moved <= float64(hlc.Max.Ticks())) {
+		return bot, FaultArithmetic
+	}
+	return ofTime(hlc.Timestamp(uint64(moved))<<hlc.LogicalBits | t&(1<<hlc.LogicalBits-1)), ""
 }
 
 func floatArith(op syntax.Op, x, y float64) (value, Fault) {

@@ -31,6 +31,7 @@ type generator struct {
 	plain  bool // no variable in scalar position
 	names  int
 	ints   bool // scalars are small ints
+	times  bool // or times, most of them
 	nodes  []string
 	past   bool // operators of past time, too
 	wide   bool // what is of no use to a Stream, too
@@ -66,8 +67,11 @@ func (g *generator) value(v string) event.Value {
 		}
 		return event.MapOf(event.NewMap(event.Entry{Key: key(), Value: inner()}))
 	}
-	if g.ints {
+	switch {
+	case g.ints:
 		return num()
+	case g.times && g.chance(70):
+		return event.Time(hlc.Timestamp(rapid.IntRange(100<<2, 104<<2).Draw(g.t, "quarter") << 14))
 	}
 	switch rapid.IntRange(0, 14).Draw(g.t, "type") {
 	case 0:
@@ -112,6 +116,7 @@ func (g *generator) assign() history.Assign {
 func (g *generator) history() *history.Mem {
 	b := history.NewBuilder()
 	g.ints = g.chance(60)
+	g.times = g.chance(30)
 	nodes := []string{"n1", "n2", "n3"}[:rapid.SampledFrom([]int{2, 3, 1}).Draw(g.t, "nodes")]
 	g.nodes = nodes
 	for _, n := range nodes {
@@ -253,6 +258,8 @@ func (g *generator) number(depth int) string {
 		return "-" + g.number(0)
 	case n == 11:
 		return g.function(depth)
+	case n == 12 && (g.times || g.chance(20)):
+		return g.pick("duration", "16us", "1ms", "30us", "0s", "2m")
 	}
 	name := g.pick("aggregate", "COUNT", "MAX", "MIN", "SUM", "AVG", "SUM", "COUNT")
 	if (name == "COUNT" || name == "SUM") && g.chance(30) {

@@ -81,11 +81,8 @@ func scalarFunc(name string, args []value) (v value, ok bool) {
 	return rounding(name, a), true
 }
 
-// minus subtracts numbers, or times of which the clock's physical part counts.
+// minus subtracts numbers, or times.
 func minus(a, b value) (v value, ok bool) {
-	if a.v.Type() == event.TypeTime && b.v.Type() == event.TypeTime {
-		return ofFloat(seconds(a.v.AsTime()) - seconds(b.v.AsTime())), true
-	}
 	v, f := arith(syntax.Sub, a, b)
 	return v, f == ""
 }

@@ -263,6 +263,10 @@ func (e *engine) term(j *joinState, class, node int) (v value, ok bool) {
 	if !j.plan.IntsOnly {
 		return v, true
 	}
+	odd := ofFloat(math.Inf(1)) // where it isn't ints alone
+	if v.isTime() {
+		return odd, true
+	}
 	if c.Minus[0] {
 		v, _ = negative(v)
 	}
@@ -271,8 +275,8 @@ func (e *engine) term(j *joinState, class, node int) (v value, ok bool) {
 		if c.Minus[i+1] {
 			op = syntax.Sub
 		}
-		if v.isNumber() && t.isNumber() && !(v.isInt() && t.isInt()) {
-			return ofFloat(math.Inf(1)), true // not ints alone: it is odd
+		if t.isTime() || v.isNumber() && t.isNumber() && !(v.isInt() && t.isInt()) {
+			return odd, true
 		}
 		v, _ = arith(op, v, t)
 	}
@@ -329,6 +333,8 @@ func (j *joinState) kindOf(class int, v value) termKind {
 			return termOdd
 		}
 		return termFloat
+	case v.isTime() && !bare:
+		return termOdd // of times there are sums
 	case v.isBot() || !bare:
 		return termNever
 	}

@@ -1,10 +1,12 @@
 package rql_test
 
 import (
+	"math"
 	"math/big"
 	"slices"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 	"hindcast.dev/rql/syntax"
 )
 
@@ -17,6 +19,8 @@ func (v *oenv) eval(e syntax.Expr) any {
 	switch e := e.(type) {
 	case *syntax.Time:
 		return event.Time(v.o.instant(e))
+	case *syntax.Duration:
+		return float64(e.D*65536/1e9) / 65536 // cut down to units of 2^-16 s; those of tests are short
 	case *syntax.Int:
 		n, _ := new(big.Int).SetString(e.Text, 10)
 		return n
@@ -426,6 +430,9 @@ func (v *oenv) binary(e *syntax.Binary) any {
 	if e.Op.IsComparison() {
 		return compareOf(e.Op, a, b)
 	}
+	if t, ok := timeSum(e.Op, a, b); ok {
+		return t
+	}
 	if rank(a) != rankNumber || rank(b) != rankNumber {
 		return nil
 	}
@@ -446,6 +453,36 @@ func (v *oenv) binary(e *syntax.Binary) any {
 		return f / g
 	}
 	return nil
+}
+
+// timeSum is a sum in which there is a time: the seconds between two, or one that is
+// moved by seconds, cut down to the unit of 2^-16 s.
+func timeSum(op syntax.Op, a, b any) (sum any, ok bool) {
+	t, isTime := a.(event.Value)
+	u, isTime2 := b.(event.Value)
+	isTime, isTime2 = isTime && t.Type() == event.TypeTime, isTime2 && u.Type() == event.TypeTime
+	if isTime && isTime2 && op == syntax.Sub {
+		return float64(int64(t.AsTime()>>16)-int64(u.AsTime()>>16)) / 65536, true
+	}
+	if isTime2 && op == syntax.Add {
+		t, isTime, b, isTime2 = u, true, a, isTime
+	}
+	if !isTime || isTime2 || rank(b) != rankNumber || op != syntax.Add && op != syntax.Sub {
+		return nil, false
+	}
+	if f, ok := b.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		return nil, true
+	}
+	by := new(big.Rat).Mul(ratio(b), big.NewRat(65536, 1))
+	units := new(big.Int).Quo(by.Num(), by.Denom())
+	if op == syntax.Sub {
+		units.Neg(units)
+	}
+	at := new(big.Int).SetUint64(uint64(t.AsTime()) >> 16)
+	if at.Add(at, units); at.Sign() < 0 || at.BitLen() > 48 {
+		return nil, true
+	}
+	return event.Time(hlc.Timestamp(at.Uint64()<<16 | uint64(t.AsTime())&0xffff)), true
 }
 
 func intOf(op syntax.Op, x, y *big.Int) any {

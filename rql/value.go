@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 )
 
 // A value is what an expression gives: an event.Value, of which Absent is ⊥, or
@@ -26,17 +27,19 @@ type ext struct {
 // bot is ⊥, no value.
 var bot = value{}
 
-func of(v event.Value) value     { return value{v: v} }
-func ofInt(n int64) value        { return value{v: event.Int(n)} }
-func ofFloat(f float64) value    { return value{v: event.Float(f)} }
-func ofBool(b bool) value        { return value{v: event.Bool(b)} }
-func ofString(s string) value    { return value{v: event.String(s)} }
-func (a value) isBot() bool      { return a.v.IsAbsent() && a.ext == nil }
-func (a value) isInt() bool      { return a.v.IsInt() || a.ext != nil && a.ext.big != nil }
-func (a value) isNumber() bool   { return a.v.IsNumber() || a.ext != nil && a.ext.big != nil }
-func (a value) isNull() bool     { return a.v.Type() == event.TypeNull }
-func (a value) isOwnSet() bool   { return a.ext != nil && a.ext.big == nil }
-func (a value) isSmallInt() bool { return a.ext == nil && a.v.Type() == event.TypeInt }
+func of(v event.Value) value       { return value{v: v} }
+func ofInt(n int64) value          { return value{v: event.Int(n)} }
+func ofFloat(f float64) value      { return value{v: event.Float(f)} }
+func ofBool(b bool) value          { return value{v: event.Bool(b)} }
+func ofString(s string) value      { return value{v: event.String(s)} }
+func ofTime(t hlc.Timestamp) value { return value{v: event.Time(t)} }
+func (a value) isBot() bool        { return a.v.IsAbsent() && a.ext == nil }
+func (a value) isInt() bool        { return a.v.IsInt() || a.ext != nil && a.ext.big != nil }
+func (a value) isTime() bool       { return a.v.Type() == event.TypeTime }
+func (a value) isNumber() bool     { return a.v.IsNumber() || a.ext != nil && a.ext.big != nil }
+func (a value) isNull() bool       { return a.v.Type() == event.TypeNull }
+func (a value) isOwnSet() bool     { return a.ext != nil && a.ext.big == nil }
+func (a value) isSmallInt() bool   { return a.ext == nil && a.v.Type() == event.TypeInt }
 
 // float returns the float in a.
 func (a value) float() (float64, bool) { return a.v.AsFloat() }

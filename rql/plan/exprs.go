@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"hindcast.dev/event"
+	"hindcast.dev/hlc"
 	"hindcast.dev/rql/syntax"
 )
 
@@ -24,7 +25,7 @@ func kindOf(e syntax.Expr) kind {
 	switch e := e.(type) {
 	case *syntax.Bool, *syntax.Quantifier, *syntax.Past, *syntax.For:
 		return kindBool
-	case *syntax.Int, *syntax.Float, *syntax.String, *syntax.Null, *syntax.Time:
+	case *syntax.Int, *syntax.Float, *syntax.String, *syntax.Null, *syntax.Time, *syntax.Duration:
 		return kindScalar
 	case *syntax.SetLit:
 		return kindSet
@@ -62,7 +63,7 @@ func (c *checker) scalar(e syntax.Expr) Expr {
 		}
 	}
 	switch e := e.(type) {
-	case *syntax.Int, *syntax.Float, *syntax.String, *syntax.Bool, *syntax.Null, *syntax.Time:
+	case *syntax.Int, *syntax.Float, *syntax.String, *syntax.Bool, *syntax.Null, *syntax.Time, *syntax.Duration:
 		return literal(e)
 	case *syntax.Path:
 		return c.path(e)
@@ -112,6 +113,8 @@ func literal(e syntax.Expr) Expr {
 		return &Const{Pos: e.Pos, Value: event.Bool(e.Value)}
 	case *syntax.Time:
 		return &Instant{Pos: e.Pos, Time: e}
+	case *syntax.Duration:
+		return &Const{Pos: e.Pos, Value: event.Float(float64(hlc.DurationTicks(e.D)) / hlc.TicksPerSecond)}
 	}
 	return &Const{Pos: e.Position(), Value: event.Null()}
 }
@@ -156,14 +159,38 @@ func (c *checker) binary(e *syntax.Binary) Expr {
 		}
 		b.L = c.scalar(e.L)
 		b.R = c.scalar(e.R)
+		if e.Op.IsComparison() {
+			noDuration(b.L, e.L, e.R)
+			noDuration(b.R, e.R, e.L)
+		}
 	}
 	return b
+}
+
+// noDuration refuses to compare a duration with what is most likely a number of
+// another unit, or a time.
+func noDuration(x Expr, written, other syntax.Expr) {
+	d, ok := other.(*syntax.Duration)
+	if _, also := written.(*syntax.Duration); !ok || also {
+		return
+	}
+	switch x := x.(type) {
+	case *Var, *Instant, *Now, *Const:
+	case *Agg:
+		if s, ok := x.Arg.(*Spread); !ok || s.Ref == nil {
+			return
+		}
+	default:
+		return
+	}
+	fail(d.Pos, "the difference of two times is one, TIME() - t > 5s; a number is compared with a number of its own unit",
+		"a duration is compared with a duration, which %s is not", syntax.Print(written))
 }
 
 // neverText reports whether an expression can't be a string.
 func neverText(e syntax.Expr) bool {
 	switch e.(type) {
-	case *syntax.Int, *syntax.Float, *syntax.Null, *syntax.Time:
+	case *syntax.Int, *syntax.Float, *syntax.Null, *syntax.Time, *syntax.Duration:
 		return true
 	}
 	k := kindOf(e)

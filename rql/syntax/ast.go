@@ -219,7 +219,8 @@ const (
 	KeepMostRecentN
 )
 
-// A Duration is a length of time, as written after FOR and WITHIN; not negative.
+// A Duration is a length of time, not negative: after FOR and WITHIN, and as an
+// expression, whose value is its seconds.
 type Duration struct {
 	Pos
 	D time.Duration

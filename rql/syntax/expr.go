@@ -219,6 +219,7 @@ func (*String) expr()      {}
 func (*Bool) expr()        {}
 func (*Null) expr()        {}
 func (*Time) expr()        {}
+func (*Duration) expr()    {}
 func (*Path) expr()        {}
 func (*Placeholder) expr() {}
 func (*Call) expr()        {}

@@ -203,7 +203,8 @@ func (p *parser) primary() operand {
 		n, _ := strconv.Atoi(t.text) // the scanner has checked it
 		return above(&Placeholder{Pos: t.pos, N: n})
 	case kindDuration:
-		fail(t.pos, "a duration stands after FOR and WITHIN, and after + or - of a time literal", "a duration is no value")
+		p.advance()
+		return above(&Duration{Pos: t.pos, D: t.dur})
 	case kindName:
 		return p.path()
 	case kindWord:

@@ -269,6 +269,10 @@ func (p *printer) expr(e Expr, lowest level, within bool) {
 		}
 		p.expr(e.L, left, false)
 		p.write(" ", e.Op.String(), " ")
+		if d, ok := e.R.(*Duration); ok && hasTime(e.L) { // or it would be read as that time's
+			p.write("(", durationText(d.D), ")")
+			return
+		}
 		p.expr(e.R, lv+1, within)
 	case *Link:
 		p.expr(e.X, levelPrimary, false)
@@ -276,6 +280,16 @@ func (p *printer) expr(e Expr, lowest level, within bool) {
 	default:
 		p.primary(e)
 	}
+}
+
+// hasTime reports whether there is a time literal in an expression.
+func hasTime(e Expr) (has bool) {
+	Inspect(e, func(n Node) bool {
+		_, ok := n.(*Time)
+		has = has || ok
+		return !has
+	})
+	return has
 }
 
 func (p *printer) unary(u *Unary, within bool) {
@@ -305,6 +319,8 @@ func (p *printer) primary(e Expr) {
 		p.write("NULL")
 	case *Time:
 		p.write(timeText(e))
+	case *Duration:
+		p.write(durationText(e.D))
 	case *Path:
 		p.path(e)
 	case *Placeholder:

@@ -236,6 +236,8 @@ func shape(e Expr) string {
 		return fmt.Sprintf("%q", e.Value)
 	case *Float:
 		return fmt.Sprintf("float:%v", e.Value)
+	case *Duration:
+		return fmt.Sprintf("duration:%v", e.D)
 	case *Time:
 		return fmt.Sprintf("time:%d:%d:%v", e.Base, uint64(e.At), e.Offset)
 	}

@@ -98,7 +98,9 @@ func (g gen) expr(depth int) Expr {
 }
 
 func (g gen) leaf() Expr {
-	switch g.n(7) {
+	switch g.n(8) {
+	case 7:
+		return g.duration()
 	case 0:
 		return &Int{Text: rapid.StringMatching(`0|[1-9][0-9]{0,30}`).Draw(g.T, "int")}
 	case 1:
