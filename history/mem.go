@@ -361,11 +361,11 @@ func (m *Mem) index() {
 	for i := range m.nodes {
 		entries := m.nodes[i].entries
 		for j := range entries {
-			for id := range entries[j].Received() {
-				m.refs = append(m.refs, msgRef{hashID(id), uint32(i), uint32(j)})
+			for l := range entries[j].Received() {
+				m.refs = append(m.refs, msgRef{hashID(l.ID), uint32(i), uint32(j)})
 			}
-			for id := range entries[j].Sent() {
-				m.refs = append(m.refs, msgRef{hashID(id), uint32(i), uint32(j)})
+			for l := range entries[j].Sent() {
+				m.refs = append(m.refs, msgRef{hashID(l.ID), uint32(i), uint32(j)})
 			}
 		}
 	}
@@ -402,7 +402,7 @@ func (m *Mem) checkReceives(refs []msgRef, w *warnings) {
 	var msg Message
 	for _, r := range refs {
 		recv := m.nodes[r.node].entries[r.entry]
-		for id := range recv.received(false) {
+		for id := range recv.messages() {
 			if hashID(id) != r.hash {
 				continue
 			}

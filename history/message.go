@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"hindcast.dev/causal"
+	"hindcast.dev/event"
 )
 
 // Kinds that link events: a message's id is sent by an effect and received by
@@ -16,61 +19,149 @@ const (
 	kindResult = "result"
 )
 
-// sends reports whether the effect begins what some event's ID names.
-func (f *Effect) sends() bool {
-	return f.ID != "" && (f.Kind == kindSend || f.Kind == "settimer" || f.Kind == "call")
+// received tells what an effect is received as, "" of one that isn't: it only
+// names what is asked for, or is an id of something else.
+func (f *Effect) received() string {
+	switch f.Kind {
+	case kindSend:
+		return kindRecv
+	case "settimer":
+		return kindTimer
+	case "call":
+		return kindResult
+	}
+	return ""
 }
 
-// receives reports whether ID is that of a message, timer or call.
-func (e *Event) receives() bool {
-	return e.ID != "" && !e.Base && (e.Kind == kindRecv || e.Kind == kindTimer || e.Kind == kindResult)
+// A Link is one end of a message, timer or call in an event.
+type Link struct {
+	Kind   string // what it is received as: "recv", "timer" or "result"
+	ID     string // never ""
+	Peer   string // the node at the other end, "" if that isn't known; of timers and calls ""
+	Effect int    // counted from 1, that it is of; 0 is the event itself
 }
 
-// receives reports whether the event took in this message too.
-func (f *Effect) receives() bool { return f.ID != "" && f.Kind == kindRecv }
-
-// Received are the ids of the messages, timers and calls that the event came of:
-// its own, and those of its effects of kind "recv". One may come twice.
-func (e *Event) Received() iter.Seq[string] { return e.received(true) }
-
-// received are those of Received, without what a node says to itself unless own is
-// set: timers and calls.
-func (e *Event) received(own bool) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if e.receives() && (own || e.Kind == kindRecv) && !yield(e.ID) {
-			return
+// Received are the messages, timers and calls that the event came of: its own, and
+// those of its effects of kind "recv". One may come twice.
+func (e *Event) Received() iter.Seq[Link] {
+	return func(yield func(Link) bool) {
+		if e.ID != "" && !e.Base {
+			switch e.Kind {
+			case kindRecv:
+				if !yield(Link{Kind: kindRecv, ID: e.ID, Peer: e.Peer}) {
+					return
+				}
+			case kindTimer, kindResult:
+				if !yield(Link{Kind: e.Kind, ID: e.ID}) {
+					return
+				}
+			}
 		}
 		for i := range e.Effects {
-			if e.Effects[i].receives() && !yield(e.Effects[i].ID) {
+			if f := &e.Effects[i]; f.ID != "" && f.Kind == kindRecv && !yield(Link{kindRecv, f.ID, f.Peer, i + 1}) {
 				return
 			}
 		}
 	}
 }
 
-// Sent are the ids of the messages, timers and calls that the event's effects
-// began. One may come twice.
-func (e *Event) Sent() iter.Seq[string] {
+// messages are the ids of the messages of Received, without what a node says to
+// itself: timers and calls.
+func (e *Event) messages() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for i := range e.Effects {
-			if e.Effects[i].sends() && !yield(e.Effects[i].ID) {
+		for l := range e.Received() {
+			if l.Kind == kindRecv && !yield(l.ID) {
 				return
 			}
 		}
 	}
+}
+
+// Sent are the messages, timers and calls that the event's effects began. One may
+// come twice.
+func (e *Event) Sent() iter.Seq[Link] {
+	return func(yield func(Link) bool) {
+		for i := range e.Effects {
+			if l, ok := e.Sends(i); ok && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// Sends is the message, timer or call that effect i began; ok is false if it began
+// none that has an id.
+func (e *Event) Sends(i int) (l Link, ok bool) {
+	f := &e.Effects[i]
+	l = Link{f.received(), f.ID, "", i + 1}
+	if l.Kind == kindRecv {
+		l.Peer = f.Peer
+	}
+	return l, l.Kind != "" && l.ID != ""
+}
+
+// Lost is the message that a note of the event says is lost; ok is false for
+// other events.
+func (e *Event) Lost() (l Link, ok bool) {
+	if e.Base || e.Kind != event.Note.String() || e.Name != event.NoteDrop {
+		return l, false
+	}
+	l = Link{Kind: kindRecv, ID: e.ID, Peer: e.Peer}
+	if l.ID == "" {
+		l.ID = e.Data.Field("message").AsString()
+	}
+	if l.Peer == "" {
+		l.Peer = e.Data.Field("peer").AsString()
+	}
+	return l, l.ID != ""
+}
+
+// Receiving is a link of Received, on a node, for causal.Links.
+func (m *Meta) Receiving(node int, l Link) causal.Message {
+	from := node
+	if l.Kind == kindRecv {
+		from = m.nodeOr(l.Peer)
+	}
+	return causal.Message{Kind: l.Kind, ID: l.ID, From: from, To: node}
+}
+
+// Sending is a link of Sent, on a node, for causal.Links.
+func (m *Meta) Sending(node int, l Link) causal.Message {
+	to, name := node, ""
+	if l.Kind == kindRecv {
+		if to = m.nodeOr(l.Peer); to == causal.Nowhere {
+			name = l.Peer
+		}
+	}
+	return causal.Message{Kind: l.Kind, ID: l.ID, From: node, To: to, Name: name}
+}
+
+// Losing is a link of Lost, on a node, for causal.Links.
+func (m *Meta) Losing(node int, l Link) causal.Loss {
+	lost := causal.Loss{Kind: l.Kind, ID: l.ID, Node: node, Peer: m.nodeOr(l.Peer)}
+	if lost.Peer == causal.Nowhere {
+		lost.Name = l.Peer
+	}
+	return lost
+}
+
+func (m *Meta) nodeOr(name string) int {
+	if i, ok := m.NodeIndex(name); ok {
+		return i
+	}
+	return causal.Nowhere
 }
 
 // take adds what e, which may have nothing to do with it, says of the message.
 func (m *Message) take(e *Event) {
-	for id := range e.Received() {
-		if id == m.ID {
+	for l := range e.Received() {
+		if l.ID == m.ID {
 			m.Receives = append(m.Receives, e.Position)
 			break
 		}
 	}
-	for i := range e.Effects {
-		f := &e.Effects[i]
-		if f.sends() && f.ID == m.ID && (!m.Sent || e.Position.Compare(m.Send) < 0) {
+	for l := range e.Sent() {
+		if l.ID == m.ID && (!m.Sent || e.Position.Compare(m.Send) < 0) {
 			m.Sent, m.Send = true, e.Position
 		}
 	}

@@ -36,20 +36,15 @@ func compareRefs(a, b ref) int {
 
 // appendRefs appends those of one entry to refs.
 func appendRefs(refs []ref, e *Event, entry uint64) []ref {
-	if e.receives() {
+	for l := range e.Received() {
 		role := byte(roleAnswered)
-		if e.Kind == kindRecv {
+		if l.Kind == kindRecv {
 			role = roleReceived
 		}
-		refs = append(refs, ref{hashID(e.ID), e.Time, entry, role})
+		refs = append(refs, ref{hashID(l.ID), e.Time, entry, role})
 	}
-	for i := range e.Effects {
-		switch f := &e.Effects[i]; {
-		case f.sends():
-			refs = append(refs, ref{hashID(f.ID), e.Time, entry, roleSent})
-		case f.receives():
-			refs = append(refs, ref{hashID(f.ID), e.Time, entry, roleReceived})
-		}
+	for l := range e.Sent() {
+		refs = append(refs, ref{hashID(l.ID), e.Time, entry, roleSent})
 	}
 	return refs
 }

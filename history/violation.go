@@ -81,7 +81,7 @@ func (d *Disk) checkGroup(group []runRef, m *manifest, w *warnings) error {
 		if err != nil {
 			return err
 		}
-		for id := range to.received(false) {
+		for id := range to.messages() {
 			if hashID(id) == r.hash {
 				w.violation(d.meta.Nodes, to.Position, Message{ID: id, Send: from.Position})
 				break

@@ -211,7 +211,11 @@ func units(f float64) *big.Int {
 }
 
 func (s *sum) merge(o *sum) {
-	s.addBig(big.NewInt(o.small))
+	if n := s.small + o.small; (n > s.small) == (o.small > 0) {
+		s.small = n
+	} else {
+		s.addBig(big.NewInt(o.small))
+	}
 	if o.big != nil {
 		s.addBig(o.big)
 	}
@@ -260,11 +264,14 @@ func (s *sum) total() value {
 	if v, ok := s.special(); ok {
 		return v
 	}
-	if s.floats == 0 {
-		return ofBig(s.ints())
+	switch {
+	case s.floats > 0:
+		f, _ := s.ratio().Float64()
+		return ofFloat(f)
+	case s.big == nil || s.big.Sign() == 0:
+		return ofInt(s.small)
 	}
-	f, _ := s.ratio().Float64()
-	return ofFloat(f)
+	return ofBig(s.ints())
 }
 
 func (s *sum) average(n int) value {

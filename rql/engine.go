@@ -94,6 +94,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	e.start, e.end = extent(meta, w.nodes)
 	if usesNet(q, meta) {
 		e.net = newNetLog(len(meta.Vars), meta)
+		w.net = e.net
 	}
 	e.makeInfos()
 	e.makeStats()
@@ -105,6 +106,9 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	e.makePasts()
 	e.makeInstances(members)
 	e.seek()
+	if e.net != nil {
+		e.net.eager = e.wantsLists()
+	}
 	return e
 }
 

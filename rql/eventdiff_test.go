@@ -48,7 +48,7 @@ func (d draw) payload() event.Value {
 
 func (d draw) effect(nodes []string) history.Effect {
 	f := history.Effect{Kind: d.one("send", "send", "settimer", "canceltimer", "call", "log", "recv"), ID: d.id(), Name: d.one("P", "t", ""), Data: d.payload()}
-	if f.Kind == "send" {
+	if f.Kind == "send" || f.Kind == "recv" {
 		f.Peer = d.one(append(nodes, "elsewhere", "")...)
 	}
 	return f
@@ -60,7 +60,9 @@ func (d draw) event(nodes []string) history.EventSpec {
 	ev.Name, ev.Machine, ev.Data = d.one("P", "Q", ""), d.machine(), d.payload()
 	switch ev.Kind {
 	case "recv", "timer", "result":
-		ev.ID = d.id()
+		if ev.ID = d.id(); ev.Kind == "recv" {
+			ev.Peer = d.one(append(nodes, "elsewhere", "", "")...)
+		}
 	case "send":
 		ev.Effects = []history.Effect{{Kind: "send", ID: d.id(), Peer: d.one(append(nodes, "")...), Name: ev.Name, Data: ev.Data}}
 		return ev

@@ -40,12 +40,13 @@ func (o *occ) called(name string) bool {
 // An oracleWorld is a History as the oracle sees it. Events are in walk order.
 type oracleWorld struct {
 	nodes  []string
+	post   post
 	occs   []*occ
 	before [2][][]bool // by relation: -> and =>
 }
 
 func newOracleWorld(nodes []string, events []*history.Event) *oracleWorld {
-	w := &oracleWorld{nodes: nodes}
+	w := &oracleWorld{nodes: nodes, post: post{nodes: nodes}}
 	first, last := map[*history.Event]int{}, map[*history.Event]int{}
 	for _, ev := range events {
 		own := ev.Kind == "send" && len(ev.Effects) == 1 && ev.Effects[0].Kind == "send"
@@ -70,6 +71,11 @@ func newOracleWorld(nodes []string, events []*history.Event) *oracleWorld {
 	}
 	for k, ev := range events {
 		w.edges(events[:k], ev, first[ev], last)
+		for i := first[ev]; i <= last[ev]; i++ {
+			if o := w.occs[i]; o.kind == "send" && o.id != "" && o.sends() {
+				w.post.send("recv", o.id, nodes[ev.Node], o.peer).tag = i
+			}
+		}
 		for i := first[ev]; i < last[ev]; i++ {
 			w.before[0][i][i+1], w.before[1][i][i+1] = true, true
 		}
@@ -90,17 +96,17 @@ func newOracleWorld(nodes []string, events []*history.Event) *oracleWorld {
 // edges adds what is directly before an event.
 func (w *oracleWorld) edges(earlier []*history.Event, ev *history.Event, at int, last map[*history.Event]int) {
 	linked := false
-	link := func(kind, id string) {
-		if from := w.sender(kind, id, ev, at); from >= 0 {
+	link := func(kind, id, peer string) {
+		if from := w.sender(kind, id, peer, ev, at); from >= 0 {
 			w.before[0][from][at], w.before[1][from][at], linked = true, true, true
 		}
 	}
 	if slices.Contains([]string{"recv", "timer", "result"}, ev.Kind) {
-		link(ev.Kind, ev.ID)
+		link(ev.Kind, ev.ID, ev.Peer)
 	}
 	for _, f := range ev.Effects {
 		if f.Kind == "recv" {
-			link("recv", f.ID)
+			link("recv", f.ID, f.Peer)
 		}
 	}
 	handles := slices.Contains([]string{"recv", "timer", "result", "request", "start", "control", "invoke", "note"}, ev.Kind)
@@ -120,16 +126,19 @@ func (w *oracleWorld) edges(earlier []*history.Event, ev *history.Event, at int,
 }
 
 // sender is the occurrence that a receive is linked to, -1 if there is none.
-func (w *oracleWorld) sender(kind, id string, ev *history.Event, at int) int {
-	effect := map[string]string{"recv": "send", "timer": "settimer", "result": "call"}[kind]
+func (w *oracleWorld) sender(kind, id, peer string, ev *history.Event, at int) int {
+	if kind == "recv" {
+		if id != "" {
+			if l := w.post.receive(kind, id, w.nodes[ev.Node], peer); l != nil {
+				return l.tag
+			}
+		}
+		return -1
+	}
+	effect := map[string]string{"timer": "settimer", "result": "call"}[kind]
 	found := -1
 	for i, o := range w.occs[:at] {
-		_, known := slices.BinarySearch(w.nodes, o.peer)
-		elsewhere := o.ev.Node != ev.Node
-		if effect == "send" {
-			elsewhere = known && o.peer != w.nodes[ev.Node]
-		}
-		if id != "" && o.id == id && o.kind == effect && o.sends() && !elsewhere {
+		if id != "" && o.id == id && o.kind == effect && o.sends() && o.ev.Node == ev.Node {
 			found = i
 		}
 	}

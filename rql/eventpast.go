@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"hindcast.dev/causal"
 	"hindcast.dev/history"
 )
 
@@ -243,20 +244,8 @@ func mergePacks(a, b []*packed, n int, first bool) []*packed {
 
 // A message is what a send, timer or call carries with it.
 type message struct {
-	from  int
-	ord   uint64
-	past  [relations]*past
-	count uint64 // of all messages, those sent before it included
-	timer timerName
-	// received says that it will be forgotten in its turn.
-	received bool
-}
-
-// A messageKey names a message. Of a send to several nodes each has its own.
-type messageKey struct {
-	kind string // of what receives it: recv, timer, result
-	id   string
-	node int // it goes to; -1 if it isn't known
+	ord  uint64
+	past [relations]*past
 }
 
 // A timerName is a timer of one machine.
@@ -267,79 +256,30 @@ type timerName struct {
 
 // messages are those under way, and those lately received: they might come again.
 type messages struct {
-	known  map[messageKey]*message
-	late   []received               // a ring, of which next is the oldest
-	next   int                      // in late
-	timers map[timerName]messageKey // that were set last
-	toAll  bool                     // some go nobody says where
-	count  uint64
+	*causal.Links[*message]
+	timers map[timerName]timerSet // that were set last
 }
 
-// A received message is forgotten when its turn comes.
-type received struct {
-	k messageKey
-	m *message
+// A timerSet is a timer that was set: what it carries tells whether its id names
+// another one since.
+type timerSet struct {
+	flight *causal.Flight[*message]
+	m      *message
 }
 
-// lateMax is how many received messages are remembered.
-const lateMax = 1 << 16
-
-func newMessages() *messages {
-	return &messages{known: map[messageKey]*message{}, timers: map[timerName]messageKey{}}
-}
-
-func (t *messages) send(k messageKey, m *message) {
-	t.count++
-	m.count = t.count
-	t.known[k] = m
-	t.toAll = t.toAll || k.node < 0
-}
-
-// receive returns the message that a node received, the one sent last if there
-// are several, nil if none is known.
-func (t *messages) receive(k messageKey) *message {
-	m := t.known[k]
-	if m != nil && !m.received {
-		m.received = true
-		t.forget(received{k, m})
-	}
-	k.node = -1
-	if t.toAll {
-		if all := t.known[k]; all != nil && (m == nil || all.count > m.count) {
-			return all
-		}
-	}
-	return m
-}
-
-// forget makes a message the next to be forgotten, after those before it.
-func (t *messages) forget(r received) {
-	if len(t.late) < lateMax {
-		t.late = append(t.late, r)
-		return
-	}
-	if old := t.late[t.next]; t.known[old.k] == old.m {
-		delete(t.known, old.k)
-	}
-	t.late[t.next] = r
-	t.next = (t.next + 1) % lateMax
-}
-
-// set remembers the timer that a name stands for.
-func (t *messages) set(name timerName, k messageKey, m *message) {
-	m.timer = name
-	t.timers[name] = k
+func newMessages(nodes int) *messages {
+	return &messages{causal.NewLinks[*message](nodes, 0), map[timerName]timerSet{}}
 }
 
 // drop forgets a timer that won't fire.
 func (t *messages) drop(name timerName) {
-	k, ok := t.timers[name]
+	set, ok := t.timers[name]
 	if !ok {
 		return
 	}
 	delete(t.timers, name)
-	if m := t.known[k]; m != nil && m.timer == name {
-		delete(t.known, k)
+	if set.flight.Value == set.m {
+		t.Forget(set.flight)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"hindcast.dev/causal"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
@@ -139,7 +140,7 @@ func (r *eventRun) begin(ctx context.Context, q *plan.EventQuery) error {
 		return err
 	}
 	r.until = r.ending()
-	r.messages = newMessages()
+	r.messages = newMessages(len(meta.Nodes))
 	r.nothing = r.plan.newPast(along)
 	r.nothing.shared = true
 	r.nodes = make([]nodePast, len(meta.Nodes))
@@ -245,13 +246,8 @@ func (r *eventRun) step(ev *history.Event) error {
 		n.past[along] = r.nothing
 	}
 	linked := false
-	if receivers[ev.Kind] {
-		linked = r.receive(n, messageKey{ev.Kind, ev.ID, ev.Node}, linked)
-	}
-	for i := range ev.Effects {
-		if f := &ev.Effects[i]; f.Kind == "recv" {
-			linked = r.receive(n, messageKey{f.Kind, f.ID, ev.Node}, linked)
-		}
+	for l := range ev.Received() {
+		linked = r.receive(n, r.src.Meta().Receiving(ev.Node, l), linked)
 	}
 	if err := r.occurrences(ev); err != nil {
 		return err
@@ -262,24 +258,16 @@ func (r *eventRun) step(ev *history.Event) error {
 	return nil
 }
 
-// receivers are the kinds of events that come of a send, timer or call.
-var receivers = map[string]bool{"recv": true, "timer": true, "result": true}
-
-// senders are the kinds of effects that are received, with what they are then.
-var senders = map[string]string{"send": "recv", "settimer": "timer", "call": "result"}
-
 // receive adds what came with a message to what a node knows.
-func (r *eventRun) receive(n *nodePast, k messageKey, linked bool) bool {
-	if k.id == "" {
+func (r *eventRun) receive(n *nodePast, to causal.Message, linked bool) bool {
+	f := r.messages.Receive(to)
+	if f == nil {
 		return linked
 	}
-	m := r.messages.receive(k)
-	if m == nil {
-		return linked
-	}
-	if m.from != k.node && r.plan.uses[lamport] && n.past[lamport].clock[m.from] < m.ord {
+	m := f.Value
+	if f.From != to.To && r.plan.uses[lamport] && n.past[lamport].clock[f.From] < m.ord {
 		n.past[lamport] = n.past[lamport].own()
-		n.past[lamport].learn(m.past[lamport], m.from, m.ord, r.plan.inputs)
+		n.past[lamport].learn(m.past[lamport], f.From, m.ord, r.plan.inputs)
 	}
 	if linked {
 		n.past[along] = n.past[along].join(m.past[along], r.plan.inputs)
@@ -296,8 +284,8 @@ func (r *eventRun) occurrences(ev *history.Event) error {
 	if err := r.occurs(&o); err != nil {
 		return err
 	}
-	if own := ownSend(ev); own != nil {
-		return r.sends(ev, own)
+	if ownSend(ev) != nil {
+		return r.sends(ev, 0)
 	}
 	for i := range ev.Effects {
 		if ev.Effects[i].Kind == "recv" {
@@ -307,7 +295,7 @@ func (r *eventRun) occurrences(ev *history.Event) error {
 		if err := r.occurs(&o); err != nil {
 			return err
 		}
-		if err := r.sends(ev, &ev.Effects[i]); err != nil {
+		if err := r.sends(ev, i); err != nil {
 			return err
 		}
 	}
@@ -316,33 +304,26 @@ func (r *eventRun) occurrences(ev *history.Event) error {
 
 // sends gives what has happened so far to what an effect sends. Timers and calls,
 // which stay on the node, matter only to what follows links.
-func (r *eventRun) sends(ev *history.Event, f *history.Effect) error {
+func (r *eventRun) sends(ev *history.Event, i int) error {
+	f := &ev.Effects[i]
 	name := timerName{ev.Node, ev.Machine, f.Name}
 	if f.Kind == "canceltimer" || f.Kind == "settimer" {
 		r.messages.drop(name)
 	}
-	k := messageKey{kind: senders[f.Kind], id: f.ID, node: ev.Node}
-	if k.kind == "" || k.id == "" || len(r.plan.inputs) == 0 {
-		return nil
-	}
-	if f.Kind == "send" {
-		i, ok := slices.BinarySearch(r.w.names, f.Peer)
-		if k.node = i; !ok {
-			k.node = -1
-		}
-	}
-	if f.Kind != "send" && !r.plan.uses[along] {
+	l, ok := ev.Sends(i)
+	if !ok || len(r.plan.inputs) == 0 || f.Kind != "send" && !r.plan.uses[along] {
 		return nil
 	}
 	n := &r.nodes[ev.Node]
-	m := &message{from: ev.Node, ord: n.ord, past: n.past}
+	m := &message{ord: n.ord, past: n.past}
 	for _, b := range m.past {
 		b.shared = true
 	}
+	flight := r.messages.Send(r.src.Meta().Sending(ev.Node, l))
+	flight.Value = m
 	if f.Kind == "settimer" {
-		r.messages.set(name, k, m)
+		r.messages.timers[name] = timerSet{flight, m}
 	}
-	r.messages.send(k, m)
 	return r.bounded()
 }
 
@@ -395,7 +376,7 @@ func (r *eventRun) pack(in *eventInput, o *occurrence, n *nodePast) *packed {
 // bounded fails if more is kept than may be. It counts seldom.
 func (r *eventRun) bounded() error {
 	limit := r.maxEvents()
-	if r.live+r.made+r.groups+len(r.messages.known) <= 2*limit {
+	if r.live+r.made+r.groups+r.messages.Sent() <= 2*limit {
 		return nil
 	}
 	r.censuses++
@@ -405,9 +386,9 @@ func (r *eventRun) bounded() error {
 			c.past(b)
 		}
 	}
-	for _, m := range r.messages.known {
-		c.past(m.past[lamport])
-		c.past(m.past[along])
+	for f := range r.messages.All() {
+		c.past(f.Value.past[lamport])
+		c.past(f.Value.past[along])
 	}
 	for _, lists := range r.store {
 		for _, list := range lists {
@@ -418,7 +399,7 @@ func (r *eventRun) bounded() error {
 		}
 	}
 	r.live, r.made = c.count, 0
-	if r.live+r.groups+len(r.messages.known) > limit {
+	if r.live+r.groups+r.messages.Sent() > limit {
 		return &EventsError{limit, r.w.now}
 	}
 	return nil

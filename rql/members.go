@@ -216,7 +216,7 @@ func (g *gathering) step(ev *history.Event) error {
 
 // look adds what an event that the engine has applied brought.
 func (g *gathering) look(ev *history.Event) {
-	all := g.anew || g.e.net != nil
+	all := g.anew || g.e.net != nil && g.e.net.moved && g.readsNet()
 	g.anew = false
 	switch {
 	case g.keys == nil && (all || touches(g.f.Deps, ev)):
@@ -230,6 +230,14 @@ func (g *gathering) look(ev *history.Event) {
 	case g.keys != nil:
 		g.changed(ev)
 	}
+}
+
+// readsNet reports whether the collection depends on log net, whose changes aren't
+// those of the event.
+func (g *gathering) readsNet() bool {
+	return slices.ContainsFunc(g.f.Deps, func(d plan.Dep) bool {
+		return slices.ContainsFunc(d.Ref.Vars, func(c plan.Candidate) bool { return c.Var >= int(g.e.net.sent) })
+	})
 }
 
 // changed adds the keys that an event set.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"slices"
 
-	"hindcast.dev/event"
+	"hindcast.dev/causal"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql/lattice"
@@ -21,7 +21,7 @@ type gatherer struct {
 	e        *engine
 	shape    *shape
 	comp     *lattice.Computation
-	sends    map[string]sending
+	links    *causal.Links[*sending]
 	at       []uint64 // by node: its events so far
 	asked    []bool   // by node
 	numbers  []numbering
@@ -35,19 +35,22 @@ type gatherer struct {
 	kept     int
 }
 
-// A sending is where a message was sent, and where it went first.
+// A sending is where a message was sent last, and where it went first.
 type sending struct {
-	node   int
 	event  uint64 // 0: below the bottom
-	to     int    // the node that it was meant for; -1: not known
 	landed int    // the node that received it, or noted its loss; -1: none yet
 }
 
 func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 	n := len(m.meta.Nodes)
-	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), sends: map[string]sending{}, at: make([]uint64, n),
+	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), at: make([]uint64, n),
 		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), tracks: make([][]*track, n), relevant: make([][]uint64, n),
 		states: make([][]stateAt, n), step: m.q.Modal.Definitely || e.net != nil}
+	late := 0
+	if e.net != nil {
+		late = -1 // wherever else it goes makes a difference
+	}
+	g.links = causal.NewLinks[*sending](n, late)
 	if w := m.q.Modal.Within; w != nil {
 		g.comp.Within(hlc.DurationTicks(w.D))
 	}
@@ -202,42 +205,41 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 			g.comp.After(ev.Node, j, at)
 		}
 	}
-	land := func(id string, note bool) {
-		s, ok := g.sends[id]
-		if id == "" || !ok {
-			return
+	meta := g.m.meta
+	for l := range ev.Received() {
+		if f := g.links.Receive(meta.Receiving(ev.Node, l)); f != nil {
+			lost = g.land(ev, k, f, lost)
 		}
-		if k > 0 && s.event > 0 {
-			g.comp.After(ev.Node, s.node, s.event)
-		}
-		if s.landed >= 0 && s.landed != ev.Node {
-			g.m.twice = true
-		}
-		if g.e.net == nil && s.to == ev.Node && !note {
-			delete(g.sends, id) // its copies come to the same node, and later
-			return
-		}
-		if g.e.net != nil && s.node != ev.Node {
-			lost = append(lost, s.node)
-		}
-		s.landed = ev.Node
-		g.sends[id] = s
 	}
-	for id := range ev.Received() {
-		land(id, false)
-	}
-	if ev.Kind == event.Note.String() && ev.Name == event.NoteDrop {
-		land(ev.Data.Field("message").AsString(), true)
-		land(ev.ID, true)
-	}
-	for i := range ev.Effects {
-		if f := &ev.Effects[i]; f.Kind == event.EffectSend.String() && f.ID != "" {
-			to, ok := g.m.meta.NodeIndex(f.Peer)
-			if !ok {
-				to = -1
-			}
-			g.sends[f.ID] = sending{ev.Node, k, to, -1}
+	if l, ok := ev.Lost(); ok {
+		for _, f := range g.links.Lose(meta.Losing(ev.Node, l)) {
+			lost = g.land(ev, k, f, lost)
 		}
+	}
+	for l := range ev.Sent() {
+		f := g.links.Send(meta.Sending(ev.Node, l))
+		if f.Value == nil {
+			f.Value = &sending{landed: none}
+		}
+		g.m.twice = g.m.twice || f.Value.landed >= 0
+		f.Value.event = k
+	}
+	return lost
+}
+
+// land takes in that a message ends at an event, and returns lost with its sender
+// if that is another node and net.inflight is asked.
+func (g *gatherer) land(ev *history.Event, k uint64, f *causal.Flight[*sending], lost []int) []int {
+	s := f.Value
+	if k > 0 && s.event > 0 {
+		g.comp.After(ev.Node, f.From, s.event)
+	}
+	if s.landed >= 0 && s.landed != ev.Node {
+		g.m.twice = true
+	}
+	s.landed = ev.Node
+	if g.e.net != nil && f.From != ev.Node {
+		lost = append(lost, f.From)
 	}
 	return lost
 }
@@ -283,7 +285,7 @@ func (g *gatherer) look(node, process int, k uint64, at history.Position) {
 	if s != nil {
 		s = history.NewState()
 		for id := range g.reads {
-			s.Set(id, g.e.w.states[node].Get(id))
+			s.Set(id, g.e.w.get(node, int(id), false))
 		}
 	}
 	if k == 0 {

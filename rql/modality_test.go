@@ -64,9 +64,19 @@ func newModalModel(t *rapid.T, src history.Source, q *syntax.Query, from, to hlc
 			all = append(all, ev)
 		}
 	}
-	sends := map[string]causal.Link{}
+	p := post{}
+	for i := range n {
+		p.nodes = append(p.nodes, src.Meta().Nodes[i].Name)
+	}
 	at := make(causal.Cut, n)
 	for i, ev := range all {
+		var of []*letter
+		for l := range ev.Received() {
+			of = append(of, p.receive(l.Kind, l.ID, p.nodes[ev.Node], l.Peer))
+		}
+		for l := range ev.Sent() {
+			p.send(l.Kind, l.ID, p.nodes[ev.Node], l.Peer).tag = 0
+		}
 		s := m.states[ev.Node][len(m.states[ev.Node])-1].Clone()
 		s.ApplyAll(ev.Changes)
 		if !m.asked[ev.Node] {
@@ -83,13 +93,13 @@ func newModalModel(t *rapid.T, src history.Source, q *syntax.Query, from, to hlc
 		if m.asked[ev.Node] {
 			m.walk = append(m.walk, slices.Clone(at))
 		}
-		for id := range ev.Received() {
-			if l, ok := sends[id]; ok {
-				m.links = append(m.links, causal.Link{From: l.From, Send: l.Send, To: ev.Node, Receive: at[ev.Node]})
+		for _, l := range of {
+			if l != nil && l.tag > 0 {
+				m.links = append(m.links, causal.Link{From: slices.Index(p.nodes, l.from), Send: uint64(l.tag), To: ev.Node, Receive: at[ev.Node]})
 			}
 		}
-		for id := range ev.Sent() {
-			sends[id] = causal.Link{From: ev.Node, Send: at[ev.Node]}
+		for l := range ev.Sent() {
+			p.send(l.Kind, l.ID, p.nodes[ev.Node], l.Peer).tag = int(at[ev.Node])
 		}
 		for j := range at {
 			if ev.Base && j != ev.Node && at[j] > 0 {
@@ -247,6 +257,7 @@ func (g *generator) messages(value func() event.Value) *history.Mem {
 		all = append(all, history.Assign{Path: "inv." + v, Value: g.value(v)})
 	}
 	sent := map[string][]string{} // by who may receive it
+	var answered []string         // ids that were received: answers may have the same
 	if g.chance(15) {
 		b.Base(nodes[0], 5, now, map[string]event.Value{"inv.a": event.Int(1), "inv.b": event.Int(2)})
 	}
@@ -264,12 +275,26 @@ func (g *generator) messages(value func() event.Value) *history.Mem {
 			}
 		}
 		if ids := slices.Concat(sent[node], sent[""]); len(ids) > 0 && g.chance(60) {
-			e.Kind, e.ID = "recv", g.pick("id", ids...)
+			e.Kind, e.ID, e.Peer = "recv", g.pick("id", ids...), g.pick("from", append(nodes, "", "")...)
+		}
+		if len(answered) > 0 && g.chance(20) {
+			id := g.pick("answer", answered...)
+			to := g.pick("asker", nodes...)
+			sent[to] = append(sent[to], id)
+			e.Effects = append(e.Effects, history.Effect{Kind: "send", ID: id, Peer: to})
+		}
+		if e.ID != "" {
+			answered = append(answered, e.ID)
 		}
 		if g.chance(40) {
 			id, peer := fmt.Sprint("x", i), g.pick("peer", append(nodes, "")...)
 			sent[peer] = append(sent[peer], id)
 			e.Effects = append(e.Effects, history.Effect{Kind: "send", ID: id, Peer: peer})
+			if g.chance(30) { // by the same id to others
+				to := g.pick("second", nodes...)
+				sent[to] = append(sent[to], id)
+				e.Effects = append(e.Effects, history.Effect{Kind: "send", ID: id, Peer: to})
+			}
 		}
 		b.Append(node, e)
 	}

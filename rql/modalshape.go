@@ -553,6 +553,9 @@ func (t *series) value(e *engine, node int) (int64, bool) {
 		return n, (isInt || x.IsAbsent()) && small(n)
 	}
 	a := t.x.(*plan.Agg)
+	if a.Tally >= 0 {
+		return e.tallies[a.Tally].int(node)
+	}
 	sum, fits := int64(0), true
 	e.spread(a.Arg.(*plan.Spread).Ref, node, func(v event.Value) {
 		n, isInt := v.AsInt()

@@ -3,6 +3,7 @@ package rql
 import (
 	"slices"
 
+	"hindcast.dev/causal"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/rql/plan"
@@ -60,17 +61,19 @@ func usedVars(q *plan.Query) map[history.VarID]bool {
 	return used
 }
 
-// A netLog derives log net from the events.
+// A netLog derives log net from the events. What a node says to a peer is a lane;
+// the messages under way are kept by lane and put into the node's variable, as a
+// list, only when somebody looks there: what follows them otherwise (an aggregate
+// over [*], the truth of a condition) is told of each message alone.
 type netLog struct {
+	meta                     *history.Meta
 	sent, received, inflight history.VarID
-	nodes                    map[string]int
-	flying                   map[string]flight // by message id
 	counts                   map[count]int64
-}
-
-type flight struct {
-	node int
-	peer string
+	links                    *causal.Links[*flight]
+	lanes                    map[laneKey]*lane
+	stale                    [][]*lane // by node: those whose list isn't in its variable yet
+	moved                    bool      // some variable changed at this cut
+	eager                    bool      // lists are wanted at every change
 }
 
 type count struct {
@@ -79,32 +82,85 @@ type count struct {
 	peer string
 }
 
-func newNetLog(base int, meta *history.Meta) *netLog {
-	n := &netLog{sent: history.VarID(base), received: history.VarID(base + 1), inflight: history.VarID(base + 2),
-		nodes: map[string]int{}, flying: map[string]flight{}, counts: map[count]int64{}}
-	for i := range meta.Nodes {
-		n.nodes[meta.Nodes[i].Name] = i
-	}
-	return n
+type laneKey struct {
+	node int
+	peer string
 }
 
-// follow makes the changes that an event brings about in log net.
+// A lane is what is under way from a node to a peer.
+type lane struct {
+	laneKey
+	flights []*flight // in the order of sending; nil where one was taken out
+	gone    int       // how many are nil
+	stale   bool      // it is in netLog.stale
+}
+
+// A flight is a message that was sent. It is under way while it has a lane.
+type flight struct {
+	lane *lane
+	at   int // in its flights
+	msg  event.Value
+}
+
+func newNetLog(base int, meta *history.Meta) *netLog {
+	return &netLog{meta: meta, sent: history.VarID(base), received: history.VarID(base + 1), inflight: history.VarID(base + 2),
+		counts: map[count]int64{}, links: causal.NewLinks[*flight](len(meta.Nodes), 0), lanes: map[laneKey]*lane{},
+		stale: make([][]*lane, len(meta.Nodes))}
+}
+
+// wantsLists reports whether what is asked of net.inflight needs whole lists at
+// every change.
+func (e *engine) wantsLists() bool {
+	in := &e.infos[e.net.inflight]
+	return e.q.UsesPrev || in.keyed != nil || len(in.columns) > 0 ||
+		slices.ContainsFunc(in.watches, func(w watch) bool { return w.keyed || len(w.dep.Ref.Vars) > 1 }) ||
+		slices.ContainsFunc(in.tallies, func(t *tally) bool { return len(t.steps) < 2 || t.steps[1].Kind != plan.StepAll })
+}
+
+// follow makes the changes that an event brings about in log net: what it came of
+// first, then what came of it.
 func (n *netLog) follow(e *engine, ev *history.Event) {
-	for i := range ev.Effects {
-		if f := &ev.Effects[i]; f.Kind == event.EffectSend.String() && f.Peer != "" {
-			n.bump(e, n.sent, ev.Node, f.Peer)
-			n.send(e, ev.Node, f)
+	n.moved = false
+	if e.info(n.received) != nil {
+		n.receives(e, ev)
+	}
+	follows := e.info(n.inflight) != nil
+	if follows {
+		for l := range ev.Received() {
+			n.land(e, n.links.Receive(n.meta.Receiving(ev.Node, l)))
+		}
+		if l, ok := ev.Lost(); ok {
+			for _, f := range n.links.Lose(n.meta.Losing(ev.Node, l)) {
+				n.land(e, f)
+			}
 		}
 	}
-	switch {
-	case ev.Kind == event.Message.String():
-		if ev.Peer != "" {
-			n.bump(e, n.received, ev.Node, ev.Peer)
+	counts := e.info(n.sent) != nil
+	for i := range ev.Effects {
+		f := &ev.Effects[i]
+		if f.Kind != event.EffectSend.String() {
+			continue
 		}
-		n.land(e, ev.ID)
-	case ev.Kind == event.Note.String() && ev.Name == event.NoteDrop:
-		n.land(e, ev.Data.Field("message").AsString())
-		n.land(e, ev.ID)
+		if counts && f.Peer != "" {
+			n.bump(e, n.sent, ev.Node, f.Peer)
+		}
+		if l, ok := ev.Sends(i); ok && follows {
+			n.send(e, f, n.links.Send(n.meta.Sending(ev.Node, l)))
+		}
+	}
+}
+
+// receives counts the messages that an event came of, also those without an id.
+func (n *netLog) receives(e *engine, ev *history.Event) {
+	own := ev.Kind == event.Message.String()
+	if own && ev.Peer != "" {
+		n.bump(e, n.received, ev.Node, ev.Peer)
+	}
+	for i := range ev.Effects {
+		f := &ev.Effects[i]
+		if again := own && f.ID == ev.ID; f.Kind == event.Message.String() && f.Peer != "" && !again {
+			n.bump(e, n.received, ev.Node, f.Peer)
+		}
 	}
 }
 
@@ -115,36 +171,143 @@ func (n *netLog) bump(e *engine, id history.VarID, node int, peer string) {
 }
 
 func (n *netLog) set(e *engine, id history.VarID, node int, peer string, v event.Value) {
+	n.moved = true
 	e.change(node, &history.Change{Var: id, Path: []event.Value{event.String(peer)}, Value: v}, true)
 }
 
-// list is the messages under way from a node to a peer.
-func (n *netLog) list(e *engine, node int, peer string) []event.Value {
-	return e.w.get(node, int(n.inflight), false).Field(peer).Members()
-}
-
-func (n *netLog) send(e *engine, node int, f *history.Effect) {
-	data := f.Data
+// send puts a message under way, if it isn't and never was received.
+func (n *netLog) send(e *engine, s *history.Effect, f *causal.Flight[*flight]) {
+	if f.Value == nil {
+		f.Value = &flight{}
+	}
+	fl := f.Value
+	if !f.UnderWay() || fl.lane != nil || s.Peer == "" {
+		return
+	}
+	data := s.Data
 	if data.IsAbsent() {
 		data = event.Null()
 	}
-	m := event.NewMap(
-		event.Entry{Key: event.String("id"), Value: event.String(f.ID)},
-		event.Entry{Key: event.String("name"), Value: event.String(f.Name)},
-		event.Entry{Key: event.String("data"), Value: data})
-	n.flying[f.ID] = flight{node, f.Peer}
-	n.set(e, n.inflight, node, f.Peer, event.List(append(slices.Clone(n.list(e, node, f.Peer)), event.MapOf(m))...))
+	fl.msg = event.MapOf(event.NewMap(
+		event.Entry{Key: event.String("data"), Value: data},
+		event.Entry{Key: event.String("id"), Value: event.String(s.ID)},
+		event.Entry{Key: event.String("name"), Value: event.String(s.Name)}))
+	key := laneKey{f.From, s.Peer}
+	l := n.lanes[key]
+	if l == nil {
+		l = &lane{laneKey: key}
+		n.lanes[key] = l
+	}
+	fl.lane, fl.at = l, len(l.flights)
+	l.flights = append(l.flights, fl)
+	n.changed(e, l, fl, true)
 }
 
 // land takes a message out of those under way, if it is one of them.
-func (n *netLog) land(e *engine, id string) {
-	f, ok := n.flying[id]
-	if !ok || id == "" {
+func (n *netLog) land(e *engine, f *causal.Flight[*flight]) {
+	if f == nil || f.Value == nil || f.Value.lane == nil {
 		return
 	}
-	delete(n.flying, id)
-	left := slices.DeleteFunc(slices.Clone(n.list(e, f.node, f.peer)), func(m event.Value) bool {
-		return m.Field("id").AsString() == id
+	fl := f.Value
+	l := fl.lane
+	l.flights[fl.at], fl.lane = nil, nil
+	if l.gone++; 2*l.gone > len(l.flights) {
+		l.close()
+	}
+	n.changed(e, l, fl, false)
+	fl.msg = event.Absent
+}
+
+// close takes out the gaps.
+func (l *lane) close() {
+	left := l.flights[:0]
+	for _, f := range l.flights {
+		if f != nil {
+			f.at = len(left)
+			left = append(left, f)
+		}
+	}
+	clear(l.flights[len(left):])
+	l.flights, l.gone = left, 0
+}
+
+// list is what stands in the variable.
+func (l *lane) list() event.Value {
+	out := make([]event.Value, 0, len(l.flights)-l.gone)
+	for _, f := range l.flights {
+		if f != nil {
+			out = append(out, f.msg)
+		}
+	}
+	return event.List(out...)
+}
+
+// changed tells of a message that came to a lane, or left it.
+func (n *netLog) changed(e *engine, l *lane, f *flight, came bool) {
+	if n.eager {
+		n.set(e, n.inflight, l.node, l.peer, l.list())
+		return
+	}
+	n.moved = true
+	if !l.stale {
+		l.stale = true
+		n.stale[l.node] = append(n.stale[l.node], l)
+	}
+	in := &e.infos[n.inflight]
+	for _, t := range in.tallies {
+		t.message(&e.env, l.node, l.peer, f.msg, came)
+	}
+	path := []event.Value{event.String(l.peer)}
+	if came && len(e.sought) > 0 && e.sought[n.inflight] != nil {
+		e.lookInto(n.inflight, event.MapOf((*event.Map)(nil).With(path[0], event.List(f.msg))), path)
+	}
+	for i := range in.watches {
+		if w := &in.watches[i]; onPath(w.steps[:w.fixed], path) {
+			e.markDep(w, nil, e.nodeOf(w, l.node))
+		}
+	}
+}
+
+// settle puts the lists of a node into its variable.
+func (n *netLog) settle(w *world, node int) {
+	stale := n.stale[node]
+	s := w.states[node]
+	if len(stale) == 0 || s == nil {
+		return
+	}
+	n.stale[node] = stale[:0]
+	lists := s.Get(n.inflight).AsMap()
+	for _, l := range stale {
+		l.stale = false
+		lists = lists.With(event.String(l.peer), l.list())
+	}
+	clear(stale)
+	s.Set(n.inflight, event.MapOf(lists))
+}
+
+// settleAll puts all lists into the variables.
+func (n *netLog) settleAll(w *world) {
+	for node := range n.stale {
+		n.settle(w, node)
+	}
+}
+
+// adopt goes on with the messages under way and the counts of a smaller History,
+// whose lists are settled: node m of that is to[m] of this.
+func (n *netLog) adopt(old *netLog, to []int) {
+	n.links, n.moved = old.links, old.moved
+	n.links.Renumber(len(n.meta.Nodes), to, func(name string) int {
+		if i, ok := n.meta.NodeIndex(name); ok {
+			return i
+		}
+		return causal.Nowhere
 	})
-	n.set(e, n.inflight, f.node, f.peer, event.List(left...))
+	for _, l := range old.lanes {
+		l.node = to[l.node]
+		n.lanes[l.laneKey] = l
+	}
+	ids := map[history.VarID]history.VarID{old.sent: n.sent, old.received: n.received, old.inflight: n.inflight}
+	for c, v := range old.counts {
+		n.counts[count{ids[c.id], to[c.node], c.peer}] = v
+	}
 }

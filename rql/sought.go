@@ -93,6 +93,21 @@ func (e *engine) look(node int, id history.VarID, path []event.Value) {
 	}
 }
 
+// lookInto is look for what comes to a variable that isn't in the node's state
+// yet, with what is on its way there.
+func (e *engine) lookInto(id history.VarID, v event.Value, path []event.Value) {
+	left := e.sought[id][:0]
+	for _, s := range e.sought[id] {
+		s.reach(v, s.ref.Vars[0].Rest, path)
+		if s.depth < len(s.ref.Steps) {
+			left = append(left, s)
+		}
+	}
+	if e.sought[id] = left; len(left) == 0 {
+		delete(e.sought, id)
+	}
+}
+
 func (e *engine) lookFor(s *sought, node int, id history.VarID, path []event.Value) {
 	for _, c := range s.ref.Vars {
 		v := e.w.get(node, c.Var, false)
@@ -102,12 +117,17 @@ func (e *engine) lookFor(s *sought, node int, id history.VarID, path []event.Val
 		if c.Var != int(id) {
 			path = nil
 		}
-		depth, at := reach(v, s.ref.Steps[c.Rest:], path)
-		depth += c.Rest
-		if depth > s.depth || depth == s.depth && at.Len() >= s.at.Len() {
-			s.depth, s.at = depth, at
-		}
+		s.reach(v, c.Rest, path)
 		return
+	}
+}
+
+// reach remembers how far the steps from rest on lead into v.
+func (s *sought) reach(v event.Value, rest int, path []event.Value) {
+	depth, at := reach(v, s.ref.Steps[rest:], path)
+	depth += rest
+	if depth > s.depth || depth == s.depth && at.Len() >= s.at.Len() {
+		s.depth, s.at = depth, at
 	}
 }
 

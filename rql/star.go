@@ -12,6 +12,9 @@ import (
 // star appends the variables of the item's logs that are present on some node,
 // log by log, by name; those that the row has already are left out.
 func (e *engine) star(out []Cell, it *plan.Item) []Cell {
+	if e.net != nil {
+		e.net.settleAll(e.w)
+	}
 	present := map[history.VarID]bool{}
 	for _, n := range e.w.nodes {
 		for _, id := range e.w.states[n].Vars() {

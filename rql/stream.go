@@ -154,6 +154,9 @@ func (s *Stream) Grow(meta *history.Meta) error {
 	if err != nil {
 		return err
 	}
+	if old.net != nil {
+		old.net.settleAll(old.w)
+	}
 	states := make([]*history.State, len(meta.Nodes))
 	gaps, ever := gapsOf(meta), make([]bool, len(meta.Nodes))
 	for n, at := range to {
@@ -246,17 +249,6 @@ func (e *engine) heir(in *instance) *instance {
 		return e.insts[0]
 	}
 	return e.byKey[memberID(in.member)]
-}
-
-// adopt goes on with the messages under way and the counts of a smaller History.
-func (n *netLog) adopt(old *netLog, to []int) {
-	for id, f := range old.flying {
-		n.flying[id] = flight{to[f.node], f.peer}
-	}
-	ids := map[history.VarID]history.VarID{old.sent: n.sent, old.received: n.received, old.inflight: n.inflight}
-	for c, v := range old.counts {
-		n.counts[count{ids[c.id], to[c.node], c.peer}] = v
-	}
 }
 
 // Close ends the stream: rows of runs that aren't over are given as those that

@@ -45,10 +45,35 @@ func (t *tally) change(e *env, node int, path []event.Value, old, now event.Valu
 		return
 	}
 	key, inner := path[t.fixed], t.steps[t.fixed+1:]
+	e.entries(was.Index(key), inner, func(m event.Value) { t.tell(node, m, false) })
+	e.entries(is.Index(key), inner, func(m event.Value) { t.tell(node, m, true) })
+}
+
+// message follows a message of net.inflight, in the list of a node under a peer's
+// name, that came or left; the second step is to every entry.
+func (t *tally) message(e *env, node int, peer string, msg event.Value, came bool) {
+	if t.steps[0].Kind != plan.StepAll && !event.Equal(t.steps[0].Key, event.String(peer)) {
+		return
+	}
+	e.entries(msg, t.steps[2:], func(m event.Value) { t.tell(node, m, came) })
+}
+
+// tell takes one entry of a node in or out.
+func (t *tally) tell(node int, m event.Value, came bool) {
+	whole := t.fresh && t.agg.Op != plan.AggMin && t.agg.Op != plan.AggMax
+	t.fresh = whole
 	b := &t.nodes[node]
-	t.fresh = false
-	e.entries(was.Index(key), inner, func(m event.Value) { b.remove(of(m)) })
-	e.entries(is.Index(key), inner, func(m event.Value) { b.add(of(m)) })
+	if came {
+		b.add(of(m))
+	} else {
+		b.remove(of(m))
+	}
+	switch {
+	case whole && came:
+		t.all.add(of(m))
+	case whole:
+		t.all.remove(of(m))
+	}
 }
 
 // result is the bag of all nodes, of which only what the aggregate asks for is
@@ -67,6 +92,21 @@ func (t *tally) result(e *env) *bag {
 	}
 	t.fresh = true
 	return &t.all
+}
+
+// int is a COUNT or a SUM of ints on one node; ok is false if it is no int, or not
+// a small one.
+func (t *tally) int(node int) (n int64, ok bool) {
+	b := &t.nodes[node]
+	if t.agg.Op == plan.AggCount {
+		return int64(b.count), true
+	}
+	sum := b.sum.total()
+	if b.numbers != b.count || b.sum.floats != 0 || sum.ext != nil {
+		return 0, false
+	}
+	n, ok = sum.v.AsInt() // NaN and infinities are floats
+	return n, ok && small(n)
 }
 
 // onPath reports whether a change at path may concern what steps, all of them

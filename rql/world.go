@@ -15,6 +15,7 @@ type world struct {
 	now    hlc.Timestamp    // of the cut
 	event  *history.Event   // that made the cut
 	before []undo           // what this cut's event changed, first values first
+	net    *netLog          // nil unless log net is asked for
 }
 
 // An undo is a variable's value one cut before.
@@ -35,6 +36,9 @@ func (w *world) get(node, id int, prev bool) event.Value {
 				return u.old
 			}
 		}
+	}
+	if w.net != nil && id == int(w.net.inflight) {
+		w.net.settle(w, node)
 	}
 	return w.states[node].Get(history.VarID(id))
 }

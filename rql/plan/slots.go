@@ -207,7 +207,7 @@ func (q *Query) chosen(f *facts) []int {
 
 // analyse fills in what the engine wants to know of the finished plan.
 func (c *checker) analyse() {
-	c.out.numberColumns()
+	c.out.numberColumns(c.schema)
 	q := c.out
 	for i := range q.Compute {
 		f := q.factsOf(q.Compute[i].X)
@@ -269,11 +269,15 @@ func tallies(a *Agg) bool {
 	return true
 }
 
-// numberColumns finds the paths that depend on nothing.
-func (q *Query) numberColumns() {
+// underWay is the variable whose lists are made only when somebody looks at them.
+const underWay = "net.inflight"
+
+// numberColumns finds the paths that depend on nothing, and whose values are kept
+// beside the states.
+func (q *Query) numberColumns(s *Schema) {
 	at := map[string]int{}
 	for _, r := range q.Refs {
-		if r.Fixed < len(r.Steps) || len(r.Steps) == 0 {
+		if r.Fixed < len(r.Steps) || len(r.Steps) == 0 || len(r.Vars) == 1 && s.Vars[r.Vars[0].Var] == underWay {
 			continue
 		}
 		if at[r.Text] == 0 {
