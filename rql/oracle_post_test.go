@@ -6,8 +6,8 @@ import (
 	"hindcast.dev/history"
 )
 
-// A post tells which send a receive is of, by its definition (docs/rql.md, "Which
-// send a receive is of"): it goes through all messages that there ever were. It
+// A post tells which send a receive is of, by its definition (docs/rql.md, "Messages
+// under way"): it goes through all messages that there ever were. It
 // shares no code with causal.Links.
 type post struct {
 	nodes []string
