@@ -361,10 +361,10 @@ func (m *Mem) index() {
 	for i := range m.nodes {
 		entries := m.nodes[i].entries
 		for j := range entries {
-			for l := range entries[j].Received() {
+			for l := range entries[j].Arrivals() {
 				m.refs = append(m.refs, msgRef{hashID(l.ID), uint32(i), uint32(j)})
 			}
-			for l := range entries[j].Sent() {
+			for l := range entries[j].Departures() {
 				m.refs = append(m.refs, msgRef{hashID(l.ID), uint32(i), uint32(j)})
 			}
 		}

@@ -41,9 +41,26 @@ type Link struct {
 	Effect int    // counted from 1, that it is of; 0 is the event itself
 }
 
-// Received are the messages, timers and calls that the event came of: its own, and
+// Received are the ids of Arrivals.
+func (e *Event) Received() iter.Seq[string] { return ids(e.Arrivals(), "") }
+
+// Sent are the ids of Departures.
+func (e *Event) Sent() iter.Seq[string] { return ids(e.Departures(), "") }
+
+// ids are those of links of a kind, "" for all.
+func ids(links iter.Seq[Link], kind string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for l := range links {
+			if (kind == "" || l.Kind == kind) && !yield(l.ID) {
+				return
+			}
+		}
+	}
+}
+
+// Arrivals are the messages, timers and calls that the event came of: its own, and
 // those of its effects of kind "recv". One may come twice.
-func (e *Event) Received() iter.Seq[Link] {
+func (e *Event) Arrivals() iter.Seq[Link] {
 	return func(yield func(Link) bool) {
 		if e.ID != "" && !e.Base {
 			switch e.Kind {
@@ -65,21 +82,13 @@ func (e *Event) Received() iter.Seq[Link] {
 	}
 }
 
-// messages are the ids of the messages of Received, without what a node says to
-// itself: timers and calls.
-func (e *Event) messages() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for l := range e.Received() {
-			if l.Kind == kindRecv && !yield(l.ID) {
-				return
-			}
-		}
-	}
-}
+// messages are the ids of Received without what a node says to itself: timers and
+// calls.
+func (e *Event) messages() iter.Seq[string] { return ids(e.Arrivals(), kindRecv) }
 
-// Sent are the messages, timers and calls that the event's effects began. One may
+// Departures are the messages, timers and calls that the event's effects began. One may
 // come twice.
-func (e *Event) Sent() iter.Seq[Link] {
+func (e *Event) Departures() iter.Seq[Link] {
 	return func(yield func(Link) bool) {
 		for i := range e.Effects {
 			if l, ok := e.Sends(i); ok && !yield(l) {
@@ -116,7 +125,7 @@ func (e *Event) Lost() (l Link, ok bool) {
 	return l, l.ID != ""
 }
 
-// Receiving is a link of Received, on a node, for causal.Links.
+// Receiving is a link of Arrivals, on a node, for causal.Links.
 func (m *Meta) Receiving(node int, l Link) causal.Message {
 	from := node
 	if l.Kind == kindRecv {
@@ -125,7 +134,7 @@ func (m *Meta) Receiving(node int, l Link) causal.Message {
 	return causal.Message{Kind: l.Kind, ID: l.ID, From: from, To: node}
 }
 
-// Sending is a link of Sent, on a node, for causal.Links.
+// Sending is a link of Departures, on a node, for causal.Links.
 func (m *Meta) Sending(node int, l Link) causal.Message {
 	to, name := node, ""
 	if l.Kind == kindRecv {
@@ -154,13 +163,13 @@ func (m *Meta) nodeOr(name string) int {
 
 // take adds what e, which may have nothing to do with it, says of the message.
 func (m *Message) take(e *Event) {
-	for l := range e.Received() {
+	for l := range e.Arrivals() {
 		if l.ID == m.ID {
 			m.Receives = append(m.Receives, e.Position)
 			break
 		}
 	}
-	for l := range e.Sent() {
+	for l := range e.Departures() {
 		if l.ID == m.ID && (!m.Sent || e.Position.Compare(m.Send) < 0) {
 			m.Sent, m.Send = true, e.Position
 		}

@@ -36,14 +36,14 @@ func compareRefs(a, b ref) int {
 
 // appendRefs appends those of one entry to refs.
 func appendRefs(refs []ref, e *Event, entry uint64) []ref {
-	for l := range e.Received() {
+	for l := range e.Arrivals() {
 		role := byte(roleAnswered)
 		if l.Kind == kindRecv {
 			role = roleReceived
 		}
 		refs = append(refs, ref{hashID(l.ID), e.Time, entry, role})
 	}
-	for l := range e.Sent() {
+	for l := range e.Departures() {
 		refs = append(refs, ref{hashID(l.ID), e.Time, entry, roleSent})
 	}
 	return refs

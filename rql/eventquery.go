@@ -246,7 +246,7 @@ func (r *eventRun) step(ev *history.Event) error {
 		n.past[along] = r.nothing
 	}
 	linked := false
-	for l := range ev.Received() {
+	for l := range ev.Arrivals() {
 		linked = r.receive(n, r.src.Meta().Receiving(ev.Node, l), linked)
 	}
 	if err := r.occurrences(ev); err != nil {

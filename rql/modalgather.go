@@ -206,7 +206,7 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 		}
 	}
 	meta := g.m.meta
-	for l := range ev.Received() {
+	for l := range ev.Arrivals() {
 		if f := g.links.Receive(meta.Receiving(ev.Node, l)); f != nil {
 			lost = g.land(ev, k, f, lost)
 		}
@@ -216,7 +216,7 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 			lost = g.land(ev, k, f, lost)
 		}
 	}
-	for l := range ev.Sent() {
+	for l := range ev.Departures() {
 		f := g.links.Send(meta.Sending(ev.Node, l))
 		if f.Value == nil {
 			f.Value = &sending{landed: none}

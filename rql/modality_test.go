@@ -71,10 +71,10 @@ func newModalModel(t *rapid.T, src history.Source, q *syntax.Query, from, to hlc
 	at := make(causal.Cut, n)
 	for i, ev := range all {
 		var of []*letter
-		for l := range ev.Received() {
+		for l := range ev.Arrivals() {
 			of = append(of, p.receive(l.Kind, l.ID, p.nodes[ev.Node], l.Peer))
 		}
-		for l := range ev.Sent() {
+		for l := range ev.Departures() {
 			p.send(l.Kind, l.ID, p.nodes[ev.Node], l.Peer).tag = 0
 		}
 		s := m.states[ev.Node][len(m.states[ev.Node])-1].Clone()
@@ -98,7 +98,7 @@ func newModalModel(t *rapid.T, src history.Source, q *syntax.Query, from, to hlc
 				m.links = append(m.links, causal.Link{From: slices.Index(p.nodes, l.from), Send: uint64(l.tag), To: ev.Node, Receive: at[ev.Node]})
 			}
 		}
-		for l := range ev.Sent() {
+		for l := range ev.Departures() {
 			p.send(l.Kind, l.ID, p.nodes[ev.Node], l.Peer).tag = int(at[ev.Node])
 		}
 		for j := range at {

@@ -126,7 +126,7 @@ func (n *netLog) follow(e *engine, ev *history.Event) {
 	}
 	follows := e.info(n.inflight) != nil
 	if follows {
-		for l := range ev.Received() {
+		for l := range ev.Arrivals() {
 			n.land(e, n.links.Receive(n.meta.Receiving(ev.Node, l)))
 		}
 		if l, ok := ev.Lost(); ok {

@@ -34,7 +34,7 @@ func Write(ctx context.Context, w io.Writer, src history.Source, from, to histor
 		return err
 	}
 	defer c.Close()
-	e := exporter{out: bufio.NewWriterSize(w, 64<<10), meta: src.Meta(), sent: map[string]causal.Vector{}}
+	e := exporter{out: bufio.NewWriterSize(w, 64<<10), meta: src.Meta(), links: causal.NewLinks[causal.Vector](len(src.Meta().Nodes), 0)}
 	e.names()
 	e.clocks = make([]causal.Vector, len(e.hosts))
 	for {
@@ -54,10 +54,10 @@ func Write(ctx context.Context, w io.Writer, src history.Source, from, to histor
 type exporter struct {
 	out    *bufio.Writer
 	meta   *history.Meta
-	hosts  []string                 // by node
-	order  []int                    // nodes by host
-	clocks []causal.Vector          // by node
-	sent   map[string]causal.Vector // by message
+	hosts  []string                     // by node
+	order  []int                        // nodes by host
+	clocks []causal.Vector              // by node
+	links  *causal.Links[causal.Vector] // with the clock of the event that sent
 }
 
 // names makes hosts of nodes: a host is one word, and no two are the same.
@@ -85,17 +85,19 @@ func (e *exporter) event(ev *history.Event) error {
 		return nil
 	}
 	clock := e.clocks[ev.Node]
-	for id := range ev.Received() {
-		clock = clock.Merge(e.sent[id])
+	for l := range ev.Arrivals() {
+		if f := e.links.Receive(e.meta.Receiving(ev.Node, l)); f != nil {
+			clock = clock.Merge(f.Value)
+		}
 	}
 	clock = clock.Tick(ev.Node)
 	e.clocks[ev.Node] = clock
 	var own causal.Vector
-	for id := range ev.Sent() {
+	for l := range ev.Departures() {
 		if own == nil {
 			own = slices.Clone(clock)
 		}
-		e.sent[id] = own
+		e.links.Send(e.meta.Sending(ev.Node, l)).Value = own
 	}
 	e.out.WriteString(e.text(ev))
 	e.out.WriteByte('\n')
