@@ -26,6 +26,7 @@ func TestThePageOfTheLatticeTellsTheTruth(t *testing.T) { tellsTheTruth(t, "../d
 //	rql [NAME]    a query, of that History or the last one; after it stand any of
 //	  table       its answer
 //	  rows        its answer as JSON lines
+//	  incomplete  the same; the exit code is that of what is undecided
 //	  notes       what the summary says after its first line
 //	  mistake     the error; the exit code is 2
 //	values NAME   lines "expression → its value at the last cut"

@@ -126,7 +126,7 @@ func (v *Evaluator) Witness() []Witness {
 }
 
 // Absent are the paths of the condition that no cut so far had.
-func (v *Evaluator) Absent() []AbsentPath { return v.e.absent() }
+func (v *Evaluator) Absent() []AbsentPath { return v.e.absent(true) }
 
 // Unequal are the = and != that never compared values of one type so far.
 func (v *Evaluator) Unequal() []Unequal { return v.e.unequal() }

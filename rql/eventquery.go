@@ -105,6 +105,7 @@ func runEvents(ctx context.Context, q *plan.EventQuery, src history.Source, opt 
 		return r.sum, err
 	}
 	err := r.walk(ctx)
+	part := err != nil || q.OnTime != nil
 	if errors.Is(err, errLimit) {
 		err = nil
 	}
@@ -112,7 +113,7 @@ func runEvents(ctx context.Context, q *plan.EventQuery, src history.Source, opt 
 	r.sum.Incomplete = r.unknown(r.top().to)
 	for _, l := range r.levels {
 		r.sum.Unequal = append(r.sum.Unequal, l.env.unequal()...)
-		r.sum.Absent = append(r.sum.Absent, l.absent()...)
+		r.sum.Absent = append(r.sum.Absent, l.absent(part)...)
 	}
 	return r.sum, err
 }
@@ -439,8 +440,9 @@ func (f *fieldSeen) note(data event.Value) {
 // fieldsMax bounds the names that fieldSeen remembers.
 const fieldsMax = 64
 
-// absent tells of the fields that no event had.
-func (l *eventLevel) absent() []AbsentPath {
+// absent tells of the fields that no event had; part says that there are events
+// that weren't looked at.
+func (l *eventLevel) absent(part bool) []AbsentPath {
 	var out []AbsentPath
 	for _, in := range l.inputs {
 		for i := range in.fields {
@@ -448,7 +450,7 @@ func (l *eventLevel) absent() []AbsentPath {
 			if f.some || f.Builtin != plan.NoBuiltin || f.Key == "" || !in.seen {
 				continue
 			}
-			a := AbsentPath{Path: in.plan.Name + "." + f.Key, Pos: f.Pos, Below: in.plan.Name, Events: true}
+			a := AbsentPath{Path: in.plan.Name + "." + f.Key, Pos: f.Pos, Below: in.plan.Name, Events: true, Part: part}
 			var names []string
 			for k := range f.has {
 				names = append(names, k)

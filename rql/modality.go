@@ -207,7 +207,7 @@ func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
 			}
 		}
 	}
-	m.sum.Absent, m.sum.Unequal = e.absent(), e.unequal()
+	m.sum.Absent, m.sum.Unequal = e.absent(true), e.unequal()
 	if !e.insts[0].matching {
 		return fmt.Errorf("internal error: the cut %v was found, and doesn't satisfy the condition", f.cut)
 	}

@@ -89,6 +89,7 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 
 // result ends the run, with the error that ended the walk.
 func (r *runner) result(err error) (Summary, error) {
+	part := err != nil || r.src == nil || r.begin != history.Begin
 	if err == nil {
 		err = r.finish()
 	}
@@ -98,7 +99,7 @@ func (r *runner) result(err error) (Summary, error) {
 	if r.grouper != nil && (err == nil || errors.Is(err, errLimit)) {
 		err = r.giveGroups()
 	}
-	r.sum.Errors, r.sum.Absent, r.sum.Unequal = r.e.faults.list, r.e.absent(), r.e.unequal()
+	r.sum.Errors, r.sum.Absent, r.sum.Unequal = r.e.faults.list, r.e.absent(part), r.e.unequal()
 	var unseen error
 	if r.sum.Incomplete, unseen = r.unknownNodes(); err == nil || errors.Is(err, errLimit) {
 		err = cmp.Or(unseen, err)

@@ -11,8 +11,8 @@ import (
 	"hindcast.dev/rql/syntax"
 )
 
-// An AbsentPath is a path of the query that was present on no node at any cut
-// walked: most likely a misprint below a variable that exists.
+// An AbsentPath is a path of the query that was present on no node asked at any cut
+// looked at: most likely a misprint below a variable that exists.
 type AbsentPath struct {
 	Path string
 	Pos  syntax.Pos // of the first part of it that nothing had
@@ -26,6 +26,9 @@ type AbsentPath struct {
 	Has []string
 	// Events says that Path is of an event query: no event had it.
 	Events bool
+	// Part says that not all cuts, or events, of the History were looked at, or not
+	// all nodes: the others may have it.
+	Part bool
 }
 
 // hasMax bounds AbsentPath.Has.
@@ -168,15 +171,48 @@ func reach(v event.Value, steps []plan.Step, path []event.Value) (depth int, at 
 	return depth, at
 }
 
-// absent tells of the paths that were never found, in the order of the query.
-func (e *engine) absent() []AbsentPath {
+// absent tells of the paths that were never found, in the order of the query;
+// part says that there are cuts that weren't looked at.
+func (e *engine) absent(part bool) []AbsentPath {
+	part = part || e.q.Nodes != nil
 	var out []AbsentPath
 	for _, s := range e.missing {
-		if s.depth < len(s.ref.Steps) {
-			out = append(out, s.tell())
+		if s.depth < len(s.ref.Steps) && !e.credible(s, part) {
+			a := s.tell()
+			a.Part = part
+			out = append(out, a)
 		}
 	}
 	return out
+}
+
+// credible reports whether a path that wasn't found is most likely written well: it
+// leads to a variable that the History has elsewhere, or into log net, which has
+// entries for what happened alone.
+func (e *engine) credible(s *sought, part bool) bool {
+	if !e.derived(s.ref) {
+		return s.depth == 0 && part && len(s.ref.Vars) > 0
+	}
+	switch step := s.ref.Steps[s.depth]; {
+	case s.depth == 0:
+		return true
+	case s.depth > 2: // into a message that was in flight
+		return false
+	case step.Kind == plan.StepKey && step.Key.Type() == event.TypeString: // a peer
+		return s.depth == 1 && slices.Contains(e.w.names, step.Key.AsString())
+	}
+	return true
+}
+
+// derived reports whether a path is of log net, as this engine makes it.
+func (e *engine) derived(r *plan.Ref) bool {
+	if e.net == nil || r.Path.Log != "net" {
+		return false
+	}
+	return slices.ContainsFunc(r.Vars, func(c plan.Candidate) bool {
+		id := history.VarID(c.Var)
+		return id == e.net.sent || id == e.net.received || id == e.net.inflight
+	})
 }
 
 func (s *sought) tell() AbsentPath {
@@ -275,9 +311,16 @@ func pathText(log string, steps []syntax.Step) string {
 
 // Note is the remark for a person: its Render shows the place in the query.
 func (a *AbsentPath) Note() *syntax.Error {
-	e := &syntax.Error{Pos: a.Pos, Msg: a.Path + " was present on no node at any cut"}
-	if a.Events {
-		e.Msg = "no event " + a.Below + " has " + strings.TrimPrefix(a.Path, a.Below+".")
+	e := &syntax.Error{Pos: a.Pos}
+	switch field := strings.TrimPrefix(a.Path, a.Below+"."); {
+	case a.Events && a.Part:
+		e.Msg = "no event " + a.Below + " that was looked at has " + field
+	case a.Events:
+		e.Msg = "no event " + a.Below + " has " + field
+	case a.Part:
+		e.Msg = a.Path + " was present on no node asked at any cut that was looked at"
+	default:
+		e.Msg = a.Path + " was present on no node at any cut"
 	}
 	switch {
 	case a.Nearest != "":
