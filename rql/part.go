@@ -18,8 +18,8 @@ import (
 // Parts is a run of a cut query whose walk is searched in parts. One who joins
 // goes through the parts in order: Join for one that was searched apart, Walk for
 // one that wasn't or that Join refuses; then End. All but Search is for that one
-// alone. The rows and the Summary are those of Query.Run, but that a fault may have
-// been evaluated, and so counted, a few times more or less.
+// alone. The rows and the Summary are those of Query.Run, but that a fault, and an =
+// between types, may have been evaluated, and so counted, a few times more or less.
 type Parts struct {
 	ctx     context.Context
 	q       *Query
@@ -212,6 +212,7 @@ func (p *Parts) begin(from, to history.Position, guess *Memory) (*Part, history.
 		return nil, nil, nil, err
 	}
 	r.e = newEngine(p.ctx, r.q, r.meta, cur.States(), p.members, p.opt)
+	r.e.follows()
 	r.e.remember(guess)
 	ev, err := part.warm(cur)
 	if err != nil {
@@ -293,6 +294,7 @@ func (p *Part) ready() {
 		r.on = append(r.on, in)
 	}
 	r.pending = slices.Clone(p.single)
+	e.setLean()
 }
 
 // Join takes over a part that was searched apart, which begins where what is
@@ -468,7 +470,9 @@ func (p *Parts) Walk(to history.Position) error {
 	defer cur.Close()
 	if p.r.e == nil {
 		p.engine(newEngine(p.ctx, p.r.q, p.r.meta, cur.States(), p.members, p.opt))
+		p.r.e.setLean()
 	}
+	p.r.e.follows()
 	p.at, p.err = to, p.r.walk(cur)
 	return p.error()
 }
@@ -552,7 +556,9 @@ func (e *engine) remember(m *Memory) {
 	}
 }
 
-// same reports whether operators of past time will go on alike from both.
+// same reports whether operators of past time will go on alike from both. Since
+// when an operand holds, or doesn't, matters as long as time alone is going to
+// change the operator: then it says when that is due.
 func (m *Memory) same(o *Memory) bool {
 	if m == nil || o == nil {
 		return m == o
@@ -566,12 +572,15 @@ func (m *Memory) same(o *Memory) bool {
 	return alike(m.shared, o.shared) && slices.EqualFunc(m.members, o.members, alike)
 }
 
-// unseek forgets which paths were found.
+// unseek forgets how far paths were found that weren't found whole: who comes from
+// the beginning has seen what the states hold, but maybe something later, too.
 func (e *engine) unseek() {
 	e.sought = map[history.VarID][]*sought{}
 	for _, s := range e.missing {
-		s.depth, s.at = 0, event.Absent
-		e.seekFor(s)
+		if s.depth < len(s.ref.Steps) {
+			s.depth, s.at = 0, event.Absent
+			e.seekFor(s)
+		}
 	}
 }
 

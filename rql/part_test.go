@@ -24,6 +24,10 @@ func told(rows []string, sum rql.Summary, err error) string {
 	for i := range sum.Errors {
 		sum.Errors[i].Count = min(sum.Errors[i].Count, 1)
 	}
+	sum.Unequal = slices.Clone(sum.Unequal)
+	for i := range sum.Unequal {
+		sum.Unequal[i].Count = min(sum.Unequal[i].Count, 1)
+	}
 	return fmt.Sprintf("%s\n%+v\n%v", strings.Join(rows, "\n"), sum, err)
 }
 
