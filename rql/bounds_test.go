@@ -79,9 +79,11 @@ func TestAQueryOfAMegabyteOrTenThousandLevelsEnds(t *testing.T) {
 func TestMoreCombinationsThanMayBeTriedAreAnErrorWithAPlace(t *testing.T) {
 	src := ten(t)
 	for _, text := range []string{
-		"SELECT MAX(inv.a) FROM inv WHEN inv.a" + strings.Repeat(" * inv.a", 9) + " > 9999999999",                                     // 10¹⁰ choices
+		"SELECT MAX(inv.a) FROM inv WHEN inv.a" + strings.Repeat(" * inv.a", 9) + " = 9999999999",                                     // 10¹⁰ choices
+		"SELECT MAX(inv.a) FROM inv WHEN inv.a" + strings.Repeat(" + inv.a", 900) + " = 7",                                            // 10⁹⁰¹ choices, and a sum of as many each
+		"SELECT MAX(inv.a) FROM inv WHEN inv.a" + strings.Repeat(" + inv.a", 900) + " > 3000",                                         // which needs a witness
 		"SELECT MAX(inv.a) FROM inv WHEN EXISTS a, b, c, d, e, f, g, h, i, j IN inv.a : (a + b + c + d + e + f + g + h + i + j < 0)",  // 10¹⁰ members
-		"SELECT MAX(inv.a) FROM inv WHEN ONCE (inv.a" + strings.Repeat(" * inv.a", 9) + " > 9999999999)",                              // in an operand
+		"SELECT MAX(inv.a) FROM inv WHEN ONCE (inv.a" + strings.Repeat(" * inv.a", 9) + " = 9999999999)",                              // in an operand
 		"SELECT EXISTS a, b, c, d, e, f, g, h, i, j IN inv.a : (a + b + c + d + e + f + g + h + i + j < 0) AS e FROM inv ON TIME END", // in an item
 		"SELECT MAX(inv.a) FROM inv WHEN EXISTS a, b, c, d, e, f, g, h, i IN inv.a : (a * b * c * d * e * f * g * h * i < 0 - inv.a)", // both
 	} {

@@ -51,19 +51,26 @@ type kept struct {
 }
 
 // spend counts one more combination; false means that the run must end.
-func (e *env) spend(pos syntax.Pos) bool {
+func (e *env) spend(pos syntax.Pos) bool { return e.spendMany(pos, 1) }
+
+// spendMany is spend for what costs as much as so many.
+func (e *env) spendMany(pos syntax.Pos, n int) bool {
 	if e.err != nil {
 		return false
 	}
-	if e.spent++; e.spent > e.limit {
+	was := e.spent
+	if e.spent += n; e.spent > e.limit {
 		e.err = &CombinationsError{Pos: pos, Limit: e.limit, Time: e.w.now}
 		return false
 	}
-	if e.spent%1024 == 0 {
+	if e.spent/1024 != was/1024 {
 		e.err = e.ctx.Err()
 	}
 	return e.err == nil
 }
+
+// termsSpent is how many parts of an expression cost as much as a choice.
+const termsSpent = 16
 
 func (e *env) fault(f Fault, pos syntax.Pos) {
 	if f != "" {

@@ -95,8 +95,12 @@ func newJoinState(j *plan.Join, code *joinCode, nodes int) *joinState {
 
 // decideJoin decides a leaf over several slots.
 func (e *engine) decideJoin(l *plan.Leaf, s *leafState) {
-	if l.Join.Kind == plan.JoinEnumerate {
+	switch l.Join.Kind {
+	case plan.JoinEnumerate:
 		s.ok = e.join(l) != nil
+		return
+	case plan.JoinTree:
+		s.ok = e.newJoinTree(l).up()
 		return
 	}
 	j, node := s.join, s.node
@@ -395,12 +399,16 @@ func (e *engine) verdict(j *joinState, fixed []int) (holds, known bool) {
 	return e.linear(j, fixed)
 }
 
-// joinWitness is the smallest choice of a leaf that holds; known is false where
-// it must be enumerated.
+// joinWitness is the smallest choice of a leaf that holds, known is false where it
+// must be enumerated, or would take too long to find.
 func (e *engine) joinWitness(l *plan.Leaf, s *leafState) (c choice, known bool) {
 	j := s.join
-	if l.Join.Kind == plan.JoinEnumerate {
+	switch l.Join.Kind {
+	case plan.JoinEnumerate:
 		return nil, false
+	case plan.JoinTree:
+		c := e.newJoinTree(l).witness()
+		return c, c != nil
 	}
 	if j == nil {
 		j = e.joinStateOf(l, s)
@@ -419,6 +427,9 @@ func (e *engine) joinWitness(l *plan.Leaf, s *leafState) (c choice, known bool) 
 				continue
 			}
 			fixed[i] = n
+			if !e.spendMany(l.Parts[0].X.Position(), len(j.classes)/termsSpent) {
+				return nil, false
+			}
 			holds, known := e.verdict(j, fixed)
 			if !known {
 				return nil, false

@@ -96,9 +96,19 @@ var joinShapes = []string{
 	"equal: (inv.a + inv.b) LINK SAME_NODE = inv.c AND NODE($2) != 'n2'",
 	"equal: inv.a != inv.a AND inv.b > 0 AND NODE($1) = NODE($3)",
 	"enumerate: inv.a + inv.b = inv.c",
-	"enumerate: inv.a < inv.b AND inv.b OP inv.c AND NODE($2) = NODE($3)",
-	"enumerate: inv.a OP inv.b AND inv.b < inv.c AND $1 < $4",
-	"enumerate: inv.a * inv.b OP inv.c",
+	"tree: inv.a < inv.b AND inv.b OP inv.c AND NODE($2) = NODE($3)",
+	"tree: inv.a OP inv.b AND inv.c < $1",
+	"tree: inv.a OP inv.b AND $2 + 1 > inv.c AND $1 != inv.b AND $1 < 2",
+	"tree: inv.a OP inv.b AND NODE($1) != NODE($2) AND ($2 = inv.c OR $2 > 1)",
+	"tree: NOT (inv.a OP inv.b) AND inv.c OP $1 AND NODE($3) != 'n1'  AND inv.b + 1 < $1",
+	"tree: inv.a OP inv.b AND $2 OP inv.c AND $3 OP inv.a AND $3 = inv.b",
+	"enumerate: inv.a OP inv.b AND inv.b < inv.c AND $1 < $4 AND $2 < $3",
+	"linear: inv.a * inv.b OP inv.c",
+	"linear: inv.a * (inv.b - inv.c) OP 2",
+	"linear: 1 - inv.a * inv.b * -inv.c OP inv.a",
+	"linear: NOT (inv.a * inv.b OP 2)",
+	"linear: inv.a * (inv.b + 1) LINK SAME_NODE OP inv.c * inv.a AND NODE($1) = NODE($2)",
+	"enumerate: inv.a * inv.b OP inv.c AND NODE($1) != NODE($2)",
 }
 
 func joinQuery(t *rapid.T) string {
@@ -109,6 +119,29 @@ func joinQuery(t *rapid.T) string {
 		cond = "(" + cond + ") OR inv.b > 2"
 	}
 	return "SELECT inv.a FROM inv WHEN " + cond + rapid.SampledFrom([]string{"", " EMIT CUTS"}).Draw(t, "emit")
+}
+
+func TestJoinsArePlannedByTheirShape(t *testing.T) {
+	b := history.NewBuilder()
+	for _, n := range []string{"n1", "n2", "n3"} {
+		b.Append(n, history.EventSpec{Event: history.Event{Position: history.Position{Time: 1 << 32}}, Set: []history.Assign{
+			{Path: "inv.a", Value: event.Int(1)}, {Path: "inv.b", Value: event.Int(1)}, {Path: "inv.c", Value: event.Int(1)}}})
+	}
+	src, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{"linear": " extremes over ", "equal": " hash of values over ", "tree": " tree of ", "enumerate": " join of "}
+	for _, shape := range joinShapes {
+		kind, cond, _ := strings.Cut(shape, ": ")
+		plan := strings.ReplaceAll(answer(t, src, "EXPLAIN SELECT inv.a FROM inv WHEN "+strings.ReplaceAll(cond, "OP", "<")), `"plan":"`, ": ")
+		if !strings.Contains(plan, told[kind]) {
+			t.Errorf("%s\nis planned as\n%s", shape, plan)
+		}
+		if kind == "enumerate" && !strings.Contains(plan, ", here up to ") {
+			t.Errorf("%s\ndoesn't say how many choices there are:\n%s", shape, plan)
+		}
+	}
 }
 
 // TestJoinsGiveWhatTheDefinitionGives compares conditions over several nodes with
@@ -177,9 +210,11 @@ func TestAThousandNodesNeedNoEnumeration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		"SELECT TIME() AS t FROM inv WHEN inv.a + inv.b < inv.c + 4":                          `"witness":{"$1":"n998","$2":"n000","$3":"n999"},"event":{"node":"n999"`,
-		"SELECT TIME() AS t FROM inv WHEN inv.a + 996 = inv.c":                                `"witness":{"$1":"n998","$2":"n998"},"event":{"node":"n998"`,
-		"SELECT TIME() AS t FROM inv WHEN inv.a + inv.b < inv.c + 5 AND NODE($1) != NODE($3)": `"witness":{"$1":"n997","$2":"n000","$3":"n999"},"event":{"node":"n999"`,
+		"SELECT TIME() AS t FROM inv WHEN inv.a + inv.b < inv.c + 4":                           `"witness":{"$1":"n998","$2":"n000","$3":"n999"},"event":{"node":"n999"`,
+		"SELECT TIME() AS t FROM inv WHEN inv.a + 996 = inv.c":                                 `"witness":{"$1":"n998","$2":"n998"},"event":{"node":"n998"`,
+		"SELECT TIME() AS t FROM inv WHEN inv.a < inv.b AND $2 < inv.c + 2 AND inv.a + 1 < $3": `"witness":{"$1":"n001","$2":"n000","$3":"n999","$4":"n003"},"event":{"node":"n999"`,
+		"SELECT TIME() AS t FROM inv WHEN inv.a * inv.b < inv.c + 2":                           `"witness":{"$1":"n999","$2":"n000","$3":"n999"},"event":{"node":"n999"`,
+		"SELECT TIME() AS t FROM inv WHEN inv.a + inv.b < inv.c + 5 AND NODE($1) != NODE($3)":  `"witness":{"$1":"n997","$2":"n000","$3":"n999"},"event":{"node":"n999"`,
 	} {
 		q, err := rql.Compile(src.Meta(), text)
 		if err != nil {

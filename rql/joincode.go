@@ -25,7 +25,7 @@ type intCompare struct {
 }
 
 func (c *compiler) join(j *plan.Join) *joinCode {
-	if j == nil || j.Kind == plan.JoinEnumerate {
+	if j == nil || j.Kind == plan.JoinEnumerate || j.Kind == plan.JoinTree {
 		return nil
 	}
 	k := &joinCode{}

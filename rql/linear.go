@@ -86,6 +86,8 @@ func (b *bounding) of(t *plan.Term, side bool) bounds {
 		return b.ordered(func(v value) value { n, _ := negative(v); return n }, x.hi, x.lo)
 	case plan.TermScale:
 		return b.scaled(t)
+	case plan.TermMul:
+		return b.product(t)
 	}
 	x, y := b.of(t.A, false), b.of(t.B, false)
 	if b.odd || b.never {
@@ -153,6 +155,32 @@ func (b *bounding) scaled(t *plan.Term) bounds {
 		}
 		return v
 	}, x.lo, x.hi)
+}
+
+// product bounds a product of terms of different classes: whatever the one factor
+// is, the product is monotone in the other, so the extremes are among those of the
+// factors' extremes.
+func (b *bounding) product(t *plan.Term) bounds {
+	x, y := b.of(t.A, false), b.of(t.B, false)
+	if b.odd || b.never {
+		return bounds{}
+	}
+	var out bounds
+	for i, l := range [2]value{x.lo, x.hi} {
+		for k, r := range [2]value{y.lo, y.hi} {
+			v, _ := arith(syntax.Mul, l, r)
+			if b.finite(bounds{v, v}); b.odd {
+				return bounds{}
+			}
+			if below, _ := compare(syntax.Lt, v, out.lo); below || i+k == 0 {
+				out.lo = v
+			}
+			if above, _ := compare(syntax.Gt, v, out.hi); above || i+k == 0 {
+				out.hi = v
+			}
+		}
+	}
+	return out
 }
 
 // summed bounds L-R of ints, class by class, with the constants.

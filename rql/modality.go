@@ -213,6 +213,9 @@ func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
 	}
 	shown := e.rowOf(e.insts[0], true).row
 	row.Values, row.Witness = shown.Values, shown.Witness
+	if e.err != nil {
+		return e.err
+	}
 	for _, n := range e.w.nodes {
 		row.Lattice.Cut = append(row.Lattice.Cut, Field{e.w.names[n], event.Uint(f.g.numbers[n].of(at[n]))})
 	}

@@ -57,13 +57,14 @@ func (e *engine) candidates(slot int) []int {
 // join searches for the smallest choice that satisfies all parts of a leaf; nil
 // if there is none. A part is evaluated as soon as its slots are chosen.
 func (e *engine) join(l *plan.Leaf) choice {
-	j := &joining{e: e, leaf: l, due: make([][]plan.Part, len(l.Slots))}
+	j := &joining{e: e, leaf: l, due: make([][]plan.Part, len(l.Slots)), cost: make([]int, len(l.Slots))}
 	for _, s := range l.Slots {
 		j.nodes = append(j.nodes, e.candidates(s))
 	}
 	for _, p := range l.Parts {
 		last := slices.Index(l.Slots, p.Slots[len(p.Slots)-1])
 		j.due[last] = append(j.due[last], p)
+		j.cost[last] += partsOf(p.X)
 	}
 	if !j.search(0) {
 		return nil
@@ -80,6 +81,17 @@ type joining struct {
 	leaf  *plan.Leaf
 	nodes [][]int       // by position in leaf.Slots
 	due   [][]plan.Part // what can be evaluated once that slot is chosen
+	cost  []int         // of that, in parts of expressions
+}
+
+// partsOf is how many parts an expression has.
+func partsOf(x plan.Expr) int {
+	n := 0
+	plan.Walk(x, func(plan.Expr) bool {
+		n++
+		return true
+	})
+	return n
 }
 
 func (j *joining) search(depth int) bool {
@@ -87,7 +99,7 @@ func (j *joining) search(depth int) bool {
 		return true
 	}
 	for _, n := range j.nodes[depth] {
-		if !j.e.spend(j.leaf.Parts[0].X.Position()) {
+		if !j.e.spendMany(j.leaf.Parts[0].X.Position(), 1+j.cost[depth]/termsSpent) {
 			return false
 		}
 		j.e.slots[j.leaf.Slots[depth]] = n

@@ -170,7 +170,7 @@ func scopeOf(l *plan.Leaf, d *plan.Dep) scope {
 		}
 	case plan.ClassJoin:
 		switch {
-		case l.Join.Kind == plan.JoinEnumerate:
+		case l.Join.Kind == plan.JoinEnumerate || l.Join.Kind == plan.JoinTree:
 		case d.Slot >= 0:
 			return scopeNode
 		case !slices.Contains(l.Join.Lone, d.Ref):

@@ -118,7 +118,7 @@ type local struct {
 
 func newChecker(s *Schema) *checker {
 	c := &checker{schema: s, vars: map[string]int{}, logs: map[string]bool{}, from: map[string]bool{}, slot: -1,
-		loose: map[*syntax.Link]*syntax.Binary{}, compute: map[string]int{}, written: map[string][]int{}, out: &Query{Limit: -1}}
+		loose: map[*syntax.Link]*syntax.Binary{}, compute: map[string]int{}, written: map[string][]int{}, out: &Query{Limit: -1, NodeCount: len(s.Nodes)}}
 	for id, name := range s.Vars {
 		c.vars[name] = id
 		log, _, _ := strings.Cut(name, ".")

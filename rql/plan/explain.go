@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -103,9 +104,16 @@ func (q *Query) leafText(l *Leaf) string {
 
 func (q *Query) joinText(l *Leaf) string {
 	j := l.Join
-	if j.Kind == JoinEnumerate {
-		return fmt.Sprintf("join of %d nodes, enumerated, for %s: choices are tried with pruning when one of its variables changes, O(nodes^%d), bounded by --max-combinations",
-			len(l.Slots), j.Why, len(l.Slots))
+	switch {
+	case j.Kind == JoinEnumerate:
+		return fmt.Sprintf("join of %d nodes, enumerated, for %s: choices are tried with pruning when one of its variables changes, O(nodes^%d)%s, bounded by --max-combinations",
+			len(l.Slots), j.Why, len(l.Slots), q.choicesText(len(l.Slots)))
+	case j.Kind == JoinTree && j.byOrder():
+		return fmt.Sprintf("tree of %d comparisons over %d classes of nodes: each by the extreme of the nodes that remain, when one of its variables changes, O(nodes) for each; values of several types are compared pair by pair, O(nodes²)",
+			len(j.Edges), len(j.Classes))
+	case j.Kind == JoinTree:
+		return fmt.Sprintf("tree of conditions of %d pairs of %d classes of nodes: semijoins, when one of its variables changes, O(nodes²) for each, O(nodes) for a comparison by order, bounded by --max-combinations",
+			len(j.Edges), len(j.Classes))
 	}
 	text := "extremes"
 	if j.Kind == JoinEqual {
@@ -139,6 +147,21 @@ func (q *Query) joinText(l *Leaf) string {
 		limits = "floats, since a node's terms stand apart,"
 	}
 	return text + fmt.Sprintf("; an event plays its node's terms, O(%d log nodes); %s are enumerated", len(j.Classes), limits)
+}
+
+// choicesText says how many choices of so many nodes there are, if that is known.
+func (q *Query) choicesText(slots int) string {
+	n := len(q.Nodes)
+	if q.Nodes == nil {
+		n = q.NodeCount
+	}
+	if n < 2 {
+		return ""
+	}
+	if digits := float64(slots) * math.Log10(float64(n)); digits > 15 {
+		return fmt.Sprintf(", here up to 10^%d", int(digits))
+	}
+	return fmt.Sprintf(", here up to %d", int64(math.Round(math.Pow(float64(n), float64(slots)))))
 }
 
 // classText is the placeholders that are one node.

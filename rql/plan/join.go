@@ -14,6 +14,7 @@ const (
 	JoinEnumerate JoinKind = iota // choices are tried one by one
 	JoinLinear                    // from the extremes of each class
 	JoinEqual                     // by a hash of the values of two classes
+	JoinTree                      // condition by condition of two classes each, from the leaves of their tree up
 )
 
 // A Join tells how to find nodes for several slots at once. Slots that must be
@@ -23,10 +24,11 @@ type Join struct {
 	Kind    JoinKind
 	Why     string // of JoinEnumerate: what stands against the others
 	Classes []JoinClass
-	Apart   [][2]int // classes that must be different nodes
-	Cmp     *Binary  // nil if there are but filters and Apart
-	Not     bool     // Cmp must not hold
-	L, R    *Term    // the sides of Cmp
+	Edges   []JoinEdge // of JoinTree, from the root on
+	Apart   [][2]int   // classes that must be different nodes
+	Cmp     *Binary    // nil if there are but filters and Apart
+	Not     bool       // Cmp must not hold
+	L, R    *Term      // the sides of Cmp
 	// IntsOnly says that a class occurs more than once in Cmp: its terms are summed up
 	// on their own, which only ints allow.
 	IntsOnly bool
@@ -44,6 +46,17 @@ type JoinClass struct {
 	Bare   bool   // its one term is a side of Cmp, so that it needn't be a number
 }
 
+// A JoinEdge is what two classes must satisfy together. A class is the child of one
+// edge at most, and that comes before those of which it is the parent.
+type JoinEdge struct {
+	Parent, Child int
+	Parts         []Expr
+	// Cmp is the only part if it is an order of a term of the one class and a term of
+	// the other; Left says that the parent's is its left side.
+	Cmp  *Binary
+	Left bool
+}
+
 // TermOp is the kind of a Term.
 type TermOp int
 
@@ -55,6 +68,7 @@ const (
 	TermAdd
 	TermSub
 	TermScale // A times X, a constant, in the order in which they are written
+	TermMul   // A times B
 )
 
 // A Term is a part of a comparison that is monotone in the term of each class.
@@ -71,7 +85,7 @@ const apartMax = 3
 
 // joinOf finds how to decide a leaf of ClassJoin.
 func (q *Query) joinOf(l *Leaf) *Join {
-	b := &joinBuilder{q: q, j: &Join{Kind: JoinLinear}, class: map[int]int{}}
+	b := &joinBuilder{q: q, j: &Join{Kind: JoinLinear}, class: map[int]int{}, known: map[Expr][]int{}}
 	b.merge(l)
 	why := b.sort(l)
 	if why == "" && b.j.Cmp != nil {
@@ -81,6 +95,9 @@ func (q *Query) joinOf(l *Leaf) *Join {
 		why = b.keepApart()
 	}
 	if why != "" {
+		if t := q.treeOf(l); t != nil {
+			return t
+		}
 		return &Join{Why: why}
 	}
 	b.findLone()
@@ -92,11 +109,12 @@ type joinBuilder struct {
 	j     *Join
 	class map[int]int // by slot
 	terms int         // looked at
+	known map[Expr][]int
 }
 
 // termsMax bounds how far a comparison is taken apart: names of COMPUTE may stand
 // for more than is written.
-const termsMax = 256
+const termsMax = 4096
 
 // nodeNames returns the slots of NODE($i) = NODE($j).
 func nodeNames(e Expr, op syntax.Op) (i, j int, ok bool) {
@@ -141,12 +159,24 @@ func (b *joinBuilder) merge(l *Leaf) {
 
 // classes returns the classes of which an expression speaks.
 func (b *joinBuilder) classes(e Expr) []int {
+	if out, ok := b.known[e]; ok {
+		return out
+	}
 	var out []int
-	for _, s := range b.q.chosen(b.q.factsOf(e)) {
-		out = append(out, b.class[s])
+	switch x := e.(type) {
+	case *Binary: // of a long sum every part is asked: each is looked at once
+		out = slices.Concat(b.classes(x.L), b.classes(x.R))
+	case *Unary:
+		out = slices.Clone(b.classes(x.X))
+	default:
+		for _, s := range b.q.chosen(b.q.factsOf(e)) {
+			out = append(out, b.class[s])
+		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	out = slices.Compact(out)
+	b.known[e] = out
+	return out
 }
 
 // sort gives every part its place.
@@ -204,7 +234,7 @@ func (b *joinBuilder) compare() (why string) {
 		j.IntsOnly = j.IntsOnly || len(j.Classes[i].Terms) > 1
 	}
 	if j.IntsOnly && (hasScale(j.L) || hasScale(j.R)) {
-		return "a node's terms stand apart from each other, one of them with a factor"
+		return "a node's terms stand apart from each other, one of them in a product"
 	}
 	if isOrder(j.Cmp.Op) {
 		return ""
@@ -220,7 +250,7 @@ func (b *joinBuilder) compare() (why string) {
 }
 
 func hasScale(t *Term) bool {
-	return t != nil && (t.Op == TermScale || hasScale(t.A) || hasScale(t.B))
+	return t != nil && (t.Op == TermScale || t.Op == TermMul || hasScale(t.A) || hasScale(t.B))
 }
 
 // term takes a sum apart into what speaks of one class.
@@ -275,6 +305,12 @@ func (b *joinBuilder) binaryTerm(x *Binary, minus bool) (*Term, string) {
 			t, why := b.term(sum, minus)
 			return &Term{Op: TermScale, X: factor, A: t, First: factor == x.L}, why
 		}
+		l, why := b.term(x.L, minus)
+		if why != "" {
+			return nil, why
+		}
+		r, why := b.term(x.R, minus)
+		return &Term{Op: TermMul, A: l, B: r}, why
 	}
 	return nil, "it isn't a comparison of sums"
 }

@@ -27,11 +27,13 @@ type Query struct {
 	Chosen  int      // how many of Slots are chosen
 	Closed  int      // how many after those are chosen inside operands of past time
 	Nodes   []int    // of AT NODES, sorted; nil is all
-	OnTime  *syntax.Range
-	Group   *Group // nil without GROUP BY
-	Emit    syntax.Emit
-	Limit   int64 // -1 without LIMIT
-	Locals  int   // how many quantified names there are, that of FOR EACH included
+	// NodeCount is how many nodes the History has.
+	NodeCount int
+	OnTime    *syntax.Range
+	Group     *Group // nil without GROUP BY
+	Emit      syntax.Emit
+	Limit     int64 // -1 without LIMIT
+	Locals    int   // how many quantified names there are, that of FOR EACH included
 	// Equalities is how many = and != there are: Binary.Equality is below it.
 	Equalities int
 	Cells      int // how many aggregates are worth keeping for one cut: Agg.Cell
