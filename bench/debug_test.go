@@ -120,7 +120,12 @@ func BenchmarkDebugger(b *testing.B) {
 	anywhere := func() hlc.Timestamp {
 		return meta.First.Time + hlc.Timestamp(rng.Uint64N(uint64(meta.Last.Time-meta.First.Time)))
 	}
+	x, err := timeline.Build(ctx, src, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	s := debug.NewSession(src, io.Discard)
+	s.Index = func() *timeline.Index { return x }
 	do := func(b *testing.B, line string) {
 		if _, err := s.Ask(ctx, line); err != nil {
 			b.Fatal(line, err)
@@ -131,7 +136,7 @@ func BenchmarkDebugger(b *testing.B) {
 			do(b, fmt.Sprintf("goto %d", anywhere()))
 		}
 	})
-	for _, line := range []string{"step", "back", "step n50", "back n50", "state", "diff", "cause n50 app.v07", "effects"} {
+	for _, line := range []string{"step", "back", "step n50", "back n50", "state", "state n50", "diff", "diagram", "cause n50 app.v07", "effects"} {
 		b.Run(line+" anywhere", func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()

@@ -48,11 +48,15 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 	if err := s.fillPath(ctx, "diff", path, -1, b.Time); path != "" && err != nil {
 		return err
 	}
-	before, err := s.states(ctx, a)
+	node := -1
+	if b == after(a) {
+		node = b.Node // of one event only its node can differ
+	}
+	before, err := s.states(ctx, a, only(node))
 	if err != nil {
 		return err
 	}
-	now, err := s.states(ctx, b)
+	now, err := s.states(ctx, b, only(node))
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (s *Session) originArgs(ctx context.Context, args string) (node int, path s
 	if err := s.fillPath(ctx, "cause", path, node, s.at.Time); err != nil {
 		return 0, "", err
 	}
-	states, err := s.states(ctx, after(s.at))
+	states, err := s.states(ctx, after(s.at), only(node))
 	if err != nil {
 		return 0, "", err
 	}

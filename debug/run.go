@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hindcast.dev/debug/timeline"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
@@ -24,7 +25,7 @@ const (
 )
 
 func runNodes(ctx context.Context, s *Session, _ string) error {
-	states, err := s.states(ctx, after(s.at))
+	states, err := s.states(ctx, after(s.at), nil)
 	if err != nil {
 		return err
 	}
@@ -88,18 +89,18 @@ func count(command, args string, def, max int) (int, error) {
 }
 
 func runStep(ctx context.Context, s *Session, args string) error {
-	nodes, n, err := s.stepArgs("step", args)
+	node, n, err := s.stepArgs("step", args)
 	if err != nil {
 		return err
 	}
-	moved, err := s.forward(ctx, n, nodes)
+	moved, err := s.forward(ctx, n, node)
 	if err != nil {
 		return err
 	}
 	switch {
 	case moved == n:
-	case nodes != nil:
-		s.remark("%s has no later event", Printable(s.meta.Nodes[nodes[0]].Name))
+	case node >= 0:
+		s.remark("%s has no later event", Printable(s.meta.Nodes[node].Name))
 	default:
 		s.remark("the History ends here")
 	}
@@ -107,14 +108,14 @@ func runStep(ctx context.Context, s *Session, args string) error {
 }
 
 func runBack(ctx context.Context, s *Session, args string) error {
-	nodes, n, err := s.stepArgs("back", args)
+	node, n, err := s.stepArgs("back", args)
 	if err != nil {
 		return err
 	}
-	if nodes == nil {
+	if node < 0 {
 		err = s.backward(ctx, n)
 	} else {
-		err = s.backwardOn(ctx, n, nodes)
+		err = s.backwardOn(ctx, n, node)
 	}
 	if err != nil {
 		return err
@@ -122,43 +123,51 @@ func runBack(ctx context.Context, s *Session, args string) error {
 	return s.showPlace(ctx)
 }
 
-// stepArgs reads [NODE] [N].
-func (s *Session) stepArgs(command, args string) (nodes []int, n int, err error) {
+// stepArgs reads [NODE] [N]; node is -1 if none is given.
+func (s *Session) stepArgs(command, args string) (node, n int, err error) {
 	if i, ok := s.nodeIndex(args); ok {
-		return []int{i}, 1, nil
+		return i, 1, nil
 	}
+	node = -1
 	if i := strings.LastIndexByte(args, ' '); i >= 0 {
-		node, err := s.nodeArg(command, strings.TrimSpace(args[:i]))
-		if err != nil {
-			return nil, 0, err
+		if node, err = s.nodeArg(command, strings.TrimSpace(args[:i])); err != nil {
+			return -1, 0, err
 		}
-		nodes, args = []int{node}, args[i+1:]
+		args = args[i+1:]
 	}
 	n, err = count(command, args, 1, stepMax)
-	if err != nil && nodes == nil {
+	if err != nil && node < 0 {
 		err = commandErrorf(command, "%q: want a number of events, or a node (%s) and a number if wanted", args, strings.Join(s.nodeNames(), ", "))
 	}
-	return nodes, n, err
+	return node, n, err
 }
 
-// backwardOn moves back to the n-th event before here of some nodes, or to the
-// first there is.
-func (s *Session) backwardOn(ctx context.Context, n int, nodes []int) error {
+// backwardOn moves back to the n-th event before here of a node, or to the first
+// there is.
+func (s *Session) backwardOn(ctx context.Context, n, node int) error {
 	at := s.at
-	for n > 0 {
-		k := min(n, chunkMax)
-		es, err := s.src.Before(ctx, at, k, nodes)
-		if err != nil {
-			return err
+	if x := s.index(); x != nil {
+		moved := 0
+		at, moved = x.Beside(at, node, n)
+		n -= moved
+	} else {
+		for n > 0 {
+			k := min(n, chunkMax)
+			es, err := s.src.Before(ctx, at, k, []int{node})
+			if err != nil {
+				return err
+			}
+			if len(es) > 0 {
+				at = es[0].Position
+			}
+			n -= len(es)
+			if len(es) < k {
+				break
+			}
 		}
-		if len(es) > 0 {
-			at = es[0].Position
-		}
-		if len(es) < k {
-			s.remark("%s has no earlier event", Printable(s.meta.Nodes[nodes[0]].Name))
-			break
-		}
-		n -= k
+	}
+	if n > 0 {
+		s.remark("%s has no earlier event", Printable(s.meta.Nodes[node].Name))
 	}
 	s.at = at
 	return nil
@@ -266,11 +275,7 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
-	ahead, err := s.ahead(ctx, n/2)
-	if err != nil {
-		return err
-	}
-	rows, err := s.src.Before(ctx, after(s.at), n-len(ahead), nil)
+	rows, err := s.nearby(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -282,8 +287,39 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 	for id, drops := range lost {
 		why[id] = Why(drops)
 	}
-	s.say(&Drawing{Diagram{Meta: s.meta, Events: append(rows, ahead...), Lost: why, Mark: s.at}})
+	s.say(&Drawing{Diagram{Meta: s.meta, Events: rows, Lost: why, Mark: s.at}})
 	return nil
+}
+
+// nearby returns the n events around here, or as many as there are.
+func (s *Session) nearby(ctx context.Context, n int) ([]history.Event, error) {
+	if x := s.index(); x != nil {
+		if here, ok := s.order(x); ok {
+			return s.ordered(ctx, x, here, n)
+		}
+	}
+	ahead, err := s.ahead(ctx, n/2)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.src.Before(ctx, after(s.at), n-len(ahead), nil)
+	return append(rows, ahead...), err
+}
+
+// ordered returns n events around a place in the order of the walk.
+func (s *Session) ordered(ctx context.Context, x *timeline.Index, here uint64, n int) ([]history.Event, error) {
+	to := min(here+uint64(n/2), uint64(x.Len()))
+	from := to - min(to, uint64(n))
+	var rows []history.Event
+	for o := from; o < to; o++ {
+		p, _ := x.At(o)
+		e, err := s.src.Event(ctx, p.Node, p.Seq)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, *e)
+	}
+	return rows, nil
 }
 
 // ahead returns the next n events, or as many as there are.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"hindcast.dev/debug/timeline"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 )
@@ -49,6 +50,9 @@ type Session struct {
 	// Walk returns the same History with these bulky variables walked, so that their
 	// contents are in it; the session goes on with that one. nil if it can't be had.
 	Walk func(ctx context.Context, variables []string) (history.Source, error)
+	// Index returns where the events are, nil as long as that isn't known. With it
+	// going from place to place reads one event. nil: it never is.
+	Index func() *timeline.Index
 	// Open opens another History, which the session closes. nil if it can't.
 	Open func(ctx context.Context, what string) (history.Source, error)
 	// Replay replays what the History was made of with another build. nil if it can't.
@@ -128,9 +132,9 @@ func (s *Session) event(ctx context.Context) (*history.Event, error) {
 	return s.src.Event(ctx, s.at.Node, s.at.Seq)
 }
 
-// states returns the variables of all nodes at the cut just before from.
-func (s *Session) states(ctx context.Context, from history.Position) ([]*history.State, error) {
-	c, err := s.src.Walk(ctx, from, history.End, nil)
+// states returns the variables of some nodes (nil: all) at the cut just before from.
+func (s *Session) states(ctx context.Context, from history.Position, nodes []int) ([]*history.State, error) {
+	c, err := history.WalkThrough(ctx, s.src, from, from, nodes, history.Lens{All: true})
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +142,43 @@ func (s *Session) states(ctx context.Context, from history.Position) ([]*history
 	return c.States(), nil
 }
 
-// forward moves over n events of the nodes (nil: all), as far as there are any.
-func (s *Session) forward(ctx context.Context, n int, nodes []int) (moved int, err error) {
-	c, err := s.src.Walk(ctx, after(s.at), history.End, nodes)
+// index is where all events are; nil if that isn't known, or not of all.
+func (s *Session) index() *timeline.Index {
+	if s.Index == nil {
+		return nil
+	}
+	x := s.Index()
+	if x == nil || uint64(x.Len()) != s.meta.Events {
+		return nil
+	}
+	return x
+}
+
+// order is how many events come before the session's next one.
+func (s *Session) order(x *timeline.Index) (uint64, bool) {
+	if s.at == history.Begin {
+		return 0, true
+	}
+	at, ok := x.Coordinate(timeline.Order, s.at)
+	return at + 1, ok
+}
+
+// forward moves over n events of one node (-1: of all), as far as there are any.
+func (s *Session) forward(ctx context.Context, n, node int) (moved int, err error) {
+	if x := s.index(); x != nil {
+		if node >= 0 {
+			s.at, moved = x.Beside(s.at, node, -n)
+			return moved, nil
+		}
+		if next, ok := s.order(x); ok {
+			moved = int(min(uint64(n), uint64(x.Len())-next))
+			if moved > 0 {
+				s.at, _ = x.At(next + uint64(moved) - 1)
+			}
+			return moved, nil
+		}
+	}
+	c, err := history.WalkThrough(ctx, s.src, after(s.at), history.End, only(node), history.Lens{})
 	if err != nil {
 		return 0, err
 	}
@@ -164,8 +202,26 @@ func (s *Session) forward(ctx context.Context, n int, nodes []int) (moved int, e
 	return moved, nil
 }
 
+// only is a list of one node, nil if it is -1.
+func only(node int) []int {
+	if node < 0 {
+		return nil
+	}
+	return []int{node}
+}
+
 // backward moves back over n events, to the beginning if there are fewer.
 func (s *Session) backward(ctx context.Context, n int) error {
+	if x := s.index(); x != nil {
+		if here, ok := s.order(x); ok {
+			at := history.Begin
+			if uint64(n) < here {
+				at, _ = x.At(here - uint64(n) - 1)
+			}
+			s.at = at
+			return nil
+		}
+	}
 	at := s.at
 	for n > 0 && at != history.Begin {
 		k := min(n, chunkMax)
@@ -185,6 +241,10 @@ func (s *Session) backward(ctx context.Context, n int) error {
 
 // seek moves to the cut at t: after the last event stamped at or before it.
 func (s *Session) seek(ctx context.Context, t hlc.Timestamp) error {
+	if x := s.index(); x != nil {
+		s.at = x.Cut(timeline.Time, uint64(t))
+		return nil
+	}
 	end := history.End
 	if t < hlc.Max {
 		end = history.Position{Time: t + 1}

@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hindcast.dev/debug/timeline"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
@@ -279,6 +280,31 @@ func TestUndoAndRedoLeadThroughWhatWas(t *testing.T) {
 			}
 			if err := s.Do(context.Background(), way); err == nil {
 				rt.Fatalf("%s beyond the end: no error", way)
+			}
+		}
+	})
+}
+
+// With an index of the events a session says the same, in fewer steps.
+func TestAnIndexMakesNoDifference(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(0, 2), 1, 60).Draw(rt, "values")
+		src := counter(t, values, rapid.IntRange(1, min(3, len(values))).Draw(rt, "nodes"))
+		x, err := timeline.Build(t.Context(), src, nil)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var plain, indexed bytes.Buffer
+		a, b := NewSession(src, &plain), NewSession(src, &indexed)
+		b.Index = func() *timeline.Index { return x }
+		for range rapid.IntRange(1, 15).Draw(rt, "commands") {
+			line := rapid.SampledFrom([]string{"step", "step 7", "back", "back 5", "back 1000", "step 1000", "step n1 3", "back n1 2", "next n1", "prev n1",
+				"goto +1ms", "goto -1ms", "goto END", "goto START", "goto 00:00:01.0002", "diagram 7", "diff", "state", "nodes", "undo"}).Draw(rt, "line")
+			plain.Reset()
+			indexed.Reset()
+			errA, errB := a.Do(t.Context(), line), b.Do(t.Context(), line)
+			if fmt.Sprint(errA) != fmt.Sprint(errB) || plain.String() != indexed.String() || a.Position() != b.Position() {
+				rt.Fatalf("%s: without an index\n%s%v\nwith one\n%s%v", line, plain.String(), errA, indexed.String(), errB)
 			}
 		}
 	})

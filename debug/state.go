@@ -14,19 +14,19 @@ import (
 const entriesMax = 200
 
 func runState(ctx context.Context, s *Session, args string) error {
-	only, path := -1, args
+	node, path := -1, args
 	if first, rest, _ := strings.Cut(args, " "); first != "" {
 		if n, ok := s.nodeIndex(first); ok {
-			only, path = n, strings.TrimSpace(rest)
+			node, path = n, strings.TrimSpace(rest)
 		}
 	}
 	path = strings.TrimSuffix(path, ".") // of a name that was completed in part
 	if s.at != history.Begin {
-		if err := s.fillPath(ctx, "state", path, only, s.at.Time); err != nil {
+		if err := s.fillPath(ctx, "state", path, node, s.at.Time); err != nil {
 			return err
 		}
 	}
-	states, err := s.states(ctx, after(s.at))
+	states, err := s.states(ctx, after(s.at), only(node))
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func runState(ctx context.Context, s *Session, args string) error {
 	}
 	shown := 0
 	for n, st := range states {
-		if st == nil || only >= 0 && n != only {
+		if st == nil || node >= 0 && n != node {
 			continue
 		}
 		k, err := s.showState(n, st, path)

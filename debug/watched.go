@@ -58,7 +58,7 @@ func (s *Session) showWatched(ctx context.Context) error {
 	if len(s.watched) == 0 {
 		return nil
 	}
-	states, err := s.states(ctx, after(s.at))
+	states, err := s.states(ctx, after(s.at), nil)
 	if err != nil {
 		return err
 	}

@@ -338,6 +338,40 @@ func (x *Index) Cut(a Axis, at uint64) history.Position {
 	return found
 }
 
+// At is the event that so many events come before in the walk; ok is false if there
+// aren't that many.
+func (x *Index) At(order uint64) (p history.Position, ok bool) {
+	if order >= uint64(x.events) {
+		return p, false
+	}
+	return x.Cut(Order, order), true
+}
+
+// Beside is the event of a node that comes last before a position in the walk and
+// then n−1 events further back, or if n is negative the one that comes first after
+// it and then −n−1 further on; where the node ends before that it is its first or
+// last. moved is over how many of its events that leads.
+func (x *Index) Beside(p history.Position, node, n int) (at history.Position, moved int) {
+	l := &x.lanes[node]
+	i := l.search(Time, uint64(p.Time))
+	for i < len(l.times) && x.position(node, i).Compare(p) < 0 {
+		i++
+	}
+	if n > 0 {
+		if moved = min(n, i); moved == 0 {
+			return p, 0
+		}
+		return x.position(node, i-moved), moved
+	}
+	if i < len(l.times) && x.position(node, i) == p {
+		i++
+	}
+	if moved = min(-n, len(l.times)-i); moved == 0 {
+		return p, 0
+	}
+	return x.position(node, i+moved-1), moved
+}
+
 // Nearest is the event of a node that is nearest to a coordinate; ok is false if
 // the node has none.
 func (x *Index) Nearest(a Axis, node int, at uint64) (p history.Position, ok bool) {
