@@ -2,24 +2,36 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"hindcast.dev/event"
 	"hindcast.dev/examples/kv"
+	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
+	"hindcast.dev/journal/checkpoint"
+	"hindcast.dev/journal/record"
+	"hindcast.dev/machine/state"
 	"hindcast.dev/node"
 	"hindcast.dev/recording"
+	"hindcast.dev/stepper"
+	"hindcast.dev/transport"
 	"hindcast.dev/vfs"
 )
 
@@ -27,6 +39,7 @@ var (
 	snapItems  = flag.Int("snapshot.items", 30_000, "records of 100 bytes over all nodes, each of which has a copy of a third as many")
 	snapPairs  = flag.Int("snapshot.pairs", 5, "pairs of windows with and without")
 	snapWindow = flag.Duration("snapshot.window", 3*time.Second, "length of a window")
+	snapAlone  = flag.Bool("snapshot.replicas", true, "also compare replicas that follow without snapshots")
 )
 
 const (
@@ -40,10 +53,15 @@ type store struct {
 	nodes []*node.Node
 	addrs []string
 	keys  int
+	began time.Time
+
+	warmed bool // replicas follow
+	cooled int
 }
 
 func newStore(b *testing.B) *store {
 	s := &store{b: b, keys: max(1, *snapItems/snapNodes)}
+	s.say("%d records on each of %d nodes", s.keys, snapNodes)
 	peers := map[string]string{}
 	for i := range snapNodes {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,7 +73,12 @@ func newStore(b *testing.B) *store {
 	}
 	for i := range snapNodes {
 		name := fmt.Sprint("n", i+1)
-		n, err := node.Start(context.Background(), node.Options{Name: name, Service: kv.Name, Dir: filepath.ToSlash(filepath.Join(b.TempDir(), name)),
+		dir := filepath.ToSlash(filepath.Join(b.TempDir(), name))
+		s.fill(dir, name, peers)
+		s.say("%s is filled", name)
+		// No checkpoint but the one it begins with: a node without a shadow replica takes
+		// them itself, and that isn't what is measured.
+		n, err := node.Start(context.Background(), node.Options{Name: name, Service: kv.Name, Dir: dir, Build: snapBuild, CheckpointEvery: 1 << 40,
 			Registry: kv.Registry(), Seed: 1, Listen: peers[name], Peers: peers, Admin: "127.0.0.1:0", Durability: journal.Process,
 			Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -67,33 +90,93 @@ func newStore(b *testing.B) *store {
 			n.Stop(ctx)
 		})
 		s.nodes, s.addrs = append(s.nodes, n), append(s.addrs, n.AdminAddr())
+		s.say("%s is started", name)
 	}
-	s.load()
+	for _, n := range s.nodes {
+		for linked := false; !linked; time.Sleep(time.Millisecond) {
+			linked = !slices.ContainsFunc(slices.Collect(maps.Values(n.Status().Network.Peers)), func(l transport.LinkStats) bool { return !l.Up })
+		}
+	}
 	return s
 }
 
-// load writes every record once.
-func (s *store) load() {
-	var wg sync.WaitGroup
-	for w := range 16 {
-		wg.Go(func() {
-			for k := w; k < s.keys; k += 16 {
-				for {
-					if _, err := s.put(w, k); err == nil {
-						break
-					}
-				}
-			}
-		})
+// say tells how far it is, with the memory in use.
+func (s *store) say(format string, args ...any) {
+	if s.began.IsZero() {
+		s.began = time.Now()
 	}
-	wg.Wait()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fmt.Printf("%6.1f s, heap %5.2f of %5.2f GB: %s\n", time.Since(s.began).Seconds(), float64(m.HeapAlloc)/1e9, float64(m.Sys-m.HeapReleased)/1e9,
+		fmt.Sprintf(format, args...))
 }
+
+const snapBuild = "bench"
+
+// fill makes the data directory of a node that has every record: a checkpoint, and a
+// journal that goes on after it. It is what a snapshot is restored to, and takes
+// seconds where writing through the nodes takes many minutes.
+func (s *store) fill(dir, name string, peers map[string]string) {
+	st, err := stepper.New(stepper.Options{Node: name, Registry: kv.Registry()})
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(peers)), func(n string) bool { return n == name })
+	h := checkpoint.Header{Node: name, Boot: 1, Time: hlc.FromTime(time.Now().Add(-time.Hour)), Versions: map[string]uint32{kv.Name: 1}}
+	step := func(ev event.Event, body any) {
+		h.Seq, h.Time = h.Seq+1, h.Time+1
+		ev.Machine, ev.Version, ev.Seq, ev.Time = kv.Name, 1, h.Seq, h.Time
+		if ev.Payload, err = state.Marshal(body); err == nil {
+			_, err = st.Step(ev, h.Boot)
+		}
+		if err != nil {
+			s.b.Fatal(err)
+		}
+	}
+	step(event.Event{Kind: event.Start}, event.StartInfo{Node: name, Peers: others, Build: snapBuild, Arch: runtime.GOARCH, Seed: 1, Version: 1})
+	version := h.Time
+	for k := 0; k < s.keys; k += kv.MaxBatch {
+		var m kv.Replicate
+		for i := k; i < min(k+kv.MaxBatch, s.keys); i++ {
+			m.Entries = append(m.Entries, kv.Entry{Key: snapKey(i), Item: kv.Item{Value: snapValue, Version: version, Writer: "n1"}})
+		}
+		step(event.Event{Kind: event.Message, Name: "Replicate", ID: event.MessageID{Node: others[0], Boot: 1, Seq: h.Seq + 1}}, m)
+	}
+	body, err := st.Checkpoint()
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	h.Physical, h.Chain = h.Time, st.Chain()
+	s.write(dir, h, body)
+}
+
+func (s *store) write(dir string, h checkpoint.Header, body []byte) {
+	fsys := vfs.OS()
+	at := path.Join(dir, recording.CheckpointsName)
+	err := vfs.MkdirSync(fsys, dir)
+	if err == nil {
+		err = checkpoint.Write(fsys, at, h, body)
+	}
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	j, err := journal.NewSeeder(journal.SeedOptions{FS: fsys, Dir: path.Join(dir, recording.JournalName), Node: h.Node, Boot: h.Boot, Durability: journal.Process,
+		Before: record.Stamp{Seq: h.Seq, Time: h.Time, Physical: h.Physical, Chain: h.Chain, Boot: h.Boot}})
+	if err == nil {
+		err = j.Close()
+	}
+	if err != nil {
+		s.b.Fatal(err)
+	}
+}
+
+func snapKey(i int) string { return fmt.Sprintf("key-%09d", i) }
 
 var snapValue = strings.Repeat("x", 100)
 
 func (s *store) put(at, key int) (time.Duration, error) {
 	began := time.Now()
-	_, err := s.nodes[at%snapNodes].Client().Do(context.Background(), kv.Name, kv.Put{Key: fmt.Sprintf("key-%09d", key), Value: snapValue, Consistency: kv.Eventual})
+	_, err := s.nodes[at%snapNodes].Client().Do(context.Background(), kv.Name, kv.Put{Key: snapKey(key), Value: snapValue, Consistency: kv.Eventual})
 	return time.Since(began), err
 }
 
@@ -148,61 +231,127 @@ func (s *store) drive(d time.Duration, rate float64) window {
 
 // BenchmarkSnapshot prints what snapshots cost a store at half of its full speed:
 // each second around one snapshot; and pairs of windows, one without and one with a
-// snapshot each second, or with the replicas alone.
+// snapshot each second, or with the replicas alone. The replicas are there when a
+// window with them begins, and gone in those without. Of two pairs one begins with the
+// window that the other ends with, so that they are made anew for every second.
 func BenchmarkSnapshot(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(50)) // the state is most of the memory
 	s := newStore(b)
 	full := s.drive(*snapWindow, 0)
 	half := full.rate / 2
-	fmt.Printf("%d records on each of %d nodes; full speed %.0f writes/s, half load %.0f\n", s.keys, snapNodes, full.rate, half)
+	s.say("full speed %.0f writes/s, half load %.0f", full.rate, half)
 	dir := filepath.ToSlash(b.TempDir())
-	took := make(chan time.Duration, 1)
-	for sec := range 12 {
+	began, done := time.Now(), make(chan time.Duration, 1)
+	took := time.Duration(0)
+	for sec, after := 0, 0; after < 4; sec++ {
 		if sec == 4 {
+			began = time.Now()
 			go func() {
-				began := time.Now()
 				if _, err := recording.TakeSnapshot(context.Background(), vfs.OS(), path.Join(dir, "one"), s.addrs, recording.SnapshotOptions{}); err != nil {
 					b.Error(err)
 				}
-				took <- time.Since(began)
+				done <- time.Since(began)
 			}()
 		}
 		w := s.drive(time.Second, half)
-		fmt.Printf("second %2d: %6.0f writes/s, p50 %v, p99 %v\n", sec, w.rate, w.quantile(0.5), w.quantile(0.99))
+		phase := "before"
+		if sec >= 4 && took == 0 {
+			phase = "during"
+			select {
+			case took = <-done:
+			default:
+			}
+		} else if sec >= 4 {
+			phase, after = "after", after+1
+		}
+		s.say("second %2d, %s: %6.0f writes/s, p50 %v, p99 %v", sec, phase, w.rate, w.quantile(0.5), w.quantile(0.99))
 	}
-	fmt.Printf("a snapshot was asked for at second 4 and took %v\n", <-took)
-	rolled := s.pairs("a snapshot each second", half, func(stop <-chan struct{}) error { return s.roll(path.Join(dir, "roll"), stop) })
-	replicas := s.pairs("replicas without snapshots", half, func(stop <-chan struct{}) error { return s.warm(dir, stop) })
+	s.say("the snapshot took %v", took)
+	if err := os.RemoveAll(path.Join(dir, "one")); err != nil {
+		b.Error(err)
+	}
+	rolled := s.pairs("a snapshot each second", half, s.roller(path.Join(dir, "roll")))
 	b.ReportMetric(rolled, "%loss-snapshots")
-	b.ReportMetric(replicas, "%loss-replicas")
+	if *snapAlone {
+		b.ReportMetric(s.pairs("replicas without snapshots", half, s.warm(dir)), "%loss-replicas")
+	}
 	b.ReportMetric(0, "ns/op")
 }
 
+// A burden is what is compared with nothing: prepare is called before a window with
+// it, run during the window.
+type burden struct {
+	prepare func() error
+	run     func(stop <-chan struct{}) error
+}
+
 // pairs compares windows with and without something, which goes first by turns.
-func (s *store) pairs(what string, rate float64, with func(stop <-chan struct{}) error) float64 {
+func (s *store) pairs(what string, rate float64, with burden) float64 {
 	var loss, lat []float64
 	for i := range *snapPairs {
 		var w [2]window // without, with
 		for k := range 2 {
 			on := (k + i) % 2
-			stop, done := make(chan struct{}), make(chan error, 1)
-			if on == 1 {
-				go func() { done <- with(stop) }()
-			} else {
-				done <- nil
-			}
-			w[on] = s.drive(*snapWindow, rate)
-			close(stop)
-			if err := <-done; err != nil {
-				s.b.Error(err)
-			}
+			w[on] = s.window(rate, on == 1, with)
 		}
 		loss = append(loss, 100*(1-w[1].rate/w[0].rate))
 		lat = append(lat, 100*(float64(w[1].quantile(0.5))/float64(w[0].quantile(0.5))-1))
+		s.say("%s, pair %d of %d: %.0f writes/s without (p50 %v, p99 %v), %.0f with (p50 %v, p99 %v)", what, i+1, *snapPairs,
+			w[0].rate, w[0].quantile(0.5), w[0].quantile(0.99), w[1].rate, w[1].quantile(0.5), w[1].quantile(0.99))
 	}
 	m, ci := interval(loss)
 	l, lci := interval(lat)
-	fmt.Printf("%s: throughput lost %.2f %% ± %.2f, median latency %+.1f %% ± %.1f (95 %%, %d pairs)\n", what, m, ci, l, lci, len(loss))
+	s.say("%s: throughput lost %.2f %% ± %.2f, median latency %+.1f %% ± %.1f (95 %%, %d pairs)", what, m, ci, l, lci, len(loss))
 	return m
+}
+
+func (s *store) window(rate float64, on bool, with burden) window {
+	stop, done := make(chan struct{}), make(chan error, 1)
+	if on {
+		s.warmed = true
+		if err := with.prepare(); err != nil {
+			s.b.Error(err)
+		}
+		go func() { done <- with.run(stop) }()
+	} else {
+		s.cool()
+		done <- nil
+	}
+	runtime.GC()
+	w := s.drive(*snapWindow, rate)
+	close(stop)
+	if err := <-done; err != nil {
+		s.b.Error(err)
+	}
+	return w
+}
+
+// snapKeep is how long replicas go on after a snapshot: until they are let go.
+const snapKeep = 5 * time.Minute
+
+// checkpointEvery is how many times replicas are let go between two checkpoints, with
+// which the next ones begin.
+const checkpointEvery = 4
+
+// cool lets the replicas go, if there are any.
+func (s *store) cool() {
+	if !s.warmed {
+		return
+	}
+	s.warmed = false
+	s.cooled++
+	for _, n := range s.nodes {
+		_, err := n.Cut(context.Background(), 0, time.Nanosecond)
+		if err == nil && s.cooled%checkpointEvery == 0 {
+			_, err = n.Checkpoint(context.Background())
+		}
+		if err != nil {
+			s.b.Error(err)
+		}
+	}
+	time.Sleep(time.Second)
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // interval is the mean and half of its 95 % interval.
@@ -220,29 +369,40 @@ func interval(x []float64) (mean, half float64) {
 	return mean, half
 }
 
-func (s *store) roll(dir string, stop <-chan struct{}) error {
-	r, err := recording.NewRoller(vfs.OS(), dir, s.addrs, 3, recording.SnapshotOptions{Keep: 5 * time.Second})
+// roller takes one snapshot after the other.
+func (s *store) roller(dir string) burden {
+	r, err := recording.NewRoller(vfs.OS(), dir, s.addrs, 3, recording.SnapshotOptions{Keep: snapKeep})
 	if err != nil {
+		s.b.Fatal(err)
+	}
+	take := func() error {
+		rec, err := r.Take(context.Background())
+		if err == nil {
+			err = rec.Trouble
+		}
 		return err
 	}
-	turn := time.NewTicker(time.Second)
-	defer turn.Stop()
-	for {
-		select {
-		case <-stop:
-			return nil
-		case <-turn.C:
+	return burden{take, func(stop <-chan struct{}) error {
+		turn := time.NewTicker(time.Second)
+		defer turn.Stop()
+		for {
+			select {
+			case <-stop:
+				return nil
+			case <-turn.C:
+			}
+			if err := take(); err != nil {
+				return err
+			}
 		}
-		if _, err := r.Take(context.Background()); err != nil {
-			return err
-		}
-	}
+	}}
 }
 
 // warm has the replicas follow and takes no snapshot that counts.
-func (s *store) warm(dir string, stop <-chan struct{}) error {
-	_, err := recording.TakeSnapshot(context.Background(), vfs.OS(), path.Join(dir, fmt.Sprint("warm", rand.Uint64())), s.addrs,
-		recording.SnapshotOptions{Keep: *snapWindow})
-	<-stop
-	return err
+func (s *store) warm(dir string) burden {
+	return burden{func() error {
+		at := path.Join(dir, "warm")
+		_, err := recording.TakeSnapshot(context.Background(), vfs.OS(), at, s.addrs, recording.SnapshotOptions{Keep: snapKeep})
+		return errors.Join(err, os.RemoveAll(at))
+	}, func(stop <-chan struct{}) error { <-stop; return nil }}
 }

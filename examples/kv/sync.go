@@ -20,7 +20,8 @@ import (
 // leaves is found by the next one.
 const (
 	buckets      = 1024
-	bucketsRound = 32 // compared in one round
+	bucketsRound = 32   // compared in one round
+	keysRound    = 4096 // in these buckets, but for those of the last of them
 
 	tickEvery = time.Second
 	tickSoon  = 200 * time.Millisecond // when a round has left something
@@ -131,17 +132,18 @@ func (s *KV) compareSums(ctx *machine.Context, from string, m Sums) {
 	if len(m.Sums) != buckets {
 		return
 	}
-	first, left := ctx.Rand().IntN(buckets), bucketsRound
+	first, left, keys := ctx.Rand().IntN(buckets), bucketsRound, 0
 	for i := range buckets {
 		b := (first + i) % buckets
 		if s.indexed().buckets[b].sum == m.Sums[b] {
 			continue
 		}
-		if left == 0 {
+		if left == 0 || keys >= keysRound {
 			ctx.SetTimer("tick", tickSoon, Tick{})
 			return
 		}
 		left--
+		keys += len(s.indexed().buckets[b].keys)
 		ctx.Send(from, Name, Versions{b, s.versions(s.indexed().buckets[b].keys)})
 	}
 }
