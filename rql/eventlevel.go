@@ -101,8 +101,7 @@ func (l *eventLevel) split() {
 	for i := range l.q.Where {
 		f := &l.q.Where[i]
 		in := l.inputs[f.After]
-		grouped := in.plan.Query != nil && in.plan.Query.Grouped
-		if f.Only && f.After > 0 && !in.plan.Limited() && !grouped {
+		if l.q.Early(f) {
 			in.early = append(in.early, f.X)
 			continue
 		}

@@ -95,12 +95,14 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 	switch {
 	case q.show != nil:
 		return runShow(ctx, q, src, opt, emit)
+	case q.events != nil && q.events.Explain:
+		return explain(q.events.Explanation(), emit)
 	case q.events != nil:
 		return runEvents(ctx, q.events, src, opt, emit)
 	case q.cut.Explain && q.cut.Modal != nil:
 		return q.tellModal(ctx, src.Meta(), opt, emit)
 	case q.cut.Explain:
-		return explain(q.cut, emit)
+		return explain(q.cut.Explanation(), emit)
 	case q.cut.Modal != nil:
 		return q.runModal(ctx, src, opt, emit)
 	}
@@ -133,10 +135,10 @@ func (q *Query) Columns() []string {
 	if q.show != nil {
 		return showColumns[q.show.What]
 	}
-	if q.events != nil {
+	if q.events != nil && !q.events.Explain {
 		return eventColumns(q.events)
 	}
-	if q.cut.Explain {
+	if q.events != nil || q.cut.Explain {
 		return []string{"plan"}
 	}
 	if q.cut.Group != nil {
@@ -170,7 +172,7 @@ func (q *Query) groupColumns() (cols []string) {
 }
 
 // OfEvents reports whether this is an event query, whose rows are Joined.
-func (q *Query) OfEvents() bool { return q.events != nil }
+func (q *Query) OfEvents() bool { return q.events != nil && !q.events.Explain }
 
 // Variables are those of the History that the statement names, sorted; what * stands for isn't
 // named. A statement that reads none (SHOW, EXPLAIN) has none.

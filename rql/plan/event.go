@@ -11,6 +11,7 @@ import (
 // before.
 type EventQuery struct {
 	Pos     syntax.Pos
+	Explain bool
 	Inputs  []EventInput // a parent comes before its children
 	Written []int        // indices of Inputs as the text has them
 	Fields  []EventField
@@ -177,7 +178,7 @@ const (
 
 func compileEvent(s *Schema, q *syntax.EventQuery) *EventQuery {
 	c := newChecker(s)
-	ev := &events{checker: c, q: &EventQuery{Pos: q.Pos, Limit: -1, OnTime: q.OnTime}, inputs: map[string]int{}, lets: map[string]int{}}
+	ev := &events{checker: c, q: &EventQuery{Pos: q.Pos, Explain: q.Explain, Limit: -1, OnTime: q.OnTime}, inputs: map[string]int{}, lets: map[string]int{}}
 	c.events = ev
 	ev.joins(q)
 	for _, b := range q.Let {

@@ -55,6 +55,7 @@ type Query struct {
 // An EventQuery joins events by happened-before. Absent clauses are nil.
 type EventQuery struct {
 	Pos
+	Explain bool // not of one in brackets
 	From    *Input
 	Joins   []*Join
 	Let     []*Binding

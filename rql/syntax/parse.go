@@ -70,7 +70,9 @@ func newParserAt(text string, asked bool) *parser {
 
 func (p *parser) statement() Statement {
 	switch t := p.tok; {
-	case t.is("SELECT"), t.is("EXPLAIN"):
+	case t.is("EXPLAIN"):
+		return p.explained()
+	case t.is("SELECT"):
 		return p.query()
 	case t.is("FROM"):
 		return p.eventQuery()
@@ -85,6 +87,27 @@ func (p *parser) statement() Statement {
 		hint = "a condition stands in a query: SELECT … FROM log WHEN condition"
 	}
 	p.unexpectedHint(hint, "SELECT, FROM, SHOW or EXPLAIN", "SELECT", "FROM", "SHOW", "EXPLAIN")
+	return nil
+}
+
+// explained reads EXPLAIN and its query.
+func (p *parser) explained() Statement {
+	pos := p.tok.pos
+	p.acceptWord("EXPLAIN")
+	hint := "EXPLAIN stands before a whole query: EXPLAIN SELECT …, EXPLAIN FROM …"
+	switch {
+	case p.tok.is("FROM"):
+		q := p.eventQuery()
+		q.Pos, q.Explain = pos, true
+		return q
+	case p.tok.is("SELECT"):
+		q := p.query()
+		q.Pos, q.Explain = pos, true
+		return q
+	case p.tok.is("SHOW"):
+		hint = "only a query can be explained"
+	}
+	p.unexpectedHint(hint, "SELECT or FROM after EXPLAIN", "SELECT", "FROM")
 	return nil
 }
 

@@ -101,12 +101,8 @@ func (p *parser) misplaced(t token) {
 
 func (p *parser) query() *Query {
 	q := &Query{Pos: p.tok.pos}
-	q.Explain = p.acceptWord("EXPLAIN")
-	if q.Explain && (p.tok.is("FROM") || p.tok.is("SHOW")) {
-		p.unexpectedHint("only a cut query can be explained", "SELECT after EXPLAIN")
-	}
 	p.clauses = queryClauses
-	p.expectHint("SELECT", "", "EXPLAIN stands before a whole query: EXPLAIN SELECT …")
+	p.acceptWord("SELECT")
 	q.Items = list(p, p.item)
 	p.from("FROM after the selected items")
 	q.From = list(p, func() *Ident { return p.anyName(wantLog) })

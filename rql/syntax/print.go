@@ -106,6 +106,9 @@ func (p *printer) query(q *Query) {
 }
 
 func (p *printer) eventQuery(q *EventQuery) {
+	if q.Explain {
+		p.write("EXPLAIN ")
+	}
 	p.write("FROM ")
 	p.node(q.From)
 	for _, j := range q.Joins {

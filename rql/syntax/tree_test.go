@@ -243,7 +243,9 @@ func (g gen) statement() Statement {
 	case 0:
 		return g.show()
 	case 1, 2:
-		return g.eventQuery(1)
+		q := g.eventQuery(1)
+		q.Explain = g.bool()
+		return q
 	}
 	return g.query()
 }
