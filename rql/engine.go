@@ -36,6 +36,7 @@ type engine struct {
 	flips   []*instance
 	touched []*instance // of the stage that is being decided
 	gather  *gathering  // of a Stream: finds the members of FOR EACH as they come
+	each    *eachKey    // nil unless FOR EACH goes by key alone
 	fresh   []*instance // whose truth is to be looked at whatever is marked
 	// anew says that a base came since the last cut: everything is decided anew.
 	anew bool
@@ -104,6 +105,7 @@ func newEngine(ctx context.Context, q *plan.Query, meta *history.Meta, states []
 	e.makeKeys(len(meta.Vars))
 	e.compileLeaves()
 	e.makePasts()
+	e.makeEach()
 	e.makeInstances(members)
 	e.seek()
 	if e.net != nil {
@@ -252,6 +254,11 @@ func (e *engine) decideMarked() {
 	for _, p := range e.q.Pasts {
 		e.pass(p, e.decideStage(p.ID))
 	}
+	if e.finds() {
+		e.each.decideRows(e)
+		e.sortFlips()
+		return
+	}
 	if len(e.work) == 0 && len(e.fresh) == 0 && len(e.q.Pasts) == 0 && e.cut > 1 {
 		return // nothing that the condition depends on
 	}
@@ -262,6 +269,10 @@ func (e *engine) decideMarked() {
 		}
 	}
 	e.fresh = nil
+	e.sortFlips()
+}
+
+func (e *engine) sortFlips() {
 	if len(e.flips) > 1 {
 		slices.SortFunc(e.flips, (*instance).compare)
 	}

@@ -23,6 +23,7 @@ type keyTable struct {
 	sorted  int
 	insts   []*instance   // of FOR EACH, by keyRow, where it was looked up
 	truth   [][]nodeTruth // by Leaf.ID and keyRow, of quantifiers over KEYS
+	odd     bool          // some key is no text, or some node has a list in place of a map
 	lean    bool          // the states need not have the maps
 	routes  []routed      // by Route; nil: that isn't looked at
 	scratch *history.State
@@ -166,6 +167,7 @@ func (t *keyTable) make(key event.Value) keyRow {
 		t.sorted++
 	}
 	t.keys = append(t.keys, key)
+	t.odd = t.odd || key.Type() != event.TypeString
 	t.insts = append(t.insts, nil)
 	t.order = append(t.order, r)
 	return r
@@ -213,6 +215,7 @@ func (t *keyTable) apply(v *keyedVar, s *history.State, node int, c *history.Cha
 func (t *keyTable) load(v *keyedVar, node int, m event.Value) {
 	if m.Type() == event.TypeList {
 		v.lists++
+		t.odd = true
 	}
 	next := keyRow(1)
 	for k, x := range m.AsMap().All() {

@@ -133,6 +133,10 @@ func (e *engine) markRow(v *keyedVar, r keyRow, node int, parts uint64) {
 		case scopeNone:
 			at = noNode
 		}
+		if e.finds() && m.leaf == e.each.leaf {
+			e.each.touch(r)
+			continue
+		}
 		if m.leaf.Class != plan.ClassEachKey {
 			if in := e.instanceAt(r); in != nil {
 				e.mark(mark{m.leaf, in, at})

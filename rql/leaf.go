@@ -50,6 +50,10 @@ func (e *engine) decide(l *plan.Leaf, s *leafState) {
 	case plan.ClassJoin:
 		e.decideJoin(l, s)
 	default:
+		if e.each.alone(e, e.inst) {
+			s.ok = e.each.bare
+			return
+		}
 		s.ok = e.code[l.ID].parts[0](&e.env)
 	}
 }

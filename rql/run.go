@@ -59,9 +59,34 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	if r.q.Limit == 0 {
 		return r.sum, nil
 	}
-	members, err := r.members(ctx)
-	if err != nil {
-		return r.sum, err
+	if !r.onTheWay(ctx) {
+		return r.runFor(ctx, false)
+	}
+	again := *r
+	sum, err := r.runFor(ctx, true)
+	if !errors.Is(err, errMembers) {
+		return sum, err
+	}
+	*r = again
+	given := sum.Rows // the rows of both begin alike
+	r.emit = func(row *Row) error {
+		if given > 0 {
+			given--
+			return nil
+		}
+		return again.emit(row)
+	}
+	return r.runFor(ctx, false)
+}
+
+// runFor is run, in which the members of FOR EACH are found on the way or before.
+func (r *runner) runFor(ctx context.Context, onTheWay bool) (Summary, error) {
+	var members []value
+	var err error
+	if !onTheWay {
+		if members, err = r.members(ctx); err != nil {
+			return r.sum, err
+		}
 	}
 	if err := r.timeRange(ctx); err != nil {
 		return r.sum, err
@@ -81,10 +106,16 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	r.e = newEngine(ctx, r.q, r.src.Meta(), cur.States(), members, r.opt)
 	r.e.setLean()
 	r.e.follows()
+	if onTheWay {
+		r.e.findMembers()
+	}
 	if r.q.Group != nil {
 		r.grouper = &grouper{e: r.e, groups: map[string]*group{}}
 	}
-	return r.result(r.walk(cur))
+	if err = r.walk(cur); errors.Is(err, errMembers) {
+		return r.sum, err
+	}
+	return r.result(err)
 }
 
 // result ends the run, with the error that ended the walk.

@@ -215,6 +215,12 @@ func diffKeys(a, b event.Value, f func(event.Value)) {
 // markDep marks the leaf of a watch: for the member or key alone if it is given.
 func (e *engine) markDep(w *watch, key *event.Value, node int) {
 	switch {
+	case e.finds() && w.leaf == e.each.leaf:
+		if key == nil {
+			e.each.all = true
+		} else if r := e.keys.find(*key); r != noKey {
+			e.each.touch(r)
+		}
 	case w.leaf.Class == plan.ClassEachKey:
 		k := e.shared[w.leaf.ID].keys
 		if key == nil {
@@ -251,6 +257,9 @@ func (e *engine) markAll(l *plan.Leaf, node int) {
 	if l.Shared {
 		e.mark(mark{l, nil, node})
 		return
+	}
+	if e.finds() {
+		e.each.all = true
 	}
 	for _, in := range e.insts {
 		e.mark(mark{l, in, node})
