@@ -21,7 +21,7 @@ func (e *env) keyedValue(r *plan.Ref, node int) (v event.Value, ok bool) {
 		return v, false
 	}
 	k, ok := e.keys.refs[r]
-	if !ok || k.part < 0 || k.v.lists > 0 {
+	if !ok || k.part < 0 || k.v.lists > 0 && e.w.get(node, int(k.v.id), false).Type() == event.TypeList {
 		return v, false
 	}
 	b := k.v.cells.open(e.rowOf(k.local))

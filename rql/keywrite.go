@@ -65,14 +65,24 @@ func (e *engine) write(v *keyedVar, node int, c *history.Change) bool {
 		b := v.cells.open(to.row)
 		if i, ok := b.find(node); ok {
 			if v.cells.change(&b, i, int(to.part), &c.Value) {
-				e.markRow(v, to.row, node, 1<<to.part)
+				e.markRow(v, to.row, node, 1<<to.part, false)
 			}
 			return true
 		}
 	}
 	t.entry(v, node, c.Path, c.Value)
-	e.markRow(v, to.row, node, ^uint64(0))
+	e.markRow(v, to.row, node, v.partsOf(c.Path), true)
 	return true
+}
+
+// partsOf are the parts of an entry that a change may be of.
+func (v *keyedVar) partsOf(path []event.Value) (parts uint64) {
+	for p, name := range v.parts {
+		if len(path) == 1 || name == "" || path[1].Type() == event.TypeString && path[1].AsString() == name {
+			parts |= 1 << p
+		}
+	}
+	return parts
 }
 
 // locate finds the row that a change is of, and the part if it is all that the
@@ -119,11 +129,12 @@ func (c *keyedCells) change(b *block, i, part int, v *event.Value) bool {
 	return true
 }
 
-// markRow marks what the parts of a key's entries are looked at for.
-func (e *engine) markRow(v *keyedVar, r keyRow, node int, parts uint64) {
+// markRow marks what the parts of a key's entries are looked at for. came says
+// that the key may have come, or gone.
+func (e *engine) markRow(v *keyedVar, r keyRow, node int, parts uint64, came bool) {
 	for i := range v.marks {
 		m := &v.marks[i]
-		if m.parts&parts == 0 && parts != ^uint64(0) {
+		if m.parts&parts == 0 && (!came || m.leaf.Class != plan.ClassEachKey) {
 			continue
 		}
 		at := allNodes

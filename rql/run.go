@@ -69,14 +69,22 @@ func (r *runner) run(ctx context.Context) (Summary, error) {
 	}
 	*r = again
 	given := sum.Rows // the rows of both begin alike
-	r.emit = func(row *Row) error {
-		if given > 0 {
-			given--
-			return nil
-		}
-		return again.emit(row)
+	r.emit = skipping(&given, again.emit)
+	if r.opt.Partial != nil {
+		r.opt.Partial = skipping(&given, r.opt.Partial)
 	}
 	return r.runFor(ctx, false)
+}
+
+// skipping is emit for the rows after those that were given before.
+func skipping(given *uint64, emit func(*Row) error) func(*Row) error {
+	return func(row *Row) error {
+		if *given > 0 {
+			*given--
+			return nil
+		}
+		return emit(row)
+	}
 }
 
 // runFor is run, in which the members of FOR EACH are found on the way or before.
