@@ -212,7 +212,6 @@ func (p *Parts) begin(from, to history.Position, guess *Memory) (*Part, history.
 		return nil, nil, nil, err
 	}
 	r.e = newEngine(p.ctx, r.q, r.meta, cur.States(), p.members, p.opt)
-	r.e.setLean()
 	r.e.follows()
 	r.e.remember(guess)
 	ev, err := part.warm(cur)
