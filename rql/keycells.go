@@ -11,7 +11,7 @@ import (
 // entry touches a line or two of memory.
 //
 //	word 0           how many nodes have the entry, for how many there is room,
-//	                 and how many of the cells are ints
+//	                 how many of the cells are ints, and how many are not absent
 //	nodes            those that have it, ascending, four in a word
 //	kinds            of the cells, eight in a word: part after part, by place in nodes
 //	cells            likewise, one in a word; of cellOther a place in wide
@@ -30,7 +30,7 @@ type keyedCells struct {
 }
 
 const (
-	// nodesMax bounds the nodes of a History whose maps are kept by key.
+	// nodesMax bounds the nodes, and the cells of a key, where maps are kept by key.
 	nodesMax   = math.MaxUint16
 	noBlock    = math.MaxUint32
 	chunkWords = 1 << 16
@@ -65,7 +65,10 @@ func (c *keyedCells) view(at uint32) (b block) {
 }
 
 // plain reports whether every cell is an int.
-func (b *block) plain(parts int) bool { return int(b.w[0]>>32) == b.count*parts }
+func (b *block) plain(parts int) bool { return int(b.w[0]>>32&0xffff) == b.count*parts }
+
+// bare reports whether every cell is absent.
+func (b *block) bare() bool { return b.count == 0 || b.w[0]>>48 == 0 }
 
 func (b *block) node(i int) int { return int(b.w[1+i/4] >> (i % 4 * 16) & 0xffff) }
 
@@ -111,6 +114,12 @@ func (b *block) put(at int, to cell) {
 	}
 	if to.kind == cellInt {
 		b.w[0] += 1 << 32
+	}
+	if was == cellAbsent {
+		b.w[0] += 1 << 48
+	}
+	if to.kind == cellAbsent {
+		b.w[0] -= 1 << 48
 	}
 }
 

@@ -3,18 +3,19 @@ package rql
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"hindcast.dev/history"
 	"hindcast.dev/rql/plan"
 )
 
 // An eachKey is FOR EACH over the keys of a map whose condition asks of a key
-// nothing but its entries. All keys without entries are alike then, and so need
-// neither be known nor be looked at.
+// nothing but its entries. All keys under which no node has what it asks for are
+// alike then, and need neither be known nor be looked at.
 type eachKey struct {
 	leaf *plan.Leaf
 	v    *keyedVar
-	bare bool // whether the condition holds for a key without entries
+	bare bool // whether the condition holds for such a key
 	// found says that members aren't known before the walk: an instance is made of a
 	// key for which the condition holds for the first time.
 	found bool
@@ -90,7 +91,7 @@ func (e *engine) rowHolds(l *plan.Leaf, r keyRow) bool {
 // findMembers has the members found on the way; false where they must be known.
 func (e *engine) findMembers() bool {
 	if e.each != nil && !e.each.bare {
-		e.each.found, e.each.all = true, true
+		e.each.found = true
 		return true
 	}
 	return false
@@ -115,14 +116,14 @@ func (k *eachKey) decideRows(e *engine) {
 		return
 	}
 	rows := k.rows
-	if k.all {
-		rows = t.all()
+	if k.all { // those first that were touched first
+		rows = slices.Concat(rows, t.all())
 	}
 	if n := len(t.keys) - len(k.holds); n > 0 {
 		k.holds = append(k.holds, make([]bool, n)...)
 	}
 	for _, r := range rows {
-		if now := k.v.has(r) && e.rowHolds(k.leaf, r); now != k.holds[r] {
+		if now := !k.v.bare(r) && e.rowHolds(k.leaf, r); now != k.holds[r] {
 			k.holds[r] = now
 			in := e.found(r)
 			in.matching, in.leaves[k.leaf.ID].ok = now, now
@@ -142,13 +143,13 @@ func (e *engine) found(r keyRow) *instance {
 	return e.keys.insts[r]
 }
 
-// alone reports whether a key without entries decides a leaf for an instance.
+// alone reports whether the key of an instance is one under which nothing is.
 func (k *eachKey) alone(e *engine, in *instance) bool {
 	if k == nil || in == nil || e.keys.odd {
 		return false
 	}
 	r := e.rowFor(in)
-	return r == noKey || !k.v.has(r)
+	return k.v.bare(r)
 }
 
 // onTheWay reports whether a run may find the members of FOR EACH on the way.

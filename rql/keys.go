@@ -74,7 +74,7 @@ func (e *engine) makeKeys(vars int) {
 	t := &keyTable{refs: map[*plan.Ref]keyedRef{}, texts: map[string]keyRow{}, others: map[string]keyRow{}, scratch: history.NewState(),
 		keys: make([]event.Value, 1), insts: make([]*instance, 1), truth: make([][]nodeTruth, len(e.q.Leaves))}
 	for id := range vars {
-		t.keep(e.q, history.VarID(id), whole)
+		t.keep(e.q, history.VarID(id), whole, len(e.w.names))
 	}
 	if len(t.vars) == 0 {
 		return
@@ -93,7 +93,7 @@ func (e *engine) makeKeys(vars int) {
 }
 
 // keep keeps a variable by key if all that the query asks of it goes by one.
-func (t *keyTable) keep(q *plan.Query, id history.VarID, whole map[*plan.Ref]bool) {
+func (t *keyTable) keep(q *plan.Query, id history.VarID, whole map[*plan.Ref]bool, nodes int) {
 	v := &keyedVar{id: id}
 	refs := map[*plan.Ref]keyedRef{}
 	for _, r := range q.Refs {
@@ -124,7 +124,7 @@ func (t *keyTable) keep(q *plan.Query, id history.VarID, whole map[*plan.Ref]boo
 		}
 		refs[r] = k
 	}
-	if len(v.parts) == 0 {
+	if len(v.parts) == 0 || len(v.parts)*nodes > nodesMax {
 		return
 	}
 	t.vars = append(t.vars, v)
@@ -309,6 +309,12 @@ func (t *keyTable) keysOf(v *keyedVar) value {
 
 // has reports whether some node has an entry under a key.
 func (v *keyedVar) has(r keyRow) bool { return int(r) < len(v.cells.at) && v.cells.at[r] != noBlock }
+
+// bare reports whether no node has anything under a key that the query asks for.
+func (v *keyedVar) bare(r keyRow) bool {
+	b := v.cells.open(r)
+	return b.bare()
+}
 
 // setLean lets the states do without the maps that are kept by key, as soon as
 // nothing looks for a path in them.
