@@ -98,16 +98,40 @@ func nodeList(meta *history.Meta, nodes []int) event.Value {
 	return event.List(out...)
 }
 
+// derived are the variables that every History has besides those of its own, whose
+// changes nobody has counted.
+func derived(meta *history.Meta) []history.Var {
+	var out []history.Var
+	var all []int
+	for i := range meta.Nodes {
+		all = append(all, i)
+	}
+	for _, name := range schemaOf(meta).Vars[len(meta.Vars):] {
+		out = append(out, history.Var{Name: name, Types: []event.Type{event.TypeMap}, Nodes: all})
+	}
+	return out
+}
+
+// changes of a variable are null where nobody has counted them.
+func changes(meta *history.Meta, name string, n uint64) event.Value {
+	_, net := meta.VarID(netVars[0])
+	if log, _, _ := strings.Cut(name, "."); log == "net" && !net {
+		return event.Null()
+	}
+	return event.Uint(n)
+}
+
 func showLogs(meta *history.Meta, give giveFunc) error {
 	type log struct {
 		vars    uint64
 		changes uint64
 		nodes   []int
 	}
-	logs := map[string]*log{}
-	var names []string
-	for i := range meta.Vars {
-		v := &meta.Vars[i]
+	logs := map[string]*log{"node": {}}
+	names := []string{"node"}
+	vars := slices.Concat(meta.Vars, derived(meta))
+	for i := range vars {
+		v := &vars[i]
 		name, _, _ := strings.Cut(v.Name, ".")
 		l := logs[name]
 		if l == nil {
@@ -123,7 +147,7 @@ func showLogs(meta *history.Meta, give giveFunc) error {
 	for _, name := range names {
 		l := logs[name]
 		slices.Sort(l.nodes)
-		err := give(event.String(name), event.Uint(l.vars), nodeList(meta, slices.Compact(l.nodes)), event.Uint(l.changes))
+		err := give(event.String(name), event.Uint(l.vars), nodeList(meta, slices.Compact(l.nodes)), changes(meta, name, l.changes))
 		if err != nil {
 			return err
 		}
@@ -142,7 +166,7 @@ func bulkyNodes(meta *history.Meta, v *history.Var) event.Value {
 }
 
 func showVariables(meta *history.Meta, pattern *syntax.String, give giveFunc) error {
-	vars := slices.Clone(meta.Vars)
+	vars := slices.Concat(meta.Vars, derived(meta))
 	slices.SortFunc(vars, func(a, b history.Var) int { return strings.Compare(a.Name, b.Name) })
 	for i := range vars {
 		v := &vars[i]
@@ -153,16 +177,19 @@ func showVariables(meta *history.Meta, pattern *syntax.String, give giveFunc) er
 		for _, t := range v.Types {
 			types = append(types, event.String(t.String()))
 		}
-		if err := give(event.String(v.Name), event.Set(types...), nodeList(meta, v.Nodes), event.Uint(v.Changes), bulkyNodes(meta, v)); err != nil {
+		if err := give(event.String(v.Name), event.Set(types...), nodeList(meta, v.Nodes), changes(meta, v.Name, v.Changes), bulkyNodes(meta, v)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// An eventGroup is the events of one kind and name.
+// An eventGroup is the events of one kind and name. Of timers, which machines like
+// to name after what they wait for, those are together whose names differ by
+// numbers alone.
 type eventGroup struct {
 	kind, name  string
+	many        bool // name stands for several
 	nodes       []int
 	count       uint64
 	first, last hlc.Timestamp
@@ -222,16 +249,42 @@ func (gs eventGroups) add(ev *history.Event) {
 
 func (gs eventGroups) count(kind, name string, ev *history.Event) {
 	key := [2]string{kind, name}
+	if kind == "timer" || kind == "settimer" || kind == "canceltimer" {
+		key[1] = anyNumber(name)
+	}
 	g := gs[key]
 	if g == nil {
 		g = &eventGroup{kind: kind, name: name, first: ev.Time}
 		gs[key] = g
+	}
+	if g.name != name {
+		g.name, g.many = key[1], true
 	}
 	g.count++
 	g.last = ev.Time
 	if i, ok := slices.BinarySearch(g.nodes, ev.Node); !ok {
 		g.nodes = slices.Insert(g.nodes, i, ev.Node)
 	}
+}
+
+// anyNumber is a name with a * for each of its parts that have a digit in them.
+func anyNumber(name string) string {
+	var b strings.Builder
+	for name != "" {
+		end := strings.IndexAny(name, " /-_:.#,")
+		if end < 0 {
+			end = len(name)
+		}
+		if strings.ContainsAny(name[:end], "0123456789") {
+			b.WriteString("*")
+		} else {
+			b.WriteString(name[:end])
+		}
+		next := min(end+1, len(name))
+		b.WriteString(name[end:next])
+		name = name[next:]
+	}
+	return b.String()
 }
 
 func giveEvents(meta *history.Meta, groups eventGroups, pattern *syntax.String, give giveFunc) error {
@@ -245,7 +298,11 @@ func giveEvents(meta *history.Meta, groups eventGroups, pattern *syntax.String, 
 		return slices.Compare([]string{a.kind, a.name}, []string{b.kind, b.name})
 	})
 	for _, g := range all {
-		err := give(event.String(g.text()), event.String(g.kind), textOrNull(g.name), nodeList(meta, g.nodes),
+		ask := g.text()
+		if g.many {
+			ask = g.kind
+		}
+		err := give(event.String(ask), event.String(g.kind), textOrNull(g.name), nodeList(meta, g.nodes),
 			event.Uint(g.count), event.Time(g.first), event.Time(g.last))
 		if err != nil {
 			return err

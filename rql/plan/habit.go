@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -161,6 +162,20 @@ func (c *checker) keyHabit(e syntax.Expr) {
 	}
 	fail(p.Pos, "a key stands in quotes, ['"+name+"']; to ask for every key write FOR EACH "+name+" IN KEYS(…)",
 		"the query declares no name %s, and %s has no such variable", name, c.single)
+}
+
+// hintAtKey gives an error in the brackets of a path the hint that a key stands in
+// quotes, if they have one in them that was taken for arithmetic.
+func hintAtKey(s *syntax.Step) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	_, arithmetic := s.Index.(*syntax.Binary)
+	if e, ok := r.(*syntax.Error); ok && arithmetic {
+		e.Hint = cmp.Or(syntax.KeyHint(s.Text), e.Hint)
+	}
+	panic(r)
 }
 
 // nearOwn is a hint at the name of the query that a name is most likely a misprint

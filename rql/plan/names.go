@@ -185,7 +185,7 @@ func (c *checker) steps(steps []syntax.Step, all bool) (out []Step, fixed int) {
 			}
 			step = Step{Kind: StepAll}
 		default:
-			step = c.index(s.Index)
+			step = c.index(&s)
 		}
 		if step.Kind != StepKey && fixed < 0 {
 			fixed = i
@@ -199,9 +199,10 @@ func (c *checker) steps(steps []syntax.Step, all bool) (out []Step, fixed int) {
 }
 
 // index checks what stands in the brackets of a path.
-func (c *checker) index(e syntax.Expr) Step {
-	c.keyHabit(e)
-	x := c.scalar(e)
+func (c *checker) index(s *syntax.Step) Step {
+	defer hintAtKey(s)
+	c.keyHabit(s.Index)
+	x := c.scalar(s.Index)
 	if k, ok := x.(*Const); ok && k.Big == nil {
 		return Step{Key: k.Value}
 	}

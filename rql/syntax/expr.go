@@ -73,6 +73,7 @@ type Step struct {
 	Kind  StepKind
 	Name  string // of a StepField
 	Index Expr   // of a StepIndex
+	Text  string // of a StepIndex, what stands between the brackets as written
 }
 
 // StepKind is the kind of a Step.

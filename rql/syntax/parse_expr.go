@@ -1,6 +1,10 @@
 package syntax
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
 
 // level is how tightly an operator binds; greater is tighter.
 type level int
@@ -342,9 +346,44 @@ func (p *parser) index(open Pos) (Step, operand) {
 		p.expectClose("]", open)
 		return Step{Pos: open, Kind: StepAll}, operand{}
 	}
+	defer p.hintAtKey(open)
 	o := p.bracketed()
 	p.expectClose("]", open)
-	return Step{Pos: open, Kind: StepIndex, Index: o.x}, o
+	return Step{Pos: open, Kind: StepIndex, Index: o.x, Text: p.scan.text[open.Offset+1 : p.prev.pos.Offset]}, o
+}
+
+// hintAtKey gives an error between brackets that aren't closed yet the hint that a
+// key stands in quotes, if it looks like one.
+func (p *parser) hintAtKey(open Pos) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	text := p.scan.text[open.Offset+1:]
+	if end := strings.IndexByte(text, ']'); end > 0 {
+		if e, ok := r.(*Error); ok && e.Pos.Offset <= open.Offset+1+end {
+			e.Hint = cmp.Or(KeyHint(text[:end]), e.Hint)
+		}
+	}
+	panic(r)
+}
+
+// KeyHint is the hint that a key stands in quotes, if what stands between brackets
+// looks like one that doesn't: a name with signs in it. It is "" otherwise.
+func KeyHint(text string) string {
+	signs := false
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune("-:/@#", r):
+			signs = true
+		case !isWordPart(r) && r != '.':
+			return ""
+		}
+	}
+	if !signs && (text == "" || !isDigit(rune(text[0]))) {
+		return ""
+	}
+	return "a key stands in quotes: [\"" + text + "\"]"
 }
 
 // aliases are functions of Retroscope under their names here.

@@ -161,7 +161,7 @@ func difference(a, b reflect.Value, where string) string {
 	case reflect.Struct:
 		for i := range a.NumField() {
 			name := a.Type().Field(i).Name
-			if a.Field(i).Type() == reflect.TypeFor[Pos]() || a.Type() == reflect.TypeFor[Item]() && name == "Text" || name == "GroupText" {
+			if a.Field(i).Type() == reflect.TypeFor[Pos]() || (a.Type() == reflect.TypeFor[Item]() || a.Type() == reflect.TypeFor[Step]()) && name == "Text" || name == "GroupText" {
 				continue
 			}
 			if d := difference(a.Field(i), b.Field(i), where+"."+name); d != "" {
