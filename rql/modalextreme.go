@@ -110,6 +110,9 @@ func (s *shape) extremeOf(cmp *plan.Binary) (*extremal, bool) {
 	case e.minus != nil && cmp.L == plan.Expr(e.plus) && cmp.R == plan.Expr(e.minus):
 		e.bare, e.ints = true, false
 	}
+	if e.minus != nil && (!e.limit.isNumber() || e.limit.isNaN()) {
+		return nil, false
+	}
 	return e, !e.ints || f.ints
 }
 

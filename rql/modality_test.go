@@ -310,15 +310,17 @@ func (g *generator) modalCond() string {
 	n := func() string { return fmt.Sprint(rapid.IntRange(-2, 6).Draw(g.t, "k")) }
 	op := func() string { return g.pick("op", " = ", " != ", " < ", " <= ", " > ", " >= ") }
 	one := func() string { return "inv." + g.pick("var", "a", "b", "c") + op() + n() }
-	ext := func() string { return g.pick("extreme", "MAX(", "MIN(") + "inv." + g.pick("var", "a", "b", "r") + ")" }
+	ext := func() string {
+		return g.pick("extreme", "MAX(", "MIN(") + "inv." + g.pick("var", "a", "b", "r", "t") + ")"
+	}
 	switch rapid.IntRange(0, 18).Draw(g.t, "class") {
 	case 13:
 		return g.pick("not", "", "NOT ") + "(" + ext() + op() + n() + ")" + g.pick("and", "", "", " AND "+one(), " OR "+one())
 	case 14, 15:
-		return g.pick("not", "", "", "NOT ") + "(" + g.pick("difference", "MAX(inv.a) - MIN(inv.a)", "MAX(inv.a) - MIN(inv.b)", ext()+" - "+ext()) + op() + n() + ")" +
+		return g.pick("not", "", "", "NOT ") + "(" + g.pick("difference", "MAX(inv.a) - MIN(inv.a)", "MAX(inv.a) - MIN(inv.b)", "MAX(inv.t) - MIN(inv.t)", ext()+" - "+ext()) + op() + n() + ")" +
 			g.pick("and", "", "", " AND "+one(), " AND SUM(inv.a) > 2", " OR "+ext()+op()+n())
 	case 16:
-		return g.pick("extremes", n()+op()+ext()+" - "+ext(), ext()+op()+ext(), ext()+" + 1"+op()+ext()+" - "+n(), ext()+op()+"1.5", ext()+" + 0.5"+op()+n())
+		return g.pick("extremes", n()+op()+ext()+" - "+ext(), ext()+op()+ext(), ext()+" + 1"+op()+ext()+" - "+n(), ext()+op()+"1.5", ext()+" + 0.5"+op()+n(), ext()+" - "+ext()+op()+g.pick("limit", "0.5", "START", "'x'", "MAX(inv.b)"), "NOT ("+ext()+" - "+ext()+op()+g.pick("limit", "START", "'x'")+")")
 	case 17:
 		return "inv." + g.pick("var", "a", "b", "r") + op() + g.pick("other", ext(), "inv.b", "inv.b AND NODE($1) != NODE($2)", "inv.a AND NODE($1) != NODE($2) AND $1 > 0 AND "+one())
 	case 18:

@@ -49,7 +49,7 @@ type fitting struct {
 	left, right []*track // by node; nil where the term isn't looked for
 	op          syntax.Op
 	fits        func(l, r value) bool
-	strict      bool // fits computes: it wants numbers of one type, finite
+	strict      bool // fits computes: it wants numbers of one type, finite, or times
 	ints        bool // it wants ints
 	rank        *lattice.Pair
 }
@@ -183,8 +183,11 @@ func (p *fitting) comparable() bool {
 	return true
 }
 
-// oneType reports whether both are ints or both finite floats.
+// oneType reports whether both are ints, or both finite floats, or both times.
 func oneType(a, b value) bool {
+	if a.isTime() || b.isTime() {
+		return a.isTime() && b.isTime()
+	}
 	x, isFloat := a.float()
 	_, alike := b.float()
 	return a.isNumber() && isFloat == alike && (!isFloat || x-x == 0)
