@@ -39,15 +39,15 @@ func (l *limit) holds(cut causal.Cut) bool {
 // gather puts the alternatives together, but for those in which a probe never
 // holds.
 func (c *choices) gather() error {
-	if c.g.shape.unfit {
+	if c.ask.shape.unfit {
 		return errUnfit
 	}
-	for _, t := range c.g.shape.series {
+	for _, t := range c.ask.shape.series {
 		if t.unfit {
 			return errUnfit
 		}
 	}
-	for _, a := range c.g.shape.alts {
+	for _, a := range c.ask.shape.alts {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
@@ -358,7 +358,7 @@ func (c *choices) definitely() error {
 			return nil
 		}
 	}
-	if c.g.first == nil {
+	if c.ask.first == nil {
 		c.f.walk = true
 		return nil
 	}

@@ -25,7 +25,12 @@ func (q *Query) tellModal(ctx context.Context, meta *history.Meta, opt Options, 
 // and the algorithm for it.
 func (q *Query) explainModal(ctx context.Context, meta *history.Meta, opt Options) []string {
 	p := q.cut
-	e := newEngine(ctx, p, meta, make([]*history.State, len(meta.Nodes)), nil, opt)
+	var member []value // each has the same shape
+	if p.ForEach != nil {
+		member = []value{ofString("")}
+	}
+	e := newEngine(ctx, p, meta, make([]*history.State, len(meta.Nodes)), member, opt)
+	e.enter(e.insts[0])
 	s := shapeOf(e, meta)
 	nodes := "all nodes"
 	if p.Nodes != nil {
@@ -40,6 +45,9 @@ func (q *Query) explainModal(ctx context.Context, meta *history.Meta, opt Option
 	}
 	out = append(out, p.HolderLines()...)
 	out = append(out, s.explain(p.Modal.Definitely, opt.maxCombinations())...)
+	if f := p.ForEach; f != nil {
+		return append(out, fmt.Sprintf("for each %s: as above for each member apart; walks: one for the members, one to gather for every %d of them, in which an event costs those that it touches, and one up to the cut found for each that holds", f.Name, membersAtOnce))
+	}
 	return append(out, "walks: one to gather, one up to the cut found for what the row shows")
 }
 

@@ -10,6 +10,7 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql/lattice"
+	"hindcast.dev/rql/plan"
 )
 
 // A gatherer walks a History once and keeps of it what the search needs: who comes
@@ -19,20 +20,40 @@ import (
 type gatherer struct {
 	m        *modal
 	e        *engine
-	shape    *shape
+	asks     []*asking // by member of FOR EACH; one without
 	comp     *lattice.Computation
 	links    *causal.Links[*sending]
 	at       []uint64 // by node: its events so far
 	asked    []bool   // by node
 	numbers  []numbering
 	reads    map[history.VarID]bool // what the condition looks at
-	probes   [][]*probe             // by node
-	tracks   [][]*track             // likewise
+	keyed    map[history.VarID]bool // of which an entry concerns the member that is its key
+	has      map[[2]int]bool        // by node and keyed variable: whether it was there
 	step     bool                   // the engine decides every cut, too
-	first    []uint64               // the walk's first cut that holds; nil: none did
 	relevant [][]uint64             // by node: events after which states are kept
 	states   [][]stateAt            // by node: at the bottom, and after those
 	kept     int
+}
+
+// An asking is the condition, for a member of FOR EACH.
+type asking struct {
+	inst   *instance
+	shape  *shape
+	probes [][]*probe // by node
+	tracks [][]*track // likewise
+	first  []uint64   // the walk's first cut that holds; nil: none did
+}
+
+func (g *gatherer) newAsking(in *instance, s *shape) *asking {
+	n := len(g.at)
+	a := &asking{inst: in, shape: s, probes: make([][]*probe, n), tracks: make([][]*track, n)}
+	for _, p := range s.probes {
+		a.probes[p.node] = append(a.probes[p.node], p)
+	}
+	for _, t := range s.tracks {
+		a.tracks[t.node] = append(a.tracks[t.node], t)
+	}
+	return a
 }
 
 // A sending is where a message was sent last, and where it went first.
@@ -41,10 +62,10 @@ type sending struct {
 	landed int    // the node that received it, or noted its loss; -1: none yet
 }
 
-func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
+func (m *modal) newGatherer(e *engine, shapes []*shape) *gatherer {
 	n := len(m.meta.Nodes)
-	g := &gatherer{m: m, e: e, shape: s, comp: lattice.New(n), at: make([]uint64, n),
-		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, probes: make([][]*probe, n), tracks: make([][]*track, n), relevant: make([][]uint64, n),
+	g := &gatherer{m: m, e: e, comp: lattice.New(n), at: make([]uint64, n),
+		numbers: make([]numbering, n), reads: map[history.VarID]bool{}, keyed: map[history.VarID]bool{}, has: map[[2]int]bool{}, relevant: make([][]uint64, n),
 		states: make([][]stateAt, n), step: m.q.Modal.Definitely || e.net != nil}
 	late := 0
 	if e.net != nil {
@@ -61,14 +82,14 @@ func (m *modal) newGatherer(e *engine, s *shape) *gatherer {
 	}
 	for _, r := range m.q.ReadsOfCondition() {
 		for _, c := range r.Vars {
-			g.reads[history.VarID(c.Var)] = true
+			id := history.VarID(c.Var)
+			byKey := m.q.ForEach != nil && c.Rest < len(r.Steps) && isMember(&r.Steps[c.Rest])
+			g.keyed[id] = byKey && (g.keyed[id] || !g.reads[id])
+			g.reads[id] = true
 		}
 	}
-	for _, p := range s.probes {
-		g.probes[p.node] = append(g.probes[p.node], p)
-	}
-	for _, t := range s.tracks {
-		g.tracks[t.node] = append(g.tracks[t.node], t)
+	for i, s := range shapes {
+		g.asks = append(g.asks, g.newAsking(e.insts[i], s))
 	}
 	return g
 }
@@ -135,10 +156,10 @@ func (g *gatherer) count(ctx context.Context) error {
 func (g *gatherer) open() {
 	g.m.empty = g.m.begin == history.Begin
 	for _, n := range g.e.w.nodes {
-		g.look(n, n, 0, history.Position{Node: n})
+		g.look(g.asks, n, n, 0, history.Position{Node: n})
 	}
-	if g.step && !g.m.empty && g.e.cut > 0 && g.e.insts[0].matching {
-		g.first = slices.Clone(g.at)
+	if !g.m.empty && g.e.cut > 0 {
+		g.noteFirst(g.e.insts)
 	}
 }
 
@@ -163,15 +184,68 @@ func (g *gatherer) feed(ev *history.Event, above bool) error {
 	}
 	g.m.sum.Cuts += min(k, 1)
 	if k == 1 || ev.Base || g.matters(ev) {
-		g.look(n, n, k, ev.Position)
+		asks := g.concerned(ev, k)
+		g.look(asks, n, n, k, ev.Position)
 		for _, from := range lost {
-			g.look(from, n, k, ev.Position)
+			g.look(asks, from, n, k, ev.Position)
 		}
 	}
-	if g.step && g.first == nil && g.e.insts[0].matching {
-		g.first = slices.Clone(g.at)
+	if g.noteFirst(g.e.flips); len(g.e.insts) == 1 { // a base above the bottom may have made it
+		g.noteFirst(g.e.insts)
 	}
 	return g.m.enough(g.kept)
+}
+
+// noteFirst notes that the walk comes to its first cut for those that hold.
+func (g *gatherer) noteFirst(ins []*instance) {
+	for _, in := range ins {
+		if a := g.asks[max(in.index, 0)]; g.step && in.matching && a.first == nil {
+			a.first = slices.Clone(g.at)
+		}
+	}
+}
+
+// isMember reports whether a step is to the entry of which the member of FOR EACH is
+// the key.
+func isMember(s *plan.Step) bool {
+	l, ok := s.Index.(*plan.Local)
+	return s.Kind == plan.StepIndex && ok && l.Index == 0 && len(l.Steps) == 0
+}
+
+// concerned are those for which an event may change something.
+func (g *gatherer) concerned(ev *history.Event, k uint64) []*asking {
+	if len(g.asks) == 1 || k <= 1 || ev.Base || g.e.net != nil {
+		clear(g.has)
+		return g.asks
+	}
+	var out []*asking
+	all := false
+	for i := range ev.Changes {
+		c := &ev.Changes[i]
+		switch {
+		case !g.reads[c.Var]:
+		case g.keyed[c.Var] && g.appears(ev.Node, c.Var), !g.keyed[c.Var], len(c.Path) == 0:
+			all = true // where a map is, its absent entries count
+		default:
+			if in := g.e.instanceOf(c.Path[0]); in != nil && !slices.Contains(out, g.asks[in.index]) {
+				out = append(out, g.asks[in.index])
+			}
+		}
+	}
+	if all {
+		return g.asks
+	}
+	return out
+}
+
+// appears reports whether a node may have got a variable, or lost it, since it was
+// asked last.
+func (g *gatherer) appears(node int, id history.VarID) bool {
+	at := [2]int{node, int(id)}
+	was, known := g.has[at]
+	now := !g.e.w.get(node, int(id), false).IsAbsent()
+	g.has[at] = now
+	return !known || now != was
 }
 
 // follow gives the engine the entry.
@@ -263,21 +337,33 @@ func (g *gatherer) matters(ev *history.Event) bool {
 }
 
 // look takes what a node's state, as it is now, means after event k of a process.
-func (g *gatherer) look(node, process int, k uint64, at history.Position) {
-	if g.shape.known() {
+func (g *gatherer) look(asks []*asking, node, process int, k uint64, at history.Position) {
+	keep := false
+	for _, a := range asks {
+		if !a.shape.known() {
+			keep = true
+			continue
+		}
+		g.e.enter(a.inst)
 		if node == process {
-			for _, p := range g.probes[node] {
+			for _, p := range a.probes[node] {
 				p.set(k, p.holds())
 			}
-			for _, t := range g.tracks[node] {
+			for _, t := range a.tracks[node] {
 				t.set(k)
 			}
 		}
-		for _, t := range g.shape.series {
+		for _, t := range a.shape.series {
 			t.look(g.e, node, process, k)
 		}
-		return
 	}
+	if keep {
+		g.keep(node, process, k, at)
+	}
+}
+
+// keep keeps a node's state for a search cut by cut.
+func (g *gatherer) keep(node, process int, k uint64, at history.Position) {
 	if node != process {
 		return
 	}

@@ -54,37 +54,81 @@ func (q *Query) runModal(ctx context.Context, src history.Source, opt Options, e
 	if m.q.Limit == 0 {
 		return m.sum, nil
 	}
-	row, err := m.answer(ctx)
-	if err == nil {
-		err = emit(row)
-		m.sum.Rows++
-	}
-	return m.sum, err
-}
-
-func (m *modal) answer(ctx context.Context) (*Row, error) {
 	r := &runner{q: m.q, src: m.src, meta: m.meta, opt: m.opt, gaps: recordedGaps(ctx, m.q, m.src)}
 	if err := r.timeRange(ctx); err != nil {
-		return nil, err
+		return m.sum, err
 	}
 	m.begin, m.to = r.begin, r.to
-	found, err := m.decide(ctx, true)
-	if errors.Is(err, errUnfit) {
-		m.sum = Summary{}
-		found, err = m.decide(ctx, false)
-	}
+	members, err := r.members(ctx)
 	if err != nil {
-		return nil, err
+		return m.sum, err
 	}
-	row := &Row{Lattice: &Lattice{Holds: found.holds, Later: found.later, Walk: found.walk, Path: found.path}}
-	if found.holds {
-		if err := m.show(ctx, found, row); err != nil {
-			return nil, err
+	if m.sum.Incomplete, err = r.unknownNodes(); err != nil {
+		return m.sum, err
+	}
+	if m.q.ForEach == nil {
+		err = m.answer(ctx, nil, emit)
+		return m.sum, err
+	}
+	for batch := range slices.Chunk(members, membersAtOnce) {
+		if err := m.answer(ctx, batch, emit); err != nil || m.done() {
+			return m.sum, err
 		}
 	}
-	m.sum.Incomplete, err = r.unknownNodes()
-	row.Incomplete = len(m.sum.Incomplete) > 0
-	return row, err
+	return m.sum, nil
+}
+
+// membersAtOnce is how many members of FOR EACH one walk gathers for: what is kept
+// of each takes some kilobytes.
+const membersAtOnce = 1000
+
+// done reports whether LIMIT is reached.
+func (m *modal) done() bool { return m.q.Limit >= 0 && m.sum.Rows >= uint64(m.q.Limit) }
+
+// answer gives the row, or with members of FOR EACH those of them for which it
+// holds.
+func (m *modal) answer(ctx context.Context, members []value, emit func(*Row) error) error {
+	all, err := m.decide(ctx, true, members)
+	if err != nil {
+		return err
+	}
+	for i, found := range all {
+		var member []value
+		if members != nil {
+			member = members[i : i+1]
+		}
+		if found == nil { // the shape isn't fit for its values
+			one, err := m.decide(ctx, false, member)
+			if err != nil {
+				return err
+			}
+			found = one[0]
+		}
+		if member != nil && !found.holds {
+			continue
+		}
+		row, err := m.row(ctx, found, member)
+		if err == nil {
+			err = emit(row)
+			m.sum.Rows++
+		}
+		if err != nil || m.done() {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *modal) row(ctx context.Context, found *finding, member []value) (*Row, error) {
+	row := &Row{Lattice: &Lattice{Holds: found.holds, Later: found.later, Walk: found.walk, Path: found.path}, Incomplete: len(m.sum.Incomplete) > 0}
+	if member != nil {
+		v, _ := member[0].shown()
+		row.Each = &Field{m.q.ForEach.Name, v}
+	}
+	if !found.holds {
+		return row, nil
+	}
+	return row, m.show(ctx, found, row, member)
 }
 
 // A finding is what was decided, in numbers of events.
@@ -98,34 +142,65 @@ type finding struct {
 	g     *gatherer
 }
 
-// decide walks and decides. With shaped set it makes use of the shape of the
-// condition, and may end with errUnfit.
-func (m *modal) decide(ctx context.Context, shaped bool) (*finding, error) {
-	cur, e, err := m.open(ctx)
+// decide walks and decides, for each member of FOR EACH. With shaped set it makes
+// use of the shape of the condition; nil is a member for which that isn't fit.
+func (m *modal) decide(ctx context.Context, shaped bool, members []value) ([]*finding, error) {
+	cur, e, err := m.open(ctx, members)
 	if err != nil {
 		return nil, err
 	}
 	defer cur.Close()
-	s := shapeOf(e, m.meta)
-	if !shaped {
-		s.loose = m.q.Cond
+	var shapes []*shape
+	for _, in := range e.insts {
+		e.enter(in)
+		s := shapeOf(e, m.meta)
+		if !shaped {
+			s.loose = m.q.Cond
+		}
+		if err := m.searchable(e, s); err != nil {
+			return nil, err
+		}
+		shapes = append(shapes, s)
 	}
-	if err := m.searchable(e, s); err != nil {
+	cuts := m.sum.Cuts
+	m.sum.Cuts = 0
+	g := m.newGatherer(e, shapes)
+	err = g.walk(ctx, cur)
+	m.sum.Cuts = max(m.sum.Cuts, cuts)
+	if err != nil {
 		return nil, err
 	}
-	g := m.newGatherer(e, s)
-	if err := g.walk(ctx, cur); err != nil {
-		return nil, err
-	}
-	f := &finding{g: g}
-	d := &decider{m: m, g: g, f: f, limit: m.opt.maxCombinations(), ctx: ctx}
 	g.comp.Watch(ctx.Err)
-	err = d.decide()
-	for _, f := range e.faults.list {
-		f.Lattice = true
-		m.sum.Errors = append(m.sum.Errors, f)
+	var out []*finding
+	for _, a := range g.asks {
+		f := &finding{g: g}
+		e.enter(a.inst)
+		d := &decider{m: m, g: g, ask: a, f: f, limit: m.opt.maxCombinations(), ctx: ctx}
+		switch err := d.decide(); {
+		case errors.Is(err, errUnfit):
+			f = nil
+		case err != nil:
+			return nil, err
+		}
+		out = append(out, f)
 	}
-	return f, err
+	if len(out) > 1 || out[0] != nil {
+		m.addFaults(e.faults.list)
+	}
+	return out, nil
+}
+
+// addFaults adds what was met, by kind.
+func (m *modal) addFaults(list []ErrorCount) {
+	for _, f := range list {
+		f.Lattice = true
+		i := slices.IndexFunc(m.sum.Errors, func(x ErrorCount) bool { return x.Fault == f.Fault })
+		if i < 0 {
+			m.sum.Errors = append(m.sum.Errors, f)
+		} else {
+			m.sum.Errors[i].Count += f.Count
+		}
+	}
 }
 
 // searchable fails where cuts must be evaluated one by one and the condition reads
@@ -145,7 +220,7 @@ func (m *modal) searchable(e *engine, s *shape) error {
 
 // open begins a walk, over all nodes: happened-before is that of the whole
 // History.
-func (m *modal) open(ctx context.Context) (history.Cursor, *engine, error) {
+func (m *modal) open(ctx context.Context, members []value) (history.Cursor, *engine, error) {
 	start := m.begin
 	if usesNet(m.q, m.meta) {
 		start = history.Begin
@@ -162,7 +237,7 @@ func (m *modal) open(ctx context.Context) (history.Cursor, *engine, error) {
 			}
 		}
 	}
-	return cur, newEngine(ctx, m.q, m.meta, states, nil, m.opt), nil
+	return cur, newEngine(ctx, m.q, m.meta, states, members, m.opt), nil
 }
 
 // enough fails when more states are kept than the search may reach cuts.
@@ -175,8 +250,8 @@ func (m *modal) enough(kept int) error {
 
 // show walks through the events of the cut that was found, and fills in what the
 // row shows of it. The engine must agree that the condition holds there.
-func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
-	cur, e, err := m.open(ctx)
+func (m *modal) show(ctx context.Context, f *finding, row *Row, member []value) error {
+	cur, e, err := m.open(ctx, member)
 	if err != nil {
 		return err
 	}
@@ -226,6 +301,7 @@ func (m *modal) show(ctx context.Context, f *finding, row *Row) error {
 type decider struct {
 	m     *modal
 	g     *gatherer
+	ask   *asking
 	f     *finding
 	limit int // on the cuts reached
 	ctx   context.Context
@@ -233,7 +309,7 @@ type decider struct {
 }
 
 func (d *decider) decide() error {
-	if !d.g.shape.known() {
+	if !d.ask.shape.known() {
 		return d.search(d.newJudge())
 	}
 	c := &choices{decider: d}
@@ -286,7 +362,7 @@ func (d *decider) search(j lookAt) error {
 
 // avoid decides DEFINITELY: the walk is a path, too.
 func (d *decider) avoid(s *lattice.Search) error {
-	if d.g.first == nil {
+	if d.ask.first == nil {
 		d.f.walk = true
 		return nil
 	}
@@ -305,7 +381,7 @@ func (d *decider) avoid(s *lattice.Search) error {
 }
 
 // inevitable answers yes, with the walk's own first cut.
-func (d *decider) inevitable() { d.f.holds, d.f.cut = true, d.g.first }
+func (d *decider) inevitable() { d.f.holds, d.f.cut = true, d.ask.first }
 
 // evidence is a path by sequence numbers.
 func (d *decider) evidence(path []lattice.Move) {
@@ -333,12 +409,20 @@ type judge struct {
 
 func (d *decider) newJudge() *judge {
 	m := d.m
-	j := &judge{d: d, e: newEngine(d.ctx, m.q, m.meta, make([]*history.State, len(m.meta.Nodes)), nil, m.opt)}
+	j := &judge{d: d, e: newEngine(d.ctx, m.q, m.meta, make([]*history.State, len(m.meta.Nodes)), d.member(), m.opt)}
 	j.e.faults = d.g.e.faults
 	for range m.meta.Nodes {
 		j.at = append(j.at, -1)
 	}
 	return j
+}
+
+// member is the member of FOR EACH that is asked about.
+func (d *decider) member() []value {
+	if d.m.q.ForEach == nil {
+		return nil
+	}
+	return []value{d.ask.inst.member}
 }
 
 func (j *judge) relevant() [][]uint64 { return j.d.g.relevant }

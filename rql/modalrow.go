@@ -39,6 +39,10 @@ func (r *Row) appendLattice(b []byte) []byte {
 		if l.Later {
 			b = append(b, `,"first":false`...)
 		}
+		if r.Each != nil {
+			b = append(b, `,"each":`...)
+			b = appendObject(b, []Field{*r.Each})
+		}
 		b = r.appendValues(b)
 	}
 	switch {
@@ -64,6 +68,9 @@ func (r *Row) appendLattice(b []byte) []byte {
 func (r *Row) latticeFields() []Field {
 	l := r.Lattice
 	fs := []Field{{"holds", event.Bool(l.Holds)}}
+	if r.Each != nil {
+		fs = append(fs, Field{r.Each.Name, orNull(r.Each.Value)})
+	}
 	if l.Holds {
 		var cut []string
 		for _, f := range l.Cut {
@@ -96,6 +103,9 @@ func (r *Row) latticeFields() []Field {
 // latticeColumns are the columns that every row of a modality may have.
 func latticeColumns(q *plan.Query) []string {
 	cols := []string{"holds", "cut"}
+	if f := q.ForEach; f != nil {
+		cols = []string{"holds", f.Name, "cut"}
+	}
 	for _, it := range q.Items {
 		if !it.Star {
 			cols = append(cols, it.Name)

@@ -39,8 +39,6 @@ func (c *checker) modality(q *syntax.Query) {
 		fail(w.Pos, hint, "EMIT doesn't go with %s, which has one answer", m)
 	case len(q.GroupBy) > 0:
 		fail(q.GroupBy[0].Position(), hint, "GROUP BY doesn't go with %s, which has one answer", m)
-	case q.ForEach != nil:
-		fail(q.ForEach.Pos, "write WHEN "+m.String()+" EXISTS "+q.ForEach.Name.Name+" IN … : (…)", "FOR EACH doesn't go with %s, which has one answer", m)
 	}
 	for _, b := range q.Compute {
 		m.refuse(b.X, true)
