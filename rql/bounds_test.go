@@ -10,6 +10,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/history/historytest"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
 	"hindcast.dev/vfs"
@@ -104,14 +105,7 @@ func TestMoreCombinationsThanMayBeTriedAreAnErrorWithAPlace(t *testing.T) {
 func TestAQueryOverADamagedHistoryEnds(t *testing.T) {
 	const dir = "history"
 	fsys, failed := vfs.NewMem(), 0
-	w, err := history.CreateDisk(fsys, dir, history.DiskOptions{})
-	if err == nil {
-		err = history.Copy(context.Background(), w, ten(t))
-	}
-	if err == nil {
-		err = w.Finish()
-	}
-	if err != nil {
+	if err := historytest.OnDisk(t, fsys, dir, ten(t), history.DiskOptions{}).Close(); err != nil {
 		t.Fatal(err)
 	}
 	names, err := fsys.ReadDir(dir)

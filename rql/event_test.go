@@ -9,6 +9,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/history/historytest"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
@@ -172,21 +173,8 @@ func FuzzEventQuery(f *testing.F) {
 }
 
 func TestAnEventQueryAnswersTheSameOnDisk(t *testing.T) {
-	src, fsys := server(t, 300), vfs.NewMem()
-	w, err := history.CreateDisk(fsys, "h", history.DiskOptions{BlockBytes: 1 << 10})
-	if err == nil {
-		err = history.Copy(context.Background(), w, src)
-	}
-	if err == nil {
-		err = w.Finish()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk, err := history.OpenDisk(fsys, "h")
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := server(t, 300)
+	disk := historytest.OnDisk(t, vfs.NewMem(), "h", src, history.DiskOptions{BlockBytes: 1 << 10})
 	defer disk.Close()
 	for _, text := range []string{
 		"FROM w IN Work JOIN s IN FIRSTN(2, Start) ON s -> w JOIN q IN MOSTRECENT(request.Get) ON q => s SELECT w.n, s.n, q.node, w.time - s.time",

@@ -11,6 +11,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/history/historytest"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/vfs"
@@ -123,7 +124,7 @@ func TestPartsOfAWalkGiveWhatTheWalkGives(t *testing.T) {
 		g := &generator{t: t, past: rapid.Bool().Draw(t, "past")}
 		var src history.Source = g.long()
 		if rapid.Bool().Draw(t, "on disk") {
-			src = onDisk(t, src)
+			src = historytest.OnDisk(t, vfs.NewMem(), "h", src, history.DiskOptions{BlockBytes: 60, BaseBytes: 40}) // many small blocks
 		}
 		text := remembering(t, g.query())
 		q, err := rql.Compile(src.Meta(), text)
@@ -183,24 +184,4 @@ func (g *generator) long() *history.Mem {
 		g.t.Fatalf("history: %v", err)
 	}
 	return m
-}
-
-// onDisk is a History in many small blocks.
-func onDisk(t *rapid.T, src history.Source) history.Source {
-	fsys := vfs.NewMem()
-	w, err := history.CreateDisk(fsys, "h", history.DiskOptions{BlockBytes: 60, BaseBytes: 40})
-	if err == nil {
-		err = history.Copy(context.Background(), w, src)
-	}
-	if err == nil {
-		err = w.Finish()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := history.OpenDisk(fsys, "h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }

@@ -14,6 +14,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/history/historytest"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/exec"
@@ -95,23 +96,9 @@ func told(rows []string, sum rql.Summary, err error) string {
 	return fmt.Sprintf("%s\n%+v\n%v", strings.Join(rows, "\n"), sum, err)
 }
 
-func onDisk(t interface{ Fatal(...any) }, src history.Source, opts history.DiskOptions) (vfs.FS, *history.Disk) {
+func onDisk(t historytest.Fataler, src history.Source, opts history.DiskOptions) (vfs.FS, *history.Disk) {
 	fsys := vfs.NewMem()
-	w, err := history.CreateDisk(fsys, "h", opts)
-	if err == nil {
-		err = history.Copy(context.Background(), w, src)
-	}
-	if err == nil {
-		err = w.Finish()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := history.OpenDisk(fsys, "h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys, d
+	return fsys, historytest.OnDisk(t, fsys, "h", src, opts)
 }
 
 func TestAParallelSearchGivesWhatOneWalkGives(t *testing.T) {
