@@ -120,6 +120,7 @@ type column struct {
 type varInfo struct {
 	used    bool // otherwise its changes are passed over
 	past    bool // its value before counts: for PREV, or for what follows
+	plain   bool // columns are all that follows it
 	columns []*column
 	watches []watch // of paths that are no column
 	tallies []*tally

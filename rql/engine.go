@@ -29,10 +29,10 @@ type engine struct {
 	missing []*sought                   // every path written, found or not; nil: nobody asks
 	sought  map[history.VarID][]*sought // those not found yet, by what they begin with
 
-	cut     uint64 // how many cuts so far
-	stage   uint64 // grows with every stage of a cut
-	work    []mark // leaves to be decided at this cut
-	echo    []mark // to be marked at the next cut, because PREV and CHANGED end there
+	cut     uint64   // how many cuts so far
+	stage   uint64   // grows with every stage of a cut
+	work    []marked // leaves to be decided at this cut
+	echo    []mark   // to be marked at the next cut, because PREV and CHANGED end there
 	flips   []*instance
 	touched []*instance // of the stage that is being decided
 	gather  *gathering  // of a Stream: finds the members of FOR EACH as they come
@@ -268,7 +268,9 @@ func (e *engine) decideMarked() {
 			e.flips = append(e.flips, in)
 		}
 	}
-	e.fresh = nil
+	if e.fresh != nil {
+		e.fresh = nil
+	}
 	e.sortFlips()
 }
 
@@ -283,13 +285,16 @@ func (e *engine) sortFlips() {
 func (e *engine) decideStage(stage int) []*instance {
 	everyone := e.cut == 1
 	e.stage++
-	touched := append(e.touched[:0], e.fresh...)
+	touched := e.touched[:0]
+	if len(e.fresh) > 0 {
+		touched = append(touched, e.fresh...)
+	}
 	for i := 0; i < len(e.work); i++ {
 		m := e.work[i]
 		if m.leaf.Stage != stage {
 			continue
 		}
-		s := e.state(m)
+		s := e.state(m.leaf, m.inst)
 		was := s.ok
 		e.enter(m.inst)
 		e.decide(m.leaf, s)
@@ -302,7 +307,9 @@ func (e *engine) decideStage(stage int) []*instance {
 			touched = append(touched, m.inst)
 		}
 	}
-	e.touched = touched
+	if len(touched) > 0 {
+		e.touched = touched
+	}
 	if everyone && e.q.Apart && e.w.event == nil {
 		return e.ticking
 	}

@@ -40,11 +40,14 @@ type keyTruth struct {
 
 // decide evaluates a leaf where it was marked.
 func (e *engine) decide(l *plan.Leaf, s *leafState) {
+	if code := e.code[l.ID].row; code != nil && s.nodes != nil && s.node >= 0 && e.decideRow(l, s, code) {
+		return
+	}
 	switch l.Class {
 	case plan.ClassOneNode:
-		e.decideOneNode(l, s)
+		e.decideNodes(l, s, (*engine).oneNode)
 	case plan.ClassEachNode:
-		e.decideEachNode(l, s)
+		e.decideNodes(l, s, (*engine).eachNodeTruth)
 	case plan.ClassEachKey:
 		e.decideEachKey(l, s)
 	case plan.ClassJoin:
@@ -75,39 +78,38 @@ func (s *leafState) update(node int, now nodeTruth) {
 
 // decideNodes decides a leaf with one on the nodes where it was marked.
 func (e *engine) decideNodes(l *plan.Leaf, s *leafState, one func(e *engine, l *plan.Leaf, node int) nodeTruth) {
-	if e.decideRow(l, s) {
-		return
-	}
 	if s.nodes == nil {
 		s.nodes = make([]nodeTruth, len(e.w.names))
 	}
 	if s.node != allNodes {
 		s.update(s.node, one(e, l, s.node))
-		return
+	} else {
+		for _, n := range e.w.nodes {
+			s.update(n, one(e, l, n))
+		}
 	}
-	for _, n := range e.w.nodes {
-		s.update(n, one(e, l, n))
-	}
+	e.countNodes(l, s)
 }
 
 // decideRow decides a leaf on one node by its columns there, if it can.
-func (e *engine) decideRow(l *plan.Leaf, s *leafState) bool {
-	code := e.code[l.ID].row
-	if code == nil || s.nodes == nil || s.node < 0 {
-		return false
-	}
+func (e *engine) decideRow(l *plan.Leaf, s *leafState, code rowCode) bool {
 	holds, sure := code.on(&e.env, s.node)
 	if now := (nodeTruth{in: true, holds: holds}); sure && s.nodes[s.node] != now {
 		s.update(s.node, now)
+		e.countNodes(l, s)
 	}
 	return sure
 }
 
-func (e *engine) decideOneNode(l *plan.Leaf, s *leafState) {
-	e.decideNodes(l, s, (*engine).oneNode)
-	s.ok = s.trues > 0
-	if s.in == 0 {
+// countNodes decides a leaf by its truth on the nodes.
+func (e *engine) countNodes(l *plan.Leaf, s *leafState) {
+	switch {
+	case l.Class == plan.ClassEachNode:
+		s.ok = (s.in > 0 && s.in == s.trues) != l.Not
+	case s.in == 0:
 		s.ok = e.partsHold(l, l.Slots[0], none)
+	default:
+		s.ok = s.trues > 0
 	}
 }
 
@@ -127,11 +129,6 @@ func (e *engine) partsHold(l *plan.Leaf, slot, node int) bool {
 		}
 	}
 	return true
-}
-
-func (e *engine) decideEachNode(l *plan.Leaf, s *leafState) {
-	e.decideNodes(l, s, (*engine).eachNodeTruth)
-	s.ok = (s.in > 0 && s.in == s.trues) != l.Not
 }
 
 func (e *engine) eachNodeTruth(l *plan.Leaf, node int) nodeTruth {

@@ -225,7 +225,7 @@ func (p *Parts) begin(from, to history.Position, guess *Memory) (*Part, history.
 // next is the next entry, nil after the last.
 func next(cur history.Cursor) (*history.Event, error) {
 	ev, err := cur.Next()
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		return nil, nil
 	}
 	return ev, err

@@ -16,6 +16,7 @@ type watch struct {
 	fixed int         // how many of them depend on nothing
 	scope scope       // where the leaf is decided then
 	keyed bool        // steps[fixed], or the key after all of them, is a member's
+	plain bool        // the leaf is marked at this cut, and that is all
 }
 
 // A scope is where a leaf is to be decided.
@@ -34,11 +35,18 @@ type mark struct {
 	node int
 }
 
+// A marked leaf is in the work of a cut; its state says where it is to be decided.
+type marked struct {
+	leaf *plan.Leaf
+	inst *instance
+}
+
 func (e *engine) makeWatches() {
 	for _, l := range e.q.Leaves {
 		for _, d := range l.Deps {
 			for i, c := range d.Ref.Vars {
 				w := watch{leaf: l, dep: d, scope: scopeOf(l, &d), steps: d.Ref.Steps[c.Rest:], fixed: d.Ref.Fixed - c.Rest}
+				w.plain = l.Shared && l.Class != plan.ClassEachKey && !d.Prev
 				switch {
 				case len(d.Ref.Vars) > 1:
 				case l.Class == plan.ClassEachKey:
@@ -57,6 +65,7 @@ func (e *engine) makeWatches() {
 	for i := range e.infos {
 		in := &e.infos[i]
 		in.past = in.past || len(in.watches) > 0 || len(in.tallies) > 0
+		in.plain = !in.past
 	}
 }
 
@@ -72,6 +81,11 @@ func (e *engine) change(node int, c *history.Change, marks bool) {
 		return
 	}
 	s := e.w.states[node]
+	if in.plain && in.keyed == nil && len(e.sought) == 0 {
+		s.Apply(c)
+		e.followColumns(in, node, c.Var, marks)
+		return
+	}
 	var old event.Value
 	if in.past {
 		old = s.Get(c.Var)
@@ -93,17 +107,28 @@ func (e *engine) change(node int, c *history.Change, marks bool) {
 	if marks && e.q.UsesPrev {
 		e.w.remember(node, c.Var, old)
 	}
-	for _, col := range in.columns {
-		if !e.followColumn(col, node, c.Var) || !marks {
-			continue
-		}
-		for i := range col.watches {
-			e.markDep(&col.watches[i], nil, e.nodeOf(&col.watches[i], node))
-		}
-	}
+	e.followColumns(in, node, c.Var, marks)
 	if marks {
 		for i := range in.watches {
 			e.touch(&in.watches[i], node, c.Path, old, s.Get(c.Var))
+		}
+	}
+}
+
+// followColumns brings the columns that read a variable up to date on a node, and
+// marks what asks for those that changed.
+func (e *engine) followColumns(in *varInfo, node int, id history.VarID, marks bool) {
+	for _, col := range in.columns {
+		if !e.followColumn(col, node, id) || !marks {
+			continue
+		}
+		for i := range col.watches {
+			w := &col.watches[i]
+			if w.plain {
+				e.mark(mark{w.leaf, nil, e.nodeOf(w, node)})
+			} else {
+				e.markDep(w, nil, e.nodeOf(w, node))
+			}
 		}
 	}
 }
@@ -266,20 +291,20 @@ func (e *engine) markAll(l *plan.Leaf, node int) {
 	}
 }
 
-func (e *engine) state(m mark) *leafState {
-	if m.inst != nil {
-		return &m.inst.leaves[m.leaf.ID]
+func (e *engine) state(l *plan.Leaf, in *instance) *leafState {
+	if in != nil {
+		return &in.leaves[l.ID]
 	}
-	return &e.shared[m.leaf.ID]
+	return &e.shared[l.ID]
 }
 
 func (e *engine) mark(m mark) {
-	s := e.state(m)
+	s := e.state(m.leaf, m.inst)
 	s.loose = s.loose || m.node == noNode
 	switch {
 	case s.stamp != e.cut:
 		s.stamp, s.node = e.cut, m.node
-		e.work = append(e.work, m)
+		e.work = append(e.work, marked{m.leaf, m.inst})
 	case s.node == m.node || m.node == noNode:
 	case s.node == noNode:
 		s.node = m.node
