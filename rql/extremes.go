@@ -73,7 +73,13 @@ func (x *extremes) setCell(node int, c cell) (low, high bool) {
 // have become another.
 func (x *extremes) challenge(won *int32, sign int, node int32) bool {
 	if *won != node {
-		if x.keys[node].kind == cellAbsent || x.better(*won, node, sign) != node {
+		// Of equal keys the one of the lower node wins, as in a tournament: who wins must
+		// depend on the keys alone, not on how they came about.
+		first, second := node, *won
+		if second >= 0 && second < first {
+			first, second = second, first
+		}
+		if x.keys[node].kind == cellAbsent || x.better(first, second, sign) != node {
 			return false
 		}
 		*won = node
