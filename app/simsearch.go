@@ -341,6 +341,9 @@ func (r *searchRun) summary(interrupted bool) error {
 	}
 	w := safeFor(r.c.OutOrStdout())
 	writeTally(w, r.t.subject.Name, t, r.state.Floors, interrupted)
+	if t.Runs == r.runs0 {
+		return nil // all was done before
+	}
 	fmt.Fprintf(r.c.ErrOrStderr(), "%s in %.1f s: %.1f seeds/s, %s, %s events/s\n", plural(t.Runs-r.runs0, "seed"), took.Seconds(),
 		float64(t.Runs-r.runs0)/took.Seconds(), pace(t.Simulated-r.sim0, took), grouped(uint64(float64(t.Events)/r.state.Seconds)))
 	if r.s.FailuresMax > 0 && t.Failing >= r.s.FailuresMax && !r.f.failFast {
