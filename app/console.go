@@ -354,7 +354,7 @@ func (k *console) events() []string {
 	src := &watchedSource{Source: k.o.Source, bar: &progress{}, total: 1} // it ends with ctx
 	_, err = q.Run(ctx, src, rql.Options{}, func(r *rql.Row) error {
 		for _, f := range r.Fields() {
-			if name := plainText(f.Value); (f.Name == "event" || f.Name == "kind" || f.Name == "name") && name != "null" {
+			if name := plainText(f.Value); (f.Name == "event" || f.Name == "kind" || f.Name == "name") && name != "null" && !strings.Contains(name, "*") {
 				k.kinds = append(k.kinds, name)
 			}
 		}

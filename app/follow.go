@@ -78,6 +78,7 @@ and the summary at the end to standard error. Ctrl-C ends it: the exit code is 0
 	fl := c.Flags()
 	fl.StringVar(&f.nodes, "nodes", "", "admin addresses of the nodes, HOST:PORT,…, in place of the first argument")
 	fl.StringVar(&f.from, "from", "NOW", "begin at this time: NOW, NOW-5m, or a time like 2026-11-21T19:46:53Z")
+	complete(c, "from", "NOW", "NOW-5m")
 	outputFlag(c, &f.output, "table", "jsonl")
 	fl.StringVarP(&f.file, "file", "f", "", "read the query from this file, - for standard input")
 	fl.StringVar(&f.onRow, "on-row", "", "run this shell command for every row, which it gets as JSON on standard input")

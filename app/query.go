@@ -97,7 +97,7 @@ func completeQuery(_ *cobra.Command, args []string, word string) ([]string, cobr
 		return nil, cobra.ShellCompDirectiveDefault
 	case 1:
 		var out []string
-		for _, s := range []string{"SHOW VARIABLES", "SHOW LOGS", "SHOW NODES", "SHOW EVENTS", "SELECT ", "EXPLAIN SELECT "} {
+		for _, s := range []string{"SHOW VARIABLES", "SHOW LOGS", "SHOW NODES", "SHOW EVENTS", "SELECT ", "EXPLAIN SELECT ", "FROM "} {
 			if strings.HasPrefix(s, strings.ToUpper(word)) {
 				out = append(out, s)
 			}

@@ -24,7 +24,7 @@ import (
 //   - Standard output carries the answer and nothing else; what is said about it
 //     (summaries, warnings, progress) goes to standard error.
 //   - Progress, and anything that overwrites a line, is shown only where standard
-//     error is a terminal. Nothing is coloured.
+//     error is a terminal, and not a dumb one. Nothing is coloured.
 //   - What a recording holds reaches a terminal only after it was made printable.
 //   - An error says what is wrong, where, and what to do; one about usage ends with
 //     where to read more.
@@ -99,7 +99,7 @@ type progress struct {
 // newProgress shows progress on stderr, if that is a terminal.
 func newProgress(stderr io.Writer) *progress {
 	p := &progress{next: time.Now().Add(progressDelay)}
-	if _, ok := terminal(stderr); ok {
+	if _, ok := terminal(stderr); ok && os.Getenv("TERM") != "dumb" { // which can't write over a line
 		p.w = stderr
 	}
 	return p

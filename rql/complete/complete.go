@@ -74,6 +74,8 @@ func (c *completion) find() {
 		c.offer(c.names.Declared...)
 		if !c.ofEvents {
 			c.variables()
+		} else if event, _, ok := strings.Cut(c.word, "."); ok && slices.Contains(c.names.Declared, event) {
+			c.offer(fieldsOf(event)...)
 		}
 	}
 	if e.Log {
@@ -95,6 +97,15 @@ func (c *completion) find() {
 	if len(c.found) > candidatesMax {
 		c.found = c.found[:candidatesMax]
 	}
+}
+
+// fieldsOf are the fields that an event has whatever it is, and its payload.
+func fieldsOf(event string) []string {
+	var all []string
+	for _, f := range append(plan.BuiltinNames(), "data") {
+		all = append(all, event+"."+f)
+	}
+	return all
 }
 
 // offer takes those names that begin with the word; where none does, those that

@@ -158,6 +158,9 @@ func (p *parser) habit(expected string) string {
 
 // prevHabit is the hint for what can't follow a name that is none here.
 func (p *parser) prevHabit() string {
+	if (p.prev.kind == kindInt || p.prev.kind == kindFloat) && p.tok.kind == kindWord && units[p.tok.upper] {
+		return "durations are written 200ms, 1.5s, 2m, the unit without a space"
+	}
 	if p.prev.kind != kindWord || !p.operandFollows() {
 		return ""
 	}
@@ -169,6 +172,10 @@ func (p *parser) prevHabit() string {
 	}
 	return ""
 }
+
+// units are words that people write behind the number of a duration.
+var units = map[string]bool{"NS": true, "US": true, "MS": true, "S": true, "SEC": true, "SECS": true, "SECOND": true, "SECONDS": true, "M": true, "MIN": true,
+	"MINS": true, "MINUTE": true, "MINUTES": true, "H": true, "HOUR": true, "HOURS": true, "MILLISECOND": true, "MILLISECONDS": true}
 
 // operandFollows reports whether the next token begins an operand.
 func (p *parser) operandFollows() bool {
