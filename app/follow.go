@@ -204,7 +204,7 @@ func (w *watcher) run() error {
 	if w.f.onRow != "" {
 		w.actions = newActions(w.f.onRow, w.stderr)
 	}
-	stats, err := live.Follow(ctx, w.nodes, live.Options{Token: w.token, From: w.from, Hold: w.f.hold, Told: w.told}, w)
+	stats, err := live.Follow(ctx, w.nodes, live.Options{Token: w.token, From: w.from, Hold: w.f.hold, Told: w.told, Lean: leanQuery(w.text)}, w)
 	var sum rql.Summary
 	if w.stream != nil {
 		var closed error
@@ -365,4 +365,12 @@ func (w *watcher) summary(sum rql.Summary, stats live.Stats) {
 	s := newSummary(sum, time.Since(w.begin), nil)
 	s.query = w.text
 	s.notes(w.stderr)
+}
+
+// leanQuery reports whether a query looks at nothing that events carry: its logs are
+// those of machines, and it walks cut by cut.
+func leanQuery(text string) bool {
+	st, err := syntax.Parse(text)
+	q, ok := st.(*syntax.Query)
+	return err == nil && ok && (q.When == nil || q.When.Modality == syntax.Observed) && !slices.ContainsFunc(q.From, func(log *syntax.Ident) bool { return strings.EqualFold(log.Name, "net") })
 }

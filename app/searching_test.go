@@ -75,3 +75,19 @@ func TestAnEstimateKnowsTheRangeAndTheMembers(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyQueriesOfMachinesVariablesAreFollowedLean(t *testing.T) {
+	for text, want := range map[string]bool{
+		"SELECT * FROM kv": true,
+		"SELECT kv.x FROM kv, node WHEN kv.x > PREV(kv.x)": true,
+		"SELECT * FROM kv, net":                            false,
+		"SELECT * FROM kv WHEN POSSIBLY kv.x = 1":          false,
+		"FROM a IN Put SELECT COUNT(*)":                    false,
+		"SHOW EVENTS":                                      false,
+		"no query":                                         false,
+	} {
+		if leanQuery(text) != want {
+			t.Errorf("%s: %t", text, !want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,6 +89,7 @@ type conn struct {
 	base   string // URL of the API, ends in a slash
 	token  string
 	from   hlc.Timestamp // 0 is now
+	lean   bool
 	client *http.Client
 	out    chan<- message
 	gate   chan struct{} // one token: the next frame may be given
@@ -147,13 +149,21 @@ func (c *conn) give(ctx context.Context, m message) error {
 
 // query is what is asked for: to go on, or to begin.
 func (c *conn) query() string {
+	q := url.Values{}
 	switch {
 	case c.based && c.last.Seq > 0:
-		return fmt.Sprintf("?after=%d&at=%s", c.last.Seq, url.QueryEscape(c.last.Time.String()))
+		q.Set("after", strconv.FormatUint(c.last.Seq, 10))
+		q.Set("at", c.last.Time.String())
 	case c.from != 0:
-		return "?from=" + url.QueryEscape(c.from.String())
+		q.Set("from", c.from.String())
 	}
-	return ""
+	if c.lean {
+		q.Set("lean", "true")
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
 }
 
 // once makes one connection and gives its frames.

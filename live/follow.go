@@ -37,6 +37,9 @@ type Options struct {
 	// Record, if not nil, takes in all that the nodes tell, also what comes late; see
 	// history.Growing.
 	Record history.Writer
+	// Lean asks the nodes to leave out what events carry (data, ids, peers, effects):
+	// for who looks at variables alone, of logs other than net.
+	Lean bool
 	// Client makes the requests; nil is one of Follow's own.
 	Client *http.Client
 }
@@ -89,7 +92,7 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 		if names[i] = name; name == "" {
 			names[i] = text
 		}
-		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From,
+		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From, lean: o.Lean,
 			client: client, out: f.in, gate: make(chan struct{}, 1)})
 	}
 	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))

@@ -54,9 +54,12 @@ type teller struct {
 	closed    []chunk
 }
 
-func newTeller(n *Node, after uint64) *teller {
+func newTeller(n *Node, after uint64, lean bool) *teller {
 	t := &teller{ids: map[string]history.VarID{}, own: history.NewState(), ownVar: map[history.VarID]bool{}, after: after}
 	t.live = replay.NewLive(n.o.Name, t, n.j.Skip)
+	if lean {
+		t.live.Lean()
+	}
 	return t
 }
 
@@ -182,9 +185,11 @@ type chunk struct {
 	bulky       int
 }
 
-// A feed is a shadow replica that all askers share: it runs while there are any.
+// A feed is a shadow replica that all askers share who want the same: it runs while
+// there are any.
 type feed struct {
-	n *Node
+	n    *Node
+	lean bool // events are told without what they carry
 
 	mu     sync.Mutex
 	askers int
@@ -218,7 +223,8 @@ func (f *feed) attach() (run *feedRun, err error) {
 	switch {
 	case f.closed:
 		return nil, ErrStopping
-	case f.askers >= f.n.o.Limits.Followers:
+	case int(f.n.followers.Add(1)) > f.n.o.Limits.Followers:
+		f.n.followers.Add(-1)
 		return nil, errFollowers
 	}
 	f.askers++
@@ -235,6 +241,7 @@ func (f *feed) attach() (run *feedRun, err error) {
 func (f *feed) detach() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.n.followers.Add(-1)
 	if f.askers--; f.askers == 0 && f.run != nil {
 		f.run.cancel()
 		f.run = nil
@@ -252,7 +259,7 @@ func (f *feed) stop() {
 // follow is the goroutine of a run.
 func (f *feed) follow(ctx context.Context, r *feedRun) {
 	start := f.n.j.Stamped()
-	t := newTeller(f.n, start)
+	t := newTeller(f.n, start, f.lean)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.runs.Go(func() { f.promise(ctx) })

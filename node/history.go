@@ -42,6 +42,7 @@ type follower struct {
 	n    *Node
 	w    http.ResponseWriter
 	rc   *http.ResponseController
+	feed *feed
 	run  *feedRun
 	from uint64 // events up to this one it has, or doesn't want
 	// resumed: it has what was before; else it is sent a base.
@@ -55,18 +56,20 @@ type follower struct {
 //	                   a base of now, then the ring
 //	from=TIME          a base of the last event up to then, and what came after it
 //	after=SEQ&at=TIME  what came after that event, which had that Timestamp
+//
+// and with lean=true all that without what the events carry.
 func (n *Node) serveHistory(w http.ResponseWriter, r *http.Request) {
-	f := &follower{n: n, w: w, rc: http.NewResponseController(w)}
+	f := &follower{n: n, w: w, rc: http.NewResponseController(w), feed: n.feed}
 	log := n.logs.in(AreaHTTP)
 	err := f.parse(r)
 	if err == nil {
-		f.run, err = n.feed.attach()
+		f.run, err = f.feed.attach()
 	}
 	if err != nil {
 		n.answerAdmin(w, r, nil, err)
 		return
 	}
-	defer n.feed.detach()
+	defer f.feed.detach()
 	// It lasts; the server's bounds on a request's time are for others.
 	if err := f.rc.SetReadDeadline(time.Time{}); err != nil {
 		log.Debug("read deadline", "err", err)
@@ -88,8 +91,17 @@ func (n *Node) serveHistory(w http.ResponseWriter, r *http.Request) {
 func (f *follower) parse(r *http.Request) error {
 	q := r.URL.Query()
 	for k := range q {
-		if k != "from" && k != "after" && k != "at" {
-			return usage(fmt.Errorf("parameter %q: want from=TIME, or after=SEQ&at=TIME, or none", k))
+		if k != "from" && k != "after" && k != "at" && k != "lean" {
+			return usage(fmt.Errorf("parameter %q: want from=TIME, or after=SEQ&at=TIME, or none, and lean=true or not", k))
+		}
+	}
+	if text := q.Get("lean"); text != "" {
+		lean, err := strconv.ParseBool(text)
+		if err != nil {
+			return usage(fmt.Errorf("lean=%s: want true or false", text))
+		}
+		if lean {
+			f.feed = f.n.leanFeed
 		}
 	}
 	from, after, at := q.Get("from"), q.Get("after"), q.Get("at")
@@ -318,7 +330,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c := &catcher{f: f, t: newTeller(f.n, f.from), sentBase: f.resumed, spoke: time.Now()}
+	c := &catcher{f: f, t: newTeller(f.n, f.from, f.feed.lean), sentBase: f.resumed, spoke: time.Now()}
 	for _, name := range names { // what comes later is known from the beginning
 		c.t.Var(name)
 	}

@@ -126,7 +126,7 @@ func (l *listener) until(ok func() bool) {
 }
 
 // replayedEvents are those that a replay of a node that has stopped gives.
-func replayedEvents(t *testing.T, n *Node) []string {
+func replayedEvents(t *testing.T, n *Node, lean bool) []string {
 	t.Helper()
 	b := history.NewBuilder()
 	w, err := b.Node("n1", "")
@@ -134,7 +134,7 @@ func replayedEvents(t *testing.T, n *Node) []string {
 		t.Fatal(err)
 	}
 	j := replay.Journal{Node: "n1", FS: n.o.FS, Dir: n.dirs.journal, Checkpoints: n.dirs.checkpoints}
-	if _, err := replay.Node(t.Context(), j, w, replay.Options{Registry: registry()}); err != nil {
+	if _, err := replay.Node(t.Context(), j, w, replay.Options{Registry: registry(), Lean: lean}); err != nil {
 		t.Fatal(err)
 	}
 	src, err := b.Build()
@@ -200,7 +200,7 @@ func TestTheHistoryOfARunningNodeIsThatOfItsReplay(t *testing.T) {
 	}()
 	stop(t, n)
 	<-ended
-	want := replayedEvents(t, n)
+	want := replayedEvents(t, n, false)
 	for name, l := range map[string]*listener{"begin": begin, "now": now, "resumed": resumed} {
 		first := len(want) - len(l.events)
 		if l.end == nil || l.end.Code != live.EndStopping || first < 0 || len(l.events) < 50 {
@@ -216,6 +216,38 @@ func TestTheHistoryOfARunningNodeIsThatOfItsReplay(t *testing.T) {
 	}
 	if len(begin.events) != len(want) || begin.base.Seq != 0 {
 		t.Errorf("from the beginning there are %d of %d events", len(begin.events), len(want))
+	}
+}
+
+// Who wants the variables alone gets what a replay without all else gives; those who
+// want all are told all beside it.
+func TestALeanHistoryHasAllChanges(t *testing.T) {
+	n := followed(t)
+	total(t, n, Add{"a", 1})
+	lean, full := mustFollow(t, n, "?lean=true&from="+hlc.Timestamp(1).String()), mustFollow(t, n, "?lean=false&from="+hlc.Timestamp(1).String())
+	now := mustFollow(t, n, "?lean=1")
+	now.until(func() bool { return now.base.Seq > 0 })
+	for i := range 100 {
+		total(t, n, Add{fmt.Sprint("k", i%7), int64(i)})
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, l := range []*listener{lean, full, now} {
+			l.until(func() bool { return l.end != nil })
+		}
+	}()
+	stop(t, n)
+	<-ended
+	want, all := replayedEvents(t, n, true), replayedEvents(t, n, false)
+	if !slices.Equal(lean.events, want) || !slices.Equal(full.events, all) {
+		t.Errorf("lean %d of %d events, full %d of %d", len(lean.events), len(want), len(full.events), len(all))
+	}
+	if k := len(want) - len(now.events); k < 0 || len(now.events) < 100 || !slices.Equal(now.events, want[k:]) {
+		t.Errorf("from now on %d of %d events", len(now.events), len(want))
+	}
+	if slices.Equal(want, all) {
+		t.Error("nothing is left out")
 	}
 }
 

@@ -70,6 +70,8 @@ type Node struct {
 	done      chan struct{} // closed when all has ended
 
 	feed       *feed          // of those who follow the history
+	leanFeed   *feed          // of those who want its changes alone
+	followers  atomic.Int64   // of both
 	background sync.WaitGroup // goroutines that end when loopDone is closed
 	bundling   sync.Mutex     // held while a bundle is made
 	snapshots  *snapshots
@@ -145,7 +147,7 @@ func newNode(o Options) (*Node, error) {
 		netReady: make(chan struct{}), started: make(chan struct{}), stopAsked: make(chan struct{}), failed: make(chan struct{}),
 		finish: make(chan struct{}), halt: make(chan struct{}), loopDone: make(chan struct{}),
 		diskDone: make(chan struct{}), done: make(chan struct{})}
-	n.disk, n.feed, n.snapshots = newDisk(n), &feed{n: n}, newSnapshots(n)
+	n.disk, n.feed, n.leanFeed, n.snapshots = newDisk(n), &feed{n: n}, &feed{n: n, lean: true}, newSnapshots(n)
 	n.clockOffset.Store(int64(o.ClockOffset))
 	for name := range o.Registry {
 		c, err := newCodec(o.Registry[name], o.Versions[name])
@@ -460,6 +462,7 @@ func (n *Node) close(ctx context.Context) error {
 	n.snapshots.forgetAll()
 	n.background.Wait()
 	n.feed.stop()
+	n.leanFeed.stop()
 	n.disk.stop()
 	<-n.diskDone
 	err := n.failedWith()
