@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,9 @@ const (
 	keepMax     = 10 * time.Minute // a replica is kept between two snapshots, at most
 	replicaLag  = time.Second      // a kept replica stays so far behind: another initiator's clock may be behind ours
 	replicaTurn = 100 * time.Millisecond
+	// skipMin is how many events a checkpoint must save a kept replica that has fallen
+	// behind, to be begun anew from there: reading one costs as well.
+	skipMin = 20_000
 )
 
 // snapshots are the cuts through this node's events that others ask for. A second
@@ -38,9 +42,10 @@ const (
 type snapshots struct {
 	n *Node
 	// replicas: one is at work at a time. Held while a replica steps; guards kept and
-	// all flights.
+	// all flights, and follows.
 	replicas chan struct{}
 	kept     *replica // behind the present, for the next cut; nil if there is none
+	follows  bool     // a goroutine steps kept
 
 	opened atomic.Uint64 // replicas so far
 
@@ -177,6 +182,12 @@ func (n *Node) pass(ctx context.Context, t hlc.Timestamp) error {
 // at returns a replica that stands at the cut at t.
 func (s *snapshots) at(ctx context.Context, t hlc.Timestamp) (*replica, error) {
 	r := s.kept
+	if r != nil && s.overtaken(r, t) {
+		if err := r.s.Close(); err != nil {
+			return nil, err
+		}
+		r, s.kept = nil, nil
+	}
 	if r == nil || r.s.At().Time > t {
 		var err error
 		if r, err = s.open(t); err != nil {
@@ -198,6 +209,25 @@ func (s *snapshots) at(ctx context.Context, t hlc.Timestamp) (*replica, error) {
 		}
 		return nil, errors.Join(err, r.s.Close())
 	}
+}
+
+// overtaken reports whether a replica begun anew for a cut at t would have less to step:
+// where the node is faster than the replica that follows it, that falls ever further
+// behind.
+func (s *snapshots) overtaken(r *replica, t hlc.Timestamp) bool {
+	early := t.Add(-recording.FlightWindow)
+	if r.s.At().Time >= early {
+		return false
+	}
+	until, err := s.lastAt(early)
+	if err != nil {
+		return false // it is met again, if it matters
+	}
+	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(seqs, func(seq uint64) bool { return seq <= until && seq >= r.s.At().Seq+skipMin })
 }
 
 // advance steps a batch of events at or before t.
@@ -329,14 +359,14 @@ func (s *snapshots) keep(r *replica, d time.Duration) {
 	if s.kept != nil && s.kept.s.At().Time >= r.s.At().Time {
 		return // that one is nearer to the present
 	}
-	first := s.kept == nil
-	if !first {
+	if s.kept != nil {
 		if err := s.kept.s.Close(); err != nil {
 			s.n.logs.in(AreaShadow).Debug("closing a replica", "err", err)
 		}
 	}
 	s.kept = r
-	if first {
+	if !s.follows {
+		s.follows = true
 		s.n.background.Go(s.follow)
 	}
 }
@@ -376,6 +406,7 @@ func (s *snapshots) followOn() (over bool) {
 			err = errors.Join(err, r.s.Close())
 		}
 		over = s.kept == nil
+		s.follows = !over
 		<-s.replicas
 		if err != nil {
 			s.n.logs.in(AreaShadow).Warn("the replica that is kept for snapshots ended", "err", s.n.shadowFailed(err))

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 	"weak"
+
+	"hindcast.dev/event"
+	"hindcast.dev/journal/record"
 )
 
 // A cut in the future is waited for: the node's Timestamps don't run ahead of its
@@ -145,5 +148,44 @@ func TestAskingForMessagesUnderWayEndsWithItsContext(t *testing.T) {
 	defer n.snapshots.unlock()
 	if _, err := n.snapshots.underWay(ended(), h, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A kept replica that has fallen behind more than a checkpoint saves isn't stepped on.
+func TestAReplicaThatFellBehindBeginsAnew(t *testing.T) {
+	o, _ := inMemory(options(t, "n1"))
+	o.Limits.BacklogBytes = 1 << 20
+	n := start(t, o)
+	total(t, n, Add{"k", 1})
+	s, now := n.snapshots, n.Status().Time
+	r, err := s.at(within(t, patience), now-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.s.Close()
+	late := now.Add(time.Hour)
+	if s.overtaken(r, late) {
+		t.Error("there is no checkpoint to begin with")
+	}
+	for range skipMin + 10 {
+		if err := n.loop.Offer(&record.Frame{Kind: event.Control, Name: event.ControlPromise, Sent: 1}); err != nil {
+			eventually(t, n, "room", func() bool {
+				return n.loop.Offer(&record.Frame{Kind: event.Control, Name: event.ControlPromise, Sent: 1}) == nil
+			})
+		}
+		signal(n.wake)
+	}
+	eventually(t, n, "all that was offered", func() bool { return n.j.Stamped() >= r.s.At().Seq+skipMin })
+	if s.overtaken(r, late) {
+		t.Error("there is no checkpoint to begin with, but many events")
+	}
+	if _, err := n.Checkpoint(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	if !s.overtaken(r, late) {
+		t.Error("a checkpoint would save many events")
+	}
+	if s.overtaken(r, r.s.At().Time) {
+		t.Error("it isn't behind this cut")
 	}
 }
