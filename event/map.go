@@ -88,6 +88,16 @@ func (m *Map) Get(key Value) Value {
 	return Absent
 }
 
+// field is Get of a text in a small map.
+func (m *Map) field(name string) Value {
+	for i := range m.small {
+		if k := &m.small[i].Key; k.typ == TypeString && k.str == name {
+			return m.small[i].Value
+		}
+	}
+	return Absent
+}
+
 // With returns m with key set to v; an Absent v removes it.
 func (m *Map) With(key, v Value) *Map {
 	if v.IsAbsent() {

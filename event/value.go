@@ -173,4 +173,9 @@ func (v Value) Index(key Value) Value {
 }
 
 // Field returns a map's entry under the string key name.
-func (v Value) Field(name string) Value { return v.Index(String(name)) }
+func (v Value) Field(name string) Value {
+	if v.m != nil && v.m.root == nil {
+		return v.m.field(name)
+	}
+	return v.Index(String(name))
+}

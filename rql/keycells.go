@@ -16,17 +16,26 @@ import (
 //	kinds            of the cells, eight in a word: part after part, by place in nodes
 //	cells            likewise, one in a word; of cellOther a place in wide
 //
-// Blocks lie in chunks, none across two, and move where more nodes come to have
-// the entry. What a block left is used again by those of its size.
+// Blocks lie in chunks, none across two. Of few nodes every block has room for all,
+// and lies where the key's row says. Of more they move where more nodes come to
+// have the entry; what a block left is used again by those of its size.
 type keyedCells struct {
 	parts  int
 	room   int      // nodes that there are: no block has more
-	at     []uint32 // by keyRow: chunk<<16 | word; noBlock where there is none
+	size   int      // words of a block that has room for all
+	kinds  int      // where they begin in it
+	at     []uint32 // by keyRow, of many nodes: chunk<<16 | word; noBlock where there is none
 	chunks [][]uint64
 	used   int              // words of the last chunk
 	free   map[int][]uint32 // by room
 	wide   []event.Value
 	spare  []uint32 // places of wide that nothing uses
+}
+
+func newKeyedCells(parts, nodes int) keyedCells {
+	c := keyedCells{parts: parts, room: nodes, kinds: 1 + (nodes+3)/4}
+	c.size = c.words(nodes)
+	return c
 }
 
 const (
@@ -35,7 +44,8 @@ const (
 	noBlock    = math.MaxUint32
 	chunkWords = 1 << 16
 	roomMin    = 4
-	roomFull   = 16 // where there are no more nodes, a block has room for all
+	roomFull   = 16  // so many nodes are few
+	rowsChunk  = 256 // of few nodes: rows whose blocks are in one chunk
 )
 
 // A block is a key's entries, in words.
@@ -49,11 +59,38 @@ type block struct {
 
 // open is the block of a key; its count is 0 where there is none.
 func (c *keyedCells) open(r keyRow) (b block) {
+	if c.room <= roomFull {
+		return c.fixed(r)
+	}
 	if int(r) >= len(c.at) || c.at[r] == noBlock {
 		return b
 	}
 	at := c.at[r]
 	return c.view(at)
+}
+
+// fixed is open where there are few nodes.
+func (c *keyedCells) fixed(r keyRow) (b block) {
+	i := int(r) / rowsChunk
+	if i >= len(c.chunks) || c.chunks[i] == nil {
+		return b
+	}
+	b.w = c.chunks[i][int(r)%rowsChunk*c.size:]
+	b.count, b.room = int(b.w[0]&0xffff), c.room
+	b.kinds = c.kinds
+	b.cells = b.kinds + (b.room*c.parts+7)/8
+	return b
+}
+
+// makeFixed is fixed, where a chunk is made if need be.
+func (c *keyedCells) makeFixed(r keyRow) block {
+	for int(r)/rowsChunk >= len(c.chunks) {
+		c.chunks = append(c.chunks, nil)
+	}
+	if chunk := &c.chunks[int(r)/rowsChunk]; *chunk == nil {
+		*chunk = make([]uint64, rowsChunk*c.size)
+	}
+	return c.fixed(r)
 }
 
 func (c *keyedCells) view(at uint32) (b block) {
@@ -168,7 +205,10 @@ func (c *keyedCells) release(at uint64) {
 // insert makes room for a node at place i, where all parts are absent.
 func (c *keyedCells) insert(r keyRow, i, node int) block {
 	b := c.open(r)
-	if b.count == b.room {
+	switch {
+	case b.w == nil && c.room <= roomFull:
+		b = c.makeFixed(r)
+	case b.count == b.room:
 		b = c.grow(r, b)
 	}
 	for j := b.count; j > i; j-- {
@@ -202,7 +242,7 @@ func (c *keyedCells) remove(r keyRow, i int) {
 		b.put(p*b.room+b.count-1, cell{})
 	}
 	b.w[0]--
-	if b.count == 1 {
+	if b.count == 1 && c.room > roomFull {
 		c.drop(c.at[r], b.room)
 		c.at[r] = noBlock
 	}
@@ -213,11 +253,7 @@ func (c *keyedCells) grow(r keyRow, old block) block {
 	for int(r) >= len(c.at) {
 		c.at = append(c.at, noBlock)
 	}
-	room := min(c.room, max(roomMin, 2*old.room))
-	if c.room <= roomFull {
-		room = c.room
-	}
-	at := c.make(room)
+	at := c.make(min(c.room, max(roomMin, 2*old.room)))
 	b := c.view(at)
 	for i := range old.count {
 		b.setNode(i, old.node(i))
@@ -236,7 +272,7 @@ func (c *keyedCells) grow(r keyRow, old block) block {
 
 // make finds place for a block without entries.
 func (c *keyedCells) make(room int) uint32 {
-	size := 1 + (room+3)/4 + (room*c.parts+7)/8 + room*c.parts
+	size := c.words(room)
 	if free := c.free[room]; len(free) > 0 {
 		at := free[len(free)-1]
 		c.free[room] = free[:len(free)-1]
@@ -254,6 +290,11 @@ func (c *keyedCells) make(room int) uint32 {
 	c.chunks[last][c.used] = uint64(room) << 16
 	c.used += size
 	return at
+}
+
+// words is how long a block is.
+func (c *keyedCells) words(room int) int {
+	return 1 + (room+3)/4 + (room*c.parts+7)/8 + room*c.parts
 }
 
 // drop gives a block back.

@@ -83,7 +83,7 @@ func (e *engine) makeKeys(vars int) {
 	for _, v := range t.vars {
 		e.infos[v.id].keyed = v
 		e.makeMarks(v)
-		v.cells = keyedCells{parts: len(v.parts), room: len(e.w.names)}
+		v.cells = newKeyedCells(len(v.parts), len(e.w.names))
 		for _, n := range e.w.nodes {
 			if e.w.in(n) {
 				t.load(v, n, e.w.get(n, int(v.id), false))
@@ -308,7 +308,10 @@ func (t *keyTable) keysOf(v *keyedVar) value {
 }
 
 // has reports whether some node has an entry under a key.
-func (v *keyedVar) has(r keyRow) bool { return int(r) < len(v.cells.at) && v.cells.at[r] != noBlock }
+func (v *keyedVar) has(r keyRow) bool {
+	b := v.cells.open(r)
+	return b.count > 0
+}
 
 // bare reports whether no node has anything under a key that the query asks for.
 func (v *keyedVar) bare(r keyRow) bool {

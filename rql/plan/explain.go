@@ -18,7 +18,7 @@ func (q *Query) Explanation() []string {
 		say("range: %s, found by search", syntax.Print(q.OnTime))
 	}
 	if f := q.ForEach; f != nil {
-		say("for each %s: one walk before gathers the members; an event costs the members that it touches", f.Name)
+		say("for each %s: members are gathered by one walk before, or found on the way where only their entries count; an event costs the members that it touches", f.Name)
 	}
 	for i, h := range q.Holders {
 		say("$%d: %s, %s", i+1, h.Text, q.slotText(h.Slot))
