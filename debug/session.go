@@ -260,6 +260,11 @@ func (s *Session) seek(ctx context.Context, t hlc.Timestamp) error {
 	return nil
 }
 
+// Locate is the place that a text names, as goto understands it.
+func (s *Session) Locate(ctx context.Context, text string) (history.Position, error) {
+	return s.parsePlace(ctx, text)
+}
+
 // parsePlace reads NODE:SEQ, a time, START, END, or an offset from here.
 func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position, error) {
 	switch strings.ToUpper(arg) {

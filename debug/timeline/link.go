@@ -3,10 +3,10 @@ package timeline
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"io"
 	"slices"
 
+	"hindcast.dev/causal"
 	"hindcast.dev/history"
 )
 
@@ -14,12 +14,11 @@ func sortPositions(at []history.Position) {
 	slices.SortFunc(at, func(a, b history.Position) int { return a.Compare(b) })
 }
 
-// Link returns an Index of the same events that knows their messages too. A message
-// is known by a hash of 64 bits of its id. Of one that was sent more than once the
-// last sending before a receive counts; a receive before its sending, as in a
-// recording with broken clocks, is none.
+// Link returns an Index of the same events that knows their messages too, as
+// causal.Links tells them. A receive before its sending, as in a recording with
+// broken clocks, is none.
 func (x *Index) Link(ctx context.Context, tell func(float64)) (*Index, error) {
-	c, err := history.WalkThrough(ctx, x.src, history.Begin, history.End, nil, history.Lens{Fields: history.FieldKind | history.FieldMessage | history.FieldEffects})
+	c, err := history.WalkThrough(ctx, x.src, history.Begin, history.End, nil, history.Lens{Fields: history.FieldKind | history.FieldMessage | history.FieldEffects | history.FieldData})
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +28,7 @@ func (x *Index) Link(ctx context.Context, tell func(float64)) (*Index, error) {
 	for n := range y.lanes {
 		y.lanes[n].depth = make([]uint32, 0, len(y.lanes[n].times))
 	}
-	l := linker{x: &y, seed: maphash.MakeSeed(), sent: map[uint64]ref{}}
+	l := linker{x: &y, links: causal.NewLinks[ref](len(x.lanes), 0)}
 	for {
 		e, err := c.Next()
 		if errors.Is(err, io.EOF) {
@@ -60,8 +59,7 @@ type ref struct {
 
 type linker struct {
 	x      *Index
-	seed   maphash.Seed
-	sent   map[uint64]ref
+	links  *causal.Links[ref]
 	walked uint32
 }
 
@@ -76,18 +74,22 @@ func (l *linker) add(e *history.Event) bool {
 	if i > 0 {
 		depth = lane.depth[i-1] + 1
 	}
-	for id := range e.Received() {
-		s, ok := l.sent[maphash.String(l.seed, id)]
-		if !ok || int(s.node) == e.Node && int(s.at) >= i {
+	for end := range e.Arrivals() {
+		f := l.links.Receive(l.x.meta.Receiving(e.Node, end))
+		if f == nil || int(f.Value.node) == e.Node && int(f.Value.at) >= i {
 			continue
 		}
+		s := f.Value
 		depth = max(depth, l.x.lanes[s.node].depth[s.at]+1)
 		l.x.links = append(l.x.links, link{to: int32(e.Node), from: s.node, receive: uint32(i), send: s.at, pos: l.walked})
 	}
 	lane.depth = append(lane.depth, depth)
 	l.x.depth = max(l.x.depth, depth)
-	for id := range e.Sent() {
-		l.sent[maphash.String(l.seed, id)] = ref{int32(e.Node), uint32(i)}
+	for end := range e.Departures() {
+		l.links.Send(l.x.meta.Sending(e.Node, end)).Value = ref{int32(e.Node), uint32(i)}
+	}
+	if lost, ok := e.Lost(); ok {
+		l.links.Lose(l.x.meta.Losing(e.Node, lost))
 	}
 	l.walked++
 	return true

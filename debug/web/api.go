@@ -1,0 +1,342 @@
+package web
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/debug/timeline"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+)
+
+// aboutNode is a node in the answer of about, by its number in all other answers.
+type aboutNode struct {
+	Name    string       `json:"name"`
+	Events  uint64       `json:"events"`
+	Unknown [][2]float64 `json:"unknown,omitempty"` // from, to, along the axis of time
+	Reason  string       `json:"reason,omitempty"`
+}
+
+type aboutSpan struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// about says what is opened. Coordinates along time are HLC time since the first
+// event: JavaScript's numbers hold those of 24 days to the unit.
+func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
+	meta := s.opts.Source.Meta()
+	type answer struct {
+		Title     string               `json:"title"`
+		Events    uint64               `json:"events"`
+		First     hlc.Timestamp        `json:"first"`
+		Last      hlc.Timestamp        `json:"last"`
+		Second    uint64               `json:"second"` // units of the axis of time
+		Nodes     []aboutNode          `json:"nodes"`
+		Variables []string             `json:"variables"`
+		Warnings  []string             `json:"warnings,omitempty"`
+		Spans     map[string]aboutSpan `json:"spans"` // of the axes that can be asked for
+		Index     map[string]any       `json:"index"`
+	}
+	a := answer{Title: s.opts.Title, Events: meta.Events, First: meta.First.Time, Last: meta.Last.Time, Second: hlc.TicksPerSecond << hlc.LogicalBits,
+		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building()}
+	for i := range meta.Nodes {
+		n := &meta.Nodes[i]
+		out := aboutNode{Name: n.Name, Events: n.Events, Reason: n.Reason}
+		for _, u := range n.Unknown {
+			out.Unknown = append(out.Unknown, [2]float64{s.offset(u.From), s.offset(u.To)})
+		}
+		a.Nodes = append(a.Nodes, out)
+	}
+	for i := range meta.Vars {
+		a.Variables = append(a.Variables, meta.Vars[i].Name)
+	}
+	if x := s.index.Load(); x != nil {
+		for _, axis := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
+			if from, to, ok := x.Span(axis); ok {
+				a.Spans[axis.String()] = aboutSpan{s.outward(axis, from), s.outward(axis, to)}
+			}
+		}
+	}
+	writeJSON(w, http.StatusOK, a)
+	return nil
+}
+
+// building says how far the index is.
+func (s *Server) building() map[string]any {
+	x := s.index.Load()
+	state := "ready"
+	switch {
+	case x == nil:
+		state = "events"
+	case !x.Linked():
+		state = "messages"
+	}
+	out := map[string]any{"state": state, "done": float64(s.built.done.Load()) / 1e6}
+	if text := s.built.failed.Load(); text != nil {
+		out["error"] = *text
+	}
+	return out
+}
+
+// offset is a time on the axis of time, ±∞ cut down to what JSON has.
+func (s *Server) offset(t hlc.Timestamp) float64 {
+	first := s.opts.Source.Meta().First.Time
+	if t == hlc.Max {
+		return math.MaxFloat64
+	}
+	return float64(t) - float64(first)
+}
+
+// outward is a coordinate as it is told, inward as it is asked for.
+func (s *Server) outward(a timeline.Axis, at uint64) uint64 {
+	if a == timeline.Time {
+		at -= uint64(s.opts.Source.Meta().First.Time)
+	}
+	return at
+}
+
+func (s *Server) inward(a timeline.Axis, at uint64) uint64 {
+	if a == timeline.Time {
+		return at + min(uint64(s.opts.Source.Meta().First.Time), math.MaxUint64-at)
+	}
+	return at
+}
+
+func (s *Server) commands(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, debug.Commands())
+	return nil
+}
+
+// command carries out a line. What it said before it failed is told beside the
+// error.
+func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Line string `json:"line"`
+	}
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	defer t.leave()
+	a, err := t.session.Ask(r.Context(), body.Line)
+	var c *debug.CommandError
+	switch {
+	case errors.As(err, &c):
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "answer": a})
+		return nil
+	case errors.Is(err, debug.ErrQuit):
+		return problemf(http.StatusBadRequest, "close the tab", "a page isn't quit")
+	case err != nil:
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"answer": a})
+	return nil
+}
+
+func (s *Server) complete(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Line string `json:"line"`
+		Pos  int    `json:"pos"`
+	}
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	defer t.leave()
+	head, candidates, tail := t.session.Complete(body.Line, body.Pos)
+	writeJSON(w, http.StatusOK, map[string]any{"head": head, "candidates": candidates, "tail": tail})
+	return nil
+}
+
+// view reads ?axis=&from=&to=&columns=&lanes=0,1,2.
+func (s *Server) view(q url.Values) (x *timeline.Index, v timeline.View, err error) {
+	if x = s.index.Load(); x == nil {
+		return nil, v, timeline.ErrNotLinked
+	}
+	if v.Axis, err = timeline.ParseAxis(q.Get("axis")); err != nil {
+		return nil, v, problemf(http.StatusBadRequest, "", "%v", err)
+	}
+	var numbers [3]uint64
+	for i, name := range []string{"from", "to", "columns"} {
+		text := q.Get(name)
+		if text == "" && name == "columns" {
+			text = "1"
+		}
+		if numbers[i], err = strconv.ParseUint(text, 10, 64); err != nil {
+			return nil, v, problemf(http.StatusBadRequest, "coordinates are whole numbers, from 0 on", "%s=%q: %v", name, text, err)
+		}
+	}
+	v.From, v.To, v.Columns = s.inward(v.Axis, numbers[0]), s.inward(v.Axis, numbers[1]), int(min(numbers[2], columnsMax+1))
+	if v.Columns > columnsMax {
+		return nil, v, problemf(http.StatusBadRequest, "", "more than %d columns", columnsMax)
+	}
+	for part := range strings.SplitSeq(q.Get("lanes"), ",") {
+		if part == "" {
+			continue
+		}
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil, v, problemf(http.StatusBadRequest, "lanes are numbers of nodes, like lanes=0,2", "lanes: %v", err)
+		}
+		v.Lanes = append(v.Lanes, n)
+	}
+	return x, v, nil
+}
+
+// frameMagic begins a frame, whose form docs/debug-http.md tells.
+const frameMagic = "HCF1"
+
+// frame answers with cells: magic, u32 columns, u32 lanes, u32 events; for each lane
+// u32 cells and for each that isn't empty u16 column, u16 class, u32 count, then u32
+// stretches and for each in which the node is down u16 from, u16 to. All
+// little-endian.
+func (s *Server) frame(w http.ResponseWriter, r *http.Request) error {
+	x, v, err := s.view(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	f, err := x.Frame(v)
+	if errors.Is(err, timeline.ErrNotLinked) {
+		return err
+	}
+	if err != nil {
+		return problemf(http.StatusBadRequest, "", "%v", err)
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(appendFrame(nil, f)) // who asked may be gone
+	return nil
+}
+
+func appendFrame(b []byte, f *timeline.Frame) []byte {
+	le := binary.LittleEndian
+	b = append(b, frameMagic...)
+	b = le.AppendUint32(le.AppendUint32(le.AppendUint32(b, uint32(f.Columns)), uint32(len(f.Lanes))), uint32(f.Events))
+	for i := range f.Lanes {
+		at := len(b)
+		b = le.AppendUint32(b, 0)
+		n := uint32(0)
+		for column, c := range f.Cells[i] {
+			if c.Count > 0 {
+				n++
+				b = le.AppendUint32(le.AppendUint16(le.AppendUint16(b, uint16(column)), uint16(c.Class)), c.Count)
+			}
+		}
+		le.PutUint32(b[at:], n)
+		b = le.AppendUint32(b, uint32(len(f.Down[i])))
+		for _, d := range f.Down[i] {
+			b = le.AppendUint16(le.AppendUint16(b, uint16(d.From)), uint16(d.To))
+		}
+	}
+	return b
+}
+
+// at reads ?at=NODE:SEQ, or whatever else goto understands.
+func (s *Server) at(r *http.Request, t *tab) (history.Position, error) {
+	text := r.URL.Query().Get("at")
+	if text == "" {
+		return t.session.Position(), nil
+	}
+	p, err := t.session.Locate(r.Context(), text)
+	if err != nil {
+		return p, problemf(http.StatusBadRequest, "", "at: %v", err)
+	}
+	return p, nil
+}
+
+// coneEnd is where an event's past ends on a node, and its future begins.
+type coneEnd struct {
+	Past   *uint64 `json:"past,omitempty"` // sequence numbers
+	Future *uint64 `json:"future,omitempty"`
+}
+
+func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	defer t.leave()
+	p, err := s.at(r, t)
+	if err != nil {
+		return err
+	}
+	x := s.index.Load()
+	if x == nil {
+		return timeline.ErrNotLinked
+	}
+	c, err := x.ConeOf(p)
+	if errors.Is(err, history.ErrNoEvent) {
+		return problemf(http.StatusBadRequest, "", "there is no event here: before the first event nothing is caused")
+	}
+	if err != nil {
+		return err
+	}
+	ends := make([]coneEnd, len(x.Meta().Nodes))
+	for n := range ends {
+		past, hasPast, future, hasFuture := x.Bound(c, n)
+		if hasPast {
+			ends[n].Past = &past.Seq
+		}
+		if hasFuture {
+			ends[n].Future = &future.Seq
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"nodes": ends})
+	return nil
+}
+
+// cut answers with the place at a coordinate: the cut, or of one node the nearest
+// event.
+func (s *Server) cut(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	q.Set("from", q.Get("at"))
+	q.Set("to", q.Get("at"))
+	x, v, err := s.view(q)
+	if err != nil {
+		return err
+	}
+	p := history.Begin
+	switch {
+	case q.Get("node") != "":
+		n, err := strconv.Atoi(q.Get("node"))
+		var ok bool
+		if p, ok = x.Nearest(v.Axis, n, v.From); err != nil || !ok {
+			return problemf(http.StatusBadRequest, "", "node %s has no event", q.Get("node"))
+		}
+	case v.Axis == timeline.Depth:
+		return problemf(http.StatusBadRequest, "give a node, too", "along the axis of depth there is no cut")
+	default:
+		p = x.Cut(v.Axis, v.From)
+	}
+	writeJSON(w, http.StatusOK, s.place(p))
+	return nil
+}
+
+// place is a cut, with where it is along the axes that are known.
+func (s *Server) place(p history.Position) map[string]any {
+	if p == history.Begin {
+		return map[string]any{"begin": true}
+	}
+	out := map[string]any{"node": p.Node, "name": s.opts.Source.Meta().Nodes[p.Node].Name, "seq": p.Seq, "time": p.Time.String()}
+	if x := s.index.Load(); x != nil {
+		for _, a := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
+			if at, ok := x.Coordinate(a, p); ok {
+				out[a.String()] = s.outward(a, at)
+			}
+		}
+	}
+	return out
+}

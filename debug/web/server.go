@@ -1,0 +1,182 @@
+// Package web serves the debugger as a page and as JSON over HTTP: the same
+// sessions and commands that scripts use, and what the page draws.
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/debug/timeline"
+	"hindcast.dev/history"
+)
+
+// Bounds on what a request may bring and ask for.
+const (
+	bodyMax    = 1 << 20
+	eventsMax  = 5_000 // in one answer of /api/v1/events
+	columnsMax = 8_192
+)
+
+// Options say what a Server shows, and to whom.
+type Options struct {
+	// Title is what is opened, for people.
+	Title string
+	// Token has to be known to who asks. "" lets everybody in who may connect; then
+	// the Host has to be a loopback address.
+	Token string
+	// Session makes a session for a tab that wasn't there before.
+	Session func() *debug.Session
+	// Source is what the sessions look at.
+	Source history.Source
+}
+
+// A Server is an http.Handler. It is safe for concurrent use.
+type Server struct {
+	opts   Options
+	mux    *http.ServeMux
+	tabs   tabs
+	index  atomic.Pointer[timeline.Index]
+	built  progress
+	drops  atomic.Pointer[map[string][]debug.Drop]
+	states states
+}
+
+// A progress is how far the index is.
+type progress struct {
+	done   atomic.Uint64 // in millionths of the present step
+	failed atomic.Pointer[string]
+}
+
+// New returns a Server. Run builds what it draws from.
+func New(o Options) *Server {
+	s := &Server{opts: o, mux: http.NewServeMux(), states: states{src: o.Source}}
+	s.tabs.make = func() *debug.Session {
+		session := o.Session()
+		session.Index = s.index.Load
+		return session
+	}
+	for _, r := range s.routes() {
+		s.mux.Handle(r.pattern, s.guarded(r.handle))
+	}
+	return s
+}
+
+// Run indexes the events and then the messages, until it is done or ctx ends.
+// Until then the page waits for what needs them.
+func (s *Server) Run(ctx context.Context) error {
+	tell := func(part float64) { s.built.done.Store(uint64(part * 1e6)) }
+	x, err := timeline.Build(ctx, s.opts.Source, tell)
+	if err == nil {
+		s.index.Store(x)
+		s.built.done.Store(0)
+		if x, err = x.Link(ctx, tell); err == nil {
+			s.index.Store(x)
+			err = s.findDrops(ctx)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		text := err.Error()
+		s.built.failed.Store(&text)
+	}
+	return err
+}
+
+// findDrops looks for the notes that say why messages were lost.
+func (s *Server) findDrops(ctx context.Context) error {
+	drops, err := debug.Drops(ctx, s.opts.Source)
+	if err == nil {
+		s.drops.Store(&drops)
+	}
+	return err
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	s.mux.ServeHTTP(w, r)
+}
+
+// A route is one of the API.
+type route struct {
+	pattern string
+	what    string // for the documentation
+	handle  func(w http.ResponseWriter, r *http.Request) error
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"GET /api/v1/about", "what is opened: nodes, variables, times, how far the index is", s.about},
+		{"POST /api/v1/command", "carries out a command of the session: `{\"line\":\"step\"}`", s.command},
+		{"GET /api/v1/commands", "the table of commands", s.commands},
+		{"POST /api/v1/complete", "what a line may go on with: `{\"line\":\"go\",\"pos\":2}`", s.complete},
+		{"GET /api/v1/frame", "how many events of each node fall in each column, as binary cells: `?axis=time&from=A&to=B&columns=N`", s.frame},
+		{"GET /api/v1/events", "the events of a stretch and their messages, if there are few: `?axis=time&from=A&to=B`", s.events},
+		{"GET /api/v1/state", "the variables of all nodes at a cut: `?at=NODE:SEQ`", s.state},
+		{"GET /api/v1/cone", "the causal past and future of an event: `?at=NODE:SEQ`", s.cone},
+		{"GET /api/v1/cut", "the cut at a coordinate, or a node's event nearest to it: `?axis=time&at=A&node=N`", s.cut},
+	}
+}
+
+// A problem is an error with a status and a remedy.
+type problem struct {
+	status       int
+	text, remedy string
+}
+
+func (p *problem) Error() string { return p.text }
+
+func problemf(status int, remedy, format string, args ...any) error {
+	return &problem{status, fmt.Sprintf(format, args...), remedy}
+}
+
+// writeError answers with what went wrong.
+func writeError(w http.ResponseWriter, err error) {
+	var p *problem
+	var c *debug.CommandError
+	status, body := http.StatusInternalServerError, map[string]string{"error": err.Error()}
+	switch {
+	case errors.As(err, &p):
+		status = p.status
+		if p.remedy != "" {
+			body["remedy"] = p.remedy
+		}
+	case errors.As(err, &c):
+		status = http.StatusBadRequest
+	case errors.Is(err, context.Canceled):
+		status = 499 // the asker is gone
+	case errors.Is(err, timeline.ErrNotLinked):
+		status, body["remedy"] = http.StatusServiceUnavailable, "ask again; GET /api/v1/about says how far it is"
+	}
+	writeJSON(w, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		status, b = http.StatusInternalServerError, []byte(`{"error":"the answer has no JSON form"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // who asked may be gone
+}
+
+// readBody reads a body in JSON.
+func readBody(w http.ResponseWriter, r *http.Request, v any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyMax))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return problemf(http.StatusBadRequest, "GET /api/v1/commands and docs/debug.md show what is understood", "the body: %v", err)
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+)
+
+// Bounds on an answer about the state.
+const (
+	childrenMax    = 500
+	previewColumns = 120
+	statesKept     = 8
+)
+
+// states keeps the states of the cuts that were asked for last. What it gives isn't
+// changed.
+type states struct {
+	src  history.Source
+	mu   sync.Mutex
+	kept []keptStates // the one used last at the end
+}
+
+type keptStates struct {
+	at     history.Position
+	states []*history.State
+}
+
+func after(p history.Position) history.Position {
+	if p != history.Begin {
+		p.Seq++
+	}
+	return p
+}
+
+// at returns the states of all nodes just after the event at p.
+func (s *states) at(ctx context.Context, p history.Position) ([]*history.State, error) {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.kept, func(k keptStates) bool { return k.at == p })
+	if i >= 0 {
+		k := s.kept[i]
+		s.kept = append(slices.Delete(s.kept, i, i+1), k)
+		s.mu.Unlock()
+		return k.states, nil
+	}
+	s.mu.Unlock()
+	c, err := history.WalkThrough(ctx, s.src, after(p), after(p), nil, history.Lens{All: true})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	found := c.States()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) == statesKept {
+		s.kept = slices.Delete(s.kept, 0, 1)
+	}
+	s.kept = append(s.kept, keptStates{p, found})
+	return found, nil
+}
+
+// A child is a variable, or what is one step inside a value.
+type child struct {
+	Key     string `json:"key"`  // as shown
+	Path    string `json:"path"` // to ask for what is inside
+	Type    string `json:"type"`
+	Size    int    `json:"size,omitempty"` // how many are inside
+	Text    string `json:"text"`
+	Changed bool   `json:"changed,omitempty"` // by the event at the cut
+	Bulky   bool   `json:"bulky,omitempty"`   // not all of it is known
+}
+
+// state answers with what a path leads to, on all nodes or one: ?at=&node=&path=
+// &skip=. Without a path these are the variables.
+func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	p, err := s.at(r, t)
+	t.leave()
+	if err != nil {
+		return err
+	}
+	all, err := s.states.at(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	meta := s.opts.Source.Meta()
+	q := r.URL.Query()
+	skip, _ := strconv.Atoi(q.Get("skip"))
+	before, err := s.before(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	type nodeState struct {
+		Node     int     `json:"node"`
+		Known    bool    `json:"known"` // something of it is recorded up to here
+		Children []child `json:"children"`
+		More     int     `json:"more,omitempty"`
+	}
+	var out []nodeState
+	for n := range meta.Nodes {
+		if name := q.Get("node"); name != "" && name != meta.Nodes[n].Name {
+			continue
+		}
+		ns := nodeState{Node: n, Known: all[n] != nil, Children: []child{}}
+		if all[n] != nil {
+			l := lister{meta: meta, node: n, now: all[n], skip: max(skip, 0), at: p}
+			if n == p.Node && p != history.Begin {
+				l.was = before
+			}
+			if err := l.list(q.Get("path")); err != nil {
+				return problemf(http.StatusBadRequest, "", "path: %v", err)
+			}
+			ns.Children, ns.More = l.children, l.more
+		}
+		out = append(out, ns)
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"place": s.place(p), "nodes": out})
+	return nil
+}
+
+// before is the state of the event's node just before it.
+func (s *Server) before(ctx context.Context, p history.Position) (*history.State, error) {
+	if p == history.Begin {
+		return nil, nil
+	}
+	c, err := history.WalkThrough(ctx, s.opts.Source, p, p, []int{p.Node}, history.Lens{All: true})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	if st := c.States()[p.Node]; st != nil {
+		return st, nil
+	}
+	return history.NewState(), nil
+}
+
+// A lister lists what is at a path in the state of a node.
+type lister struct {
+	meta     *history.Meta
+	node     int
+	at       history.Position
+	now, was *history.State // was is nil where nothing is to be marked
+	skip     int
+	children []child
+	more     int
+}
+
+func (l *lister) list(path string) error {
+	if path == "" {
+		for id := range l.meta.Vars {
+			v := history.VarID(id)
+			now, bulky := l.now.Get(v), l.meta.Vars[id].BulkyAt(l.node, l.at.Time)
+			if now.IsAbsent() && !bulky && (l.was == nil || l.was.Get(v).IsAbsent()) {
+				continue
+			}
+			var was event.Value
+			if l.was != nil {
+				was = l.was.Get(v)
+			}
+			l.add(l.meta.Vars[id].Name, event.PathString(l.meta.Vars[id].Name, nil), now, was, bulky)
+		}
+		return nil
+	}
+	name, steps, err := event.ParsePath(path)
+	if err != nil {
+		return err
+	}
+	id, ok := l.meta.VarID(name)
+	if !ok {
+		return nil
+	}
+	now, was := into(l.now, id, steps), event.Absent
+	if l.was != nil {
+		was = into(l.was, id, steps)
+	}
+	l.inside(name, steps, now, was)
+	return nil
+}
+
+func into(s *history.State, id history.VarID, steps []event.Value) event.Value {
+	v := s.Get(id)
+	for _, k := range steps {
+		v = v.Index(k)
+	}
+	return v
+}
+
+// inside lists the members of a value.
+func (l *lister) inside(name string, steps []event.Value, now, was event.Value) {
+	add := func(k, now, was event.Value) {
+		in := append(steps[:len(steps):len(steps)], k)
+		l.add(strings.Trim(debug.FormatValue(k), `"`), event.PathString(name, in), now, was, false)
+	}
+	switch now.Type() {
+	case event.TypeMap:
+		for k, v := range now.AsMap().All() {
+			add(k, v, was.Index(k))
+		}
+		if was.Type() == event.TypeMap {
+			for k, v := range was.AsMap().All() {
+				if now.Index(k).IsAbsent() {
+					add(k, event.Absent, v)
+				}
+			}
+		}
+	case event.TypeList, event.TypeSet:
+		for i, v := range now.Members() {
+			k := event.Int(int64(i))
+			add(k, v, was.Index(k))
+		}
+	}
+}
+
+func (l *lister) add(key, path string, now, was event.Value, bulky bool) {
+	switch {
+	case l.skip > 0:
+		l.skip--
+		return
+	case len(l.children) == childrenMax:
+		l.more++
+		return
+	}
+	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: debug.Clip(debug.FormatValue(now), previewColumns)}
+	switch now.Type() {
+	case event.TypeMap, event.TypeList, event.TypeSet:
+		c.Size = now.Len()
+	}
+	c.Changed = l.was != nil && !event.Equal(now, was)
+	l.children = append(l.children, c)
+}
