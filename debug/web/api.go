@@ -308,7 +308,7 @@ func (s *Server) cut(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := history.Begin
+	var p history.Position
 	switch {
 	case q.Get("node") != "":
 		n, err := strconv.Atoi(q.Get("node"))
