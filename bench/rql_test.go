@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -117,11 +119,12 @@ func built(tb *testing.B, b *history.Builder) *history.Mem {
 	return m
 }
 
-// BenchmarkSearch walks whole Histories on one core. cuts/s is of
-// Query.Run; fed/s is the same without the merging of nodes, from a slice of
-// events; naive/s is trying every choice at every cut, and x_naive how many
-// times faster Run is. Seconds are of processor time, the collector's included, so
-// that other work on the machine counts little.
+// BenchmarkSearch walks whole Histories on one core. cuts/s is of Query.Run, the
+// median of the repetitions, least/s and most/s their least and most; fed/s is the
+// median of the same without the merging of nodes, from a slice of events; naive/s
+// is trying every choice at every cut, and x_naive how many times faster Run is.
+// Seconds are of processor time, the collector's included, so that other work on the
+// machine counts little; load is how much of that there was.
 func BenchmarkSearch(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, row := range searchRows {
@@ -129,30 +132,54 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// searchRounds is how many repetitions there are at least.
+const searchRounds = 5
+
 func searchBench(b *testing.B, row *searchRow) {
 	src := row.src(b)
 	naive := naiveSpeed(b, src, row)
 	f := &fed{Mem: src, events: collected(b, src)}
 	runtime.GC()
-	var whole, without time.Duration
-	for b.Loop() {
+	var whole, without []float64
+	speed := func(src history.Source) (cutsPerSecond float64, rows uint64) {
 		began := userTime()
-		rows := ask(b, src, row)
-		whole += userTime() - began
-		b.StopTimer()
-		began = userTime()
-		if again := ask(b, f, row); again != rows {
+		rows = ask(b, src, row)
+		return float64(row.cuts) / (userTime() - began).Seconds(), rows
+	}
+	round := func() {
+		w, rows := speed(src)
+		o, again := speed(f)
+		if again != rows {
 			b.Fatalf("%d rows of the whole, %d of the events alone", rows, again)
 		}
-		without += userTime() - began
-		b.StartTimer()
+		whole, without = append(whole, w), append(without, o)
 	}
-	speed := func(d time.Duration) float64 { return float64(b.N) * float64(row.cuts) / d.Seconds() }
-	b.ReportMetric(speed(whole), "cuts/s")
-	b.ReportMetric(speed(without), "fed/s")
+	for b.Loop() {
+		round()
+	}
+	for len(whole) < searchRounds {
+		round()
+	}
+	slices.Sort(whole)
+	slices.Sort(without)
+	median := whole[len(whole)/2]
+	b.ReportMetric(median, "cuts/s")
+	b.ReportMetric(whole[0], "least/s")
+	b.ReportMetric(whole[len(whole)-1], "most/s")
+	b.ReportMetric(without[len(without)/2], "fed/s")
 	b.ReportMetric(naive, "naive/s")
-	b.ReportMetric(speed(whole)/naive, "x_naive")
+	b.ReportMetric(median/naive, "x_naive")
+	b.ReportMetric(machineLoad(), "load")
 	b.ReportMetric(0, "ns/op")
+}
+
+// machineLoad is the machine's load of the last minute; 0 where that isn't told.
+func machineLoad() (load float64) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, _ = fmt.Sscan(string(text), &load)
+	}
+	return load
 }
 
 func ask(b *testing.B, src history.Source, row *searchRow) (rows uint64) {
