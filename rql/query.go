@@ -102,7 +102,7 @@ func (q *Query) Run(ctx context.Context, src history.Source, opt Options, emit f
 	case q.cut.Explain && q.cut.Modal != nil:
 		return q.tellModal(ctx, src.Meta(), opt, emit)
 	case q.cut.Explain:
-		return explain(q.cut.Explanation(), emit)
+		return explain(append(q.cut.Explanation(), keyLines(ctx, q.cut, src.Meta(), opt)...), emit)
 	case q.cut.Modal != nil:
 		return q.runModal(ctx, src, opt, emit)
 	}
