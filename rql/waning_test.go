@@ -38,8 +38,7 @@ var waning = []struct {
 // decides everything at every cut.
 func TestAWaningConditionIsDecidedAsIfAtEveryCut(t *testing.T) {
 	held := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		src := timedHistory(t)
+	check := func(t *rapid.T, src *history.Mem) {
 		for _, c := range waning {
 			lazy, eager := compiled(t, src, c.text), compiled(t, src, c.text)
 			wanes := 0
@@ -64,6 +63,13 @@ func TestAWaningConditionIsDecidedAsIfAtEveryCut(t *testing.T) {
 			if slices.Contains(a, true) && slices.Contains(a, false) {
 				held[c.text]++
 			}
+		}
+	}
+	// Several to a check, so that with the few checks of -short too every condition
+	// both holds and doesn't.
+	rapid.Check(t, func(t *rapid.T) {
+		for range 8 {
+			check(t, timedHistory(t))
 		}
 	})
 	for _, c := range waning {
