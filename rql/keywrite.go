@@ -14,6 +14,7 @@ type keyedMark struct {
 	leaf  *plan.Leaf
 	scope scope
 	parts uint64 // bit by part
+	rows  bool   // the leaf goes over the keys of a map that is kept by key
 }
 
 // A routed is where a path leads that a Source has numbered.
@@ -39,7 +40,7 @@ func (e *engine) makeMarks(v *keyedVar) {
 		at := slices.IndexFunc(v.marks, func(m keyedMark) bool { return m.leaf == w.leaf && m.scope == w.scope })
 		if at < 0 {
 			at = len(v.marks)
-			v.marks = append(v.marks, keyedMark{leaf: w.leaf, scope: w.scope})
+			v.marks = append(v.marks, keyedMark{leaf: w.leaf, scope: w.scope, rows: e.keysIn(w.leaf) != nil})
 		}
 		if k.part >= 0 {
 			v.marks[at].parts |= 1 << k.part
@@ -154,9 +155,12 @@ func (e *engine) markRow(v *keyedVar, r keyRow, node int, parts uint64, came boo
 			}
 			continue
 		}
-		k := e.shared[m.leaf.ID].keys
-		if !k.all {
+		switch k := e.shared[m.leaf.ID].keys; {
+		case k.all:
+		case m.rows:
 			k.rows = append(k.rows, r)
+		default:
+			k.touch = append(k.touch, e.keys.keys[r])
 		}
 		e.mark(mark{m.leaf, nil, at})
 	}
