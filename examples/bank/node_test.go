@@ -239,50 +239,68 @@ func TestEverySnapshotHasTheRightTotal(t *testing.T) {
 	if testing.Short() {
 		*snapshots = min(*snapshots, 4)
 	}
-	stop := c.busy()
-	roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, "roll"), c.addrs(), 10, recording.SnapshotOptions{Keep: time.Minute})
+	roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, "roll"), c.addrs(), burst, recording.SnapshotOptions{Keep: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages, differences := 0, 0
-	for i := range *snapshots {
-		rolled, err := roll.Take(c.ctx)
-		if err == nil {
-			err = rolled.Trouble
+	moved, messages, differences := int64(0), 0, 0
+	for taken := 0; taken < *snapshots; {
+		// They are taken under load and judged without: to judge one is to replay what
+		// happened meanwhile, which would never end.
+		stop := c.busy()
+		var recs []*recording.Recording
+		for range min(burst, *snapshots-taken) {
+			recs = append(recs, c.take(roll, dir, taken+len(recs)))
 		}
-		if err != nil {
-			t.Fatal(err)
+		moved += stop()
+		taken += len(recs)
+		for _, rec := range recs {
+			b, m, n := judge(t, rec)
+			if b+m != total {
+				t.Errorf("%s: %d on accounts and %d in %d messages: %d, want %d", rec.Dir(), b, m, n, b+m, total)
+			}
+			messages += n
+			if rec.Manifest().Snapshot.Base != "" {
+				differences++
+			}
 		}
-		rec := rolled.Recording
-		if every := max(4, *snapshots/40); i%every == every-1 {
-			rec, err = recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint("past", i)), c.addrs(),
-				recording.SnapshotOptions{At: hlc.FromTime(time.Now().Add(-50 * time.Millisecond))})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if lacks := rec.Incomplete(); len(lacks) > 0 {
-			t.Fatal(lacks)
-		}
-		b, m, n := judge(t, rec)
-		if b+m != total {
-			t.Errorf("%s: %d on accounts and %d in %d messages: %d, want %d", rec.Dir(), b, m, n, b+m, total)
-		}
-		messages += n
-		if rec.Manifest().Snapshot.Base != "" {
-			differences++
-		}
-		if (i+1)%100 == 0 {
-			fmt.Printf("%d snapshots, %d of them differences, with %d messages under way; all right: %t\n", i+1, differences, messages, !t.Failed())
+		if taken%100 == 0 {
+			fmt.Printf("%d snapshots, %d of them differences, during %d transfers, with %d messages under way; all right: %t\n", taken, differences, moved, messages, !t.Failed())
 		}
 	}
-	moved := stop()
 	if messages == 0 || differences == 0 || moved < int64(*snapshots) {
 		t.Errorf("%d transfers, %d messages under way and %d differences in %d snapshots: the test shows nothing", moved, messages, differences, *snapshots)
 	}
 	if got := c.settled(); got != total {
 		t.Errorf("%d in the end", got)
 	}
+}
+
+// burst is how many snapshots are taken before they are judged.
+const burst = 20
+
+// take takes a snapshot, of now or now and then of a moment ago.
+func (c *cluster) take(roll *recording.Roller, dir string, i int) *recording.Recording {
+	c.t.Helper()
+	if every := max(4, *snapshots/40); i%every == every-1 {
+		rec, err := recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint("past", i)), c.addrs(),
+			recording.SnapshotOptions{At: hlc.FromTime(time.Now().Add(-50 * time.Millisecond))})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return rec
+	}
+	rolled, err := roll.Take(c.ctx)
+	if err == nil {
+		err = rolled.Trouble
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if lacks := rolled.Incomplete(); len(lacks) > 0 {
+		c.t.Fatal(lacks)
+	}
+	return rolled.Recording
 }
 
 func TestTheTotalIsRightAtEveryCut(t *testing.T) {
