@@ -47,9 +47,8 @@ type Links[T any] struct {
 	late  int
 	nodes int
 	ends  map[end]*Flight[T]
-	done  []turned[T] // a ring, of which next is the oldest
-	next  int
-	open  bool // some go nobody knows where
+	done  map[string]*ring[T] // by kind: timers don't push messages out
+	open  bool                // some go nobody knows where
 	sends uint64
 	turns uint64
 	sent  int // flights in ends that were sent
@@ -67,8 +66,14 @@ type turned[T any] struct {
 	turn uint64
 }
 
+// A ring is the flights that were turned last, of which next is the oldest.
+type ring[T any] struct {
+	turned []turned[T]
+	next   int
+}
+
 // LateMax is how many messages that were received, or lost, Links remember unless
-// told otherwise, beside those that went nobody knows where.
+// told otherwise, and as many timers and as many calls, beside those that went nobody knows where.
 const LateMax = 1 << 16
 
 // NewLinks returns Links of so many nodes. Of what was received or lost they
@@ -77,7 +82,7 @@ func NewLinks[T any](nodes, late int) *Links[T] {
 	if late == 0 {
 		late = LateMax
 	}
-	return &Links[T]{nodes: nodes, late: late, ends: map[end]*Flight[T]{}}
+	return &Links[T]{nodes: nodes, late: late, ends: map[end]*Flight[T]{}, done: map[string]*ring[T]{}}
 }
 
 // Send takes in that m, whose From is known, is sent. The Flight is UnderWay,
@@ -248,15 +253,20 @@ func (l *Links[T]) over(f *Flight[T]) {
 	}
 	l.turns++
 	f.turn = l.turns
-	if len(l.done) < l.late {
-		l.done = append(l.done, turned[T]{f, l.turns})
+	r := l.done[f.Kind]
+	if r == nil {
+		r = &ring[T]{}
+		l.done[f.Kind] = r
+	}
+	if len(r.turned) < l.late {
+		r.turned = append(r.turned, turned[T]{f, l.turns})
 		return
 	}
-	if old := l.done[l.next]; old.f.turn == old.turn && !old.f.Awaited {
+	if old := r.turned[r.next]; old.f.turn == old.turn && !old.f.Awaited {
 		l.Forget(old.f)
 	}
-	l.done[l.next] = turned[T]{f, l.turns}
-	l.next = (l.next + 1) % l.late
+	r.turned[r.next] = turned[T]{f, l.turns}
+	r.next = (r.next + 1) % l.late
 }
 
 // Sent is how many messages are remembered that were sent.

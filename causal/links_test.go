@@ -163,3 +163,17 @@ func TestLinksGoOnWithMoreNodes(t *testing.T) {
 		t.Errorf("they are of %q and %q", a, b)
 	}
 }
+
+// What a node says to itself takes no place of a message's.
+func TestTimersPushNoMessageOut(t *testing.T) {
+	l := causal.NewLinks[int](2, 2)
+	m := causal.Message{Kind: "recv", ID: "m", From: 0, To: 1}
+	l.Send(m)
+	l.Receive(m)
+	for i := range 9 {
+		l.Receive(causal.Message{Kind: "timer", ID: fmt.Sprint("t", i), From: 0, To: 0})
+	}
+	if l.Send(m).UnderWay() {
+		t.Error("a message that was received is under way again, after some timers")
+	}
+}

@@ -248,6 +248,9 @@ func (r *eventRun) step(ev *history.Event) error {
 	}
 	linked := false
 	for l := range ev.Arrivals() {
+		if l.Kind != event.Message.String() && !r.plan.uses[along] {
+			continue // see sends
+		}
 		linked = r.receive(n, r.src.Meta().Receiving(ev.Node, l), linked)
 	}
 	if err := r.occurrences(ev); err != nil {

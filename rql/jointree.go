@@ -135,7 +135,9 @@ func (t *joinTree) witness() choice {
 		if !t.up() {
 			return nil
 		}
-		t.down()
+		if t.down(); t.e.err != nil {
+			return nil // a bound: what is left may be nothing
+		}
 		t.nodes[i] = t.nodes[i][:1]
 	}
 	if !t.up() {

@@ -7,6 +7,7 @@ import (
 
 	"hindcast.dev/history"
 	"hindcast.dev/rql/plan"
+	"hindcast.dev/rql/syntax"
 )
 
 // An eachKey is FOR EACH over the keys of a map whose condition asks of a key
@@ -35,7 +36,7 @@ func (e *engine) makeEach() {
 		return
 	}
 	r, l := keysOf(f.Set), e.q.Leaves[0]
-	if r == nil || l.Class != plan.ClassGlobal || l.Shared || l.Volatile || l.Enters || e.namesMember(l.Parts[0].X) {
+	if r == nil || l.Class != plan.ClassGlobal || l.Shared || l.Volatile || l.Enters || e.namesMember(l.Parts[0].X) || e.namesInstant(l.Parts[0].X) {
 		return
 	}
 	k, ok := e.keys.refs[r]
@@ -68,6 +69,21 @@ func (e *engine) namesMember(x plan.Expr) (names bool) {
 			return x.Ref == nil || !e.isKept(x.Ref)
 		case *plan.Var:
 			return !e.isKept(x.Ref)
+		}
+		return true
+	})
+	return names
+}
+
+// namesInstant reports whether an expression asks for START, END or NOW: of a stream
+// they aren't known yet when it begins.
+func (e *engine) namesInstant(x plan.Expr) (names bool) {
+	plan.Walk(x, func(x plan.Expr) bool {
+		switch x := x.(type) {
+		case *plan.Instant:
+			names = names || x.Time.Base != syntax.BaseAt
+		case *plan.Computed:
+			names = names || e.namesInstant(e.q.Compute[x.Index].X)
 		}
 		return true
 	})

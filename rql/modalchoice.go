@@ -65,7 +65,7 @@ func (c *choices) gather() error {
 		}
 		for _, b := range a.sums {
 			sum, ok := c.sum(b)
-			if !ok || c.m.twice && c.g.e.net != nil {
+			if !ok || c.m.twice != "" && c.g.e.net != nil && c.g.reads[c.g.e.net.inflight] {
 				return errUnfit
 			}
 			alt.sums = append(alt.sums, limit{sum, c.g.comp.Totals(sum), b.k, b.equal})

@@ -295,7 +295,12 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 		if f.Value == nil {
 			f.Value = &sending{landed: none}
 		}
-		g.m.twice = g.m.twice || f.Value.landed >= 0
+		// What was received is never under way again, and what the sender itself noted
+		// to be lost is so again from an event of the same node on. But whether another
+		// node's note comes before is for each cut to say.
+		if s := f.Value; s.landed >= 0 && s.landed != ev.Node && !f.Received {
+			g.m.twice = l.ID
+		}
 		f.Value.event = k
 	}
 	return lost
@@ -309,7 +314,7 @@ func (g *gatherer) land(ev *history.Event, k uint64, f *causal.Flight[*sending],
 		g.comp.After(ev.Node, f.From, s.event)
 	}
 	if s.landed >= 0 && s.landed != ev.Node {
-		g.m.twice = true
+		g.m.twice = f.ID
 	}
 	s.landed = ev.Node
 	if g.e.net != nil && f.From != ev.Node {

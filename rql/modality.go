@@ -28,8 +28,8 @@ type modal struct {
 	opt   Options
 	begin history.Position // as a runner's
 	to    hlc.Timestamp
-	empty bool // there is no event below the bottom: it is no cut
-	twice bool // a message ended on two nodes
+	empty bool   // there is no event below the bottom: it is no cut
+	twice string // the id of a message whose end on one node doesn't follow that on another; "" if there is none
 	sum   Summary
 }
 
@@ -211,6 +211,10 @@ func (m *modal) searchable(e *engine, s *shape) error {
 	}
 	for _, r := range m.q.ReadsOfCondition() {
 		if s.elsewhere([]*plan.Ref{r}) {
+			if m.twice != "" {
+				return &syntax.Error{Pos: r.Pos, Msg: fmt.Sprintf("message %s was noted to be lost on one node and received, or sent again, on another, so that whether it is under way is no sum of what the nodes know; net.inflight goes with %s only where there is no such message", m.twice, m.q.Modal),
+					Hint: "ask the walk, without " + m.q.Modal.String() + ", or put SUM(net.sent[*]) - SUM(net.received[*]) in place of a count"}
+			}
 			return &syntax.Error{Pos: r.Pos, Msg: "net.inflight goes with " + m.q.Modal.String() + " only in a sum of ints that is compared with one",
 				Hint: "compare SUM(net.inflight[*][*].data.…) + … with a number"}
 		}

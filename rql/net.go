@@ -127,7 +127,9 @@ func (n *netLog) follow(e *engine, ev *history.Event) {
 	follows := e.info(n.inflight) != nil
 	if follows {
 		for l := range ev.Arrivals() {
-			n.land(e, n.links.Receive(n.meta.Receiving(ev.Node, l)))
+			if l.Kind == event.Message.String() { // the others are never under way here
+				n.land(e, n.links.Receive(n.meta.Receiving(ev.Node, l)))
+			}
 		}
 		if l, ok := ev.Lost(); ok {
 			for _, f := range n.links.Lose(n.meta.Losing(ev.Node, l)) {
