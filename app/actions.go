@@ -47,12 +47,14 @@ type actions struct {
 	running sync.WaitGroup
 	ctx     context.Context
 	cancel  context.CancelFunc
+	grace   time.Duration
 	failed  atomic.Uint64
-	full    bool // said that rows go without
+	without atomic.Uint64 // rows whose command watch's end cut short, or came before
+	full    bool          // said that rows go without
 }
 
 func newActions(command string, stderr io.Writer) *actions {
-	a := &actions{command: command, stderr: stderr, rows: make(chan []byte, actionsQueue)}
+	a := &actions{command: command, stderr: stderr, rows: make(chan []byte, actionsQueue), grace: actionsGrace}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	for range actionsMax {
 		a.running.Go(func() {
@@ -90,7 +92,11 @@ func (a *actions) run(row []byte) {
 	cmd.Stdin = bytes.NewReader(row)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	if err != nil {
+	switch {
+	case err == nil:
+	case a.ctx.Err() != nil:
+		a.without.Add(1)
+	default:
 		a.failed.Add(1)
 		said := strings.TrimSpace(string(out[max(0, len(out)-actionSays):]))
 		fmt.Fprintf(a.stderr, "--on-row %q: %v: %s\n", a.command, err, said)
@@ -103,10 +109,16 @@ func (a *actions) end() {
 		return
 	}
 	close(a.rows)
-	late := time.AfterFunc(actionsGrace, a.cancel)
+	late := time.AfterFunc(a.grace, a.cancel)
 	defer late.Stop()
+	if n := len(a.rows); n > 0 {
+		fmt.Fprintf(a.stderr, "--on-row: %s more to be told of, for %v at most\n", plural(n, "row"), a.grace)
+	}
 	a.running.Wait()
 	a.cancel()
+	if n := a.without.Load(); n > 0 {
+		fmt.Fprintf(a.stderr, "--on-row: %s went without the command: there was no time left for it\n", plural(n, "row"))
+	}
 }
 
 // failures is how many rows had no command that succeeded.
@@ -114,5 +126,5 @@ func (a *actions) failures() uint64 {
 	if a == nil {
 		return 0
 	}
-	return a.failed.Load()
+	return a.failed.Load() + a.without.Load()
 }
