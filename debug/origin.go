@@ -250,7 +250,8 @@ func (s *Session) sender(ctx context.Context, e *history.Event) (*history.Event,
 }
 
 // holder finds the variable of a node in which a value was when an event of it had
-// passed: that of the same path, else one of the same name at its end, else any.
+// passed: that of the same path; else, if the value says enough by itself, one of
+// the same name at its end, else any.
 func (s *Session) holder(ctx context.Context, e *history.Event, path string, v event.Value) (string, bool, error) {
 	c, err := s.src.Walk(ctx, e.Position, after(e.Position), []int{e.Node})
 	if err != nil {
@@ -261,6 +262,9 @@ func (s *Session) holder(ctx context.Context, e *history.Event, path string, v e
 	st.ApplyAll(e.Changes)
 	if same, err := s.lookupPath(st, path); err != nil || event.Equal(same, v) {
 		return path, err == nil, err
+	}
+	if weak(v) { // an empty text under the same name of another entry is another one
+		return "", false, nil
 	}
 	named, other, left := "", "", membersOf
 	for _, id := range st.Vars() {
@@ -273,7 +277,7 @@ func (s *Session) holder(ctx context.Context, e *history.Event, path string, v e
 			switch {
 			case lastName(p) == lastName(path) && named == "":
 				named = p
-			case other == "" && !weak(v):
+			case other == "":
 				other = p
 			}
 			return named == ""
