@@ -171,11 +171,6 @@ func forgetReceived(ctx context.Context, src history.Source, lost map[string][]D
 // dropped returns the id of the message that a note says was dropped, "" if e is
 // no such note.
 func dropped(e *history.Event) string {
-	switch {
-	case e.Base || e.Kind != event.Note.String() || e.Name != event.NoteDrop:
-		return ""
-	case e.ID != "":
-		return e.ID
-	}
-	return e.Data.Field("message").AsString()
+	l, _ := e.Lost()
+	return l.ID
 }

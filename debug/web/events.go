@@ -132,11 +132,10 @@ func (d *drawing) event(ctx context.Context, e *history.Event, drawn map[history
 	d.events = append(d.events, drawnEvent{Node: e.Node, Seq: e.Seq, At: d.s.outward(d.axis, at), Kind: e.Kind, Name: e.Name})
 	here := d.end(e.Position)
 	for i := range e.Effects {
-		f := &e.Effects[i]
-		if f.ID == "" || f.Kind != "send" && f.Kind != "settimer" && f.Kind != "call" {
+		if _, ok := e.Sends(i); !ok {
 			continue
 		}
-		if err := d.sent(ctx, here, f); err != nil {
+		if err := d.sent(ctx, here, &e.Effects[i]); err != nil {
 			return err
 		}
 	}
