@@ -14,6 +14,7 @@ import (
 // Whatever the bound on the choices tried at one cut: where it isn't met the rows
 // are those without it, and where it is the rows before are the first of those.
 func TestABoundEndsAQueryAndChangesNoRow(t *testing.T) {
+	met, unmet := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		g := &generator{t: t, past: rapid.Bool().Draw(t, "past"), wide: true}
 		src, text := g.history(), g.query()
@@ -28,6 +29,11 @@ func TestABoundEndsAQueryAndChangesNoRow(t *testing.T) {
 		var whole, part []string
 		_, errWhole := q.Run(context.Background(), src, rql.Options{Now: oracleNow}, collect(&whole))
 		_, err = q.Run(context.Background(), src, rql.Options{Now: oracleNow, MaxCombinations: bound}, collect(&part))
+		if err != nil {
+			met++
+		} else {
+			unmet++
+		}
 		var h strings.Builder
 		_ = history.WriteText(&h, src)
 		switch {
@@ -39,4 +45,7 @@ func TestABoundEndsAQueryAndChangesNoRow(t *testing.T) {
 			t.Fatalf("%s\nbefore bound %d is met (%v) the rows are\n%v\nwant the first of\n%v\n%s", text, bound, err, part, whole, h.String())
 		}
 	})
+	if met == 0 || unmet == 0 {
+		t.Errorf("the bound was met %d times and not %d times: half of it wasn't tested", met, unmet)
+	}
 }
