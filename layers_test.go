@@ -31,7 +31,7 @@ const modulePath = "hindcast.dev"
 // the directory format of a recording and how it is pulled. And
 // bench, with the peers measured against, is a module of its own, outside.
 const importLaw = `
-0   hlc faultpoint
+0   hlc faultpoint termtext
 0+  event causal
 1   baggage machine vfs metrics prompt
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
@@ -106,7 +106,7 @@ cmd/hindcast    cobra x/term
 // statement. What is pure gives the same answer for ever and needs no mock.
 const purityLaw = `
 class    pure
-packages hlc event causal baggage machine journal/record stepper rql/syntax rql/plan rql/complete rql/lattice rql check history/merge.go
+packages hlc termtext event causal baggage machine journal/record stepper rql/syntax rql/plan rql/complete rql/lattice rql check history/merge.go
 imports  os net sync math/rand crypto/rand hash/maphash syscall unsafe log runtime golang.org/x/sys
 uses     time.Now time.Since time.Until time.Sleep time.After time.AfterFunc time.Tick time.NewTimer time.NewTicker
 uses     context.WithTimeout context.WithDeadline fmt.Print fmt.Printf fmt.Println

@@ -15,11 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/machine"
 	"hindcast.dev/node"
 	"hindcast.dev/rql/syntax"
 	"hindcast.dev/sim"
+	"hindcast.dev/termtext"
 )
 
 // A Service is what runs on every node of a system: its machines and, if it has
@@ -107,11 +107,11 @@ func Run(root *cobra.Command, args []string, stderr io.Writer) int {
 	}
 	if errors.As(err, &exit) {
 		if exit.Err != nil {
-			fmt.Fprintln(stderr, "error:", debug.PrintableText(exit.Err.Error()))
+			fmt.Fprintln(stderr, "error:", termtext.PrintableText(exit.Err.Error()))
 		}
 		return exit.Code
 	}
-	fmt.Fprintln(stderr, "error:", debug.PrintableText(err.Error()))
+	fmt.Fprintln(stderr, "error:", termtext.PrintableText(err.Error()))
 	return ExitInternal
 }
 

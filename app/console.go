@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/prompt"
 	"hindcast.dev/rql"
 	completion "hindcast.dev/rql/complete"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // The words of the console's prompt: at the beginning of a statement, and within.
@@ -96,7 +96,7 @@ func greetConsole(w io.Writer, o *opened, what string) {
 
 // complain says what is wrong, and goes on.
 func (k *console) complain(err error) {
-	fmt.Fprintf(k.c.ErrOrStderr(), "error: %s\n", debug.PrintableText(err.Error()))
+	fmt.Fprintf(k.c.ErrOrStderr(), "error: %s\n", termtext.PrintableText(err.Error()))
 }
 
 // line takes a line that was typed: a command, or a part of statements.
@@ -296,7 +296,7 @@ func (k *console) complete(line string, pos int) (head string, candidates []stri
 	}
 	start, candidates := completion.Statement(k.known(), before+line, len(before)+pos)
 	for i := range candidates {
-		candidates[i] = debug.Printable(candidates[i])
+		candidates[i] = termtext.Printable(candidates[i])
 	}
 	return line[:max(start-len(before), 0)], candidates, line[pos:]
 }

@@ -14,6 +14,7 @@ import (
 	"hindcast.dev/debug"
 	"hindcast.dev/history"
 	"hindcast.dev/sim"
+	"hindcast.dev/termtext"
 )
 
 // diagramColumnsMax bounds how wide diagrams are drawn.
@@ -193,12 +194,12 @@ func goToFailure(ctx context.Context, s *debug.Session, o *opened) (begin string
 		}
 	}
 	if found {
-		return debug.Printable(fmt.Sprintf("failure: at event %d of %s: %s", f.Seq, f.Node, what)), nil
+		return termtext.Printable(fmt.Sprintf("failure: at event %d of %s: %s", f.Seq, f.Node, what)), nil
 	}
 	if err := s.GoToTime(ctx, report.Time()); err != nil {
 		return "", err
 	}
-	return debug.Printable("failure: at the time it was seen: " + what), nil
+	return termtext.Printable("failure: at the time it was seen: " + what), nil
 }
 
 // goToCrash places a session on a crash box at the fatal event, and on a snapshot at
@@ -216,7 +217,7 @@ func goToCrash(ctx context.Context, s *debug.Session, o *opened) (begin string, 
 	if err != nil || !found {
 		return "", err
 	}
-	return fmt.Sprintf("crash box: at event %d of %s, the last before: %s", crash.Seq, debug.Printable(crash.Node), debug.Printable(firstLine(crash.Reason))), nil
+	return fmt.Sprintf("crash box: at event %d of %s, the last before: %s", crash.Seq, termtext.Printable(crash.Node), termtext.Printable(firstLine(crash.Reason))), nil
 }
 
 func greet(w io.Writer, meta *history.Meta, what, begin string) {

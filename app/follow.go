@@ -11,12 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/live"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // watchFlags are the flags of watch.
@@ -95,7 +95,7 @@ and the summary at the end to standard error. Ctrl-C ends it: the exit code is 0
 func (f *watchFlags) watcher(c *cobra.Command, args []string) (*watcher, error) {
 	w := &watcher{f: f, c: c, begin: time.Now()}
 	w.bell = &lockedWriter{w: c.ErrOrStderr()}
-	w.stderr = debug.SafeWriter(w.bell)
+	w.stderr = termtext.SafeWriter(w.bell)
 	nodes := f.nodes
 	if nodes == "" {
 		if len(args) == 0 || len(args) == 1 && f.file == "" && strings.ContainsAny(args[0], " \t\n") {
@@ -104,7 +104,7 @@ func (f *watchFlags) watcher(c *cobra.Command, args []string) (*watcher, error) 
 		nodes, args = args[0], args[1:]
 	}
 	if len(args) > 1 {
-		return nil, Usage(fmt.Errorf("there is %q after the query: want HOST:PORT,… and one query", debug.Clip(args[1], 40)))
+		return nil, Usage(fmt.Errorf("there is %q after the query: want HOST:PORT,… and one query", termtext.Clip(args[1], 40)))
 	}
 	for _, n := range strings.Split(nodes, ",") {
 		if n = strings.TrimSpace(n); n != "" {

@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/journal"
 	"hindcast.dev/recording"
+	"hindcast.dev/termtext"
 	"hindcast.dev/vfs"
 )
 
@@ -175,7 +175,7 @@ func journalCheck(c *cobra.Command, node *string, check func(c *cobra.Command, d
 			}
 			for _, n := range rec.Manifest().Nodes {
 				if n.Missing != "" {
-					fmt.Fprintf(c.ErrOrStderr(), "nothing of node %s is in the recording: %s\n", debug.Printable(n.Name), debug.Printable(n.Missing))
+					fmt.Fprintf(c.ErrOrStderr(), "nothing of node %s is in the recording: %s\n", termtext.Printable(n.Name), termtext.Printable(n.Missing))
 				}
 			}
 		}
@@ -214,7 +214,7 @@ func writeReports(w io.Writer, reports []journalReport, output string) (err erro
 			continue
 		}
 		if len(reports) > 1 {
-			_, err = fmt.Fprintf(w, "%s%s:\n", when(i > 0, "\n"), debug.Printable(r.Node))
+			_, err = fmt.Fprintf(w, "%s%s:\n", when(i > 0, "\n"), termtext.Printable(r.Node))
 		}
 		if err == nil {
 			err = r.write(w)
@@ -243,7 +243,7 @@ it lists, after what is sound, and the exit code is 1.`,
 
 func writeInfo(w io.Writer, r *journal.InfoReport) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "node        %s\n", debug.Printable(cmp.Or(r.Node, "unknown")))
+	fmt.Fprintf(b, "node        %s\n", termtext.Printable(cmp.Or(r.Node, "unknown")))
 	fmt.Fprintf(b, "boot        %s\n", bootText(r))
 	fmt.Fprintf(b, "durability  %s\n", cmp.Or(r.Durability, "unknown"))
 	if r.LastSeq >= r.FirstSeq && r.LastSeq > 0 {
@@ -262,10 +262,10 @@ func writeInfo(w io.Writer, r *journal.InfoReport) error {
 			when(s.FirstSeq > 0, "  from event "+strconv.FormatUint(s.FirstSeq, 10)), when(s.Indexed, "  indexed"), when(s.Archived, "  archived"))
 	}
 	if p := r.Panic; p != nil {
-		fmt.Fprintf(b, "panic       event %d, %s, in boot %d: %s\n", p.Seq, plural(p.Count, "time"), p.Boot, debug.Printable(firstLine(p.Text)))
+		fmt.Fprintf(b, "panic       event %d, %s, in boot %d: %s\n", p.Seq, plural(p.Count, "time"), p.Boot, termtext.Printable(firstLine(p.Text)))
 	}
 	for _, a := range r.Amendments {
-		fmt.Fprintf(b, "amendment   event %d is skipped: %s\n", a.Seq, debug.Printable(a.Reason))
+		fmt.Fprintf(b, "amendment   event %d is skipped: %s\n", a.Seq, termtext.Printable(a.Reason))
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(b, "damaged     %v\n", p)
@@ -460,6 +460,6 @@ func skip(w io.Writer, dir string, seq uint64, reason string) error {
 	if err := journal.Skip(vfs.OS(), dir, seq, reason); err != nil {
 		return journalError(err)
 	}
-	_, err = fmt.Fprintf(w, "event %d of node %s is skipped from the next start on: %s\n", seq, debug.Printable(info.Node), debug.Printable(reason))
+	_, err = fmt.Fprintf(w, "event %d of node %s is skipped from the next start on: %s\n", seq, termtext.Printable(info.Node), termtext.Printable(reason))
 	return err
 }

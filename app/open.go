@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
 	"hindcast.dev/sim"
+	"hindcast.dev/termtext"
 	"hindcast.dev/vfs"
 )
 
@@ -184,6 +184,6 @@ func warn(c *cobra.Command, warnings []string) {
 			fmt.Fprintf(c.ErrOrStderr(), "warning: %d more of these\n", len(warnings)-i)
 			return
 		}
-		fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", debug.Printable(w))
+		fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", termtext.Printable(w))
 	}
 }

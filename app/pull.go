@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/recording"
+	"hindcast.dev/termtext"
 	"hindcast.dev/vfs"
 )
 
@@ -112,7 +112,7 @@ func writePulled(w io.Writer, m recording.Manifest, pulled map[string]recording.
 		for _, g := range n.Gaps {
 			state += "; incomplete: " + g.Reason
 		}
-		if _, err := fmt.Fprintf(w, "%s  %s\n", debug.Printable(n.Name), debug.Printable(state)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s  %s\n", termtext.Printable(n.Name), termtext.Printable(state)); err != nil {
 			return err
 		}
 	}

@@ -12,11 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/exec"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // queryFlags are the flags of query.
@@ -247,7 +247,7 @@ func queryError(err error, s statement) error {
 	var many *rql.CombinationsError
 	switch {
 	case errors.As(err, &mistake):
-		said := strings.TrimRight(debug.PrintableText(mistake.Render(s.text)), "\n")
+		said := strings.TrimRight(termtext.PrintableText(mistake.Render(s.text)), "\n")
 		if s.file != "" && s.file != "-" && mistake.Pos.IsValid() {
 			said = s.file + ":" + said
 		}

@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
 	"hindcast.dev/stepper"
+	"hindcast.dev/termtext"
 	"hindcast.dev/vfs"
 )
 
@@ -165,7 +165,7 @@ func (r *replayReport) problems(res replay.Result) (out []problem) {
 func (r *replayReport) write(w io.Writer) error {
 	w = safeFor(w)
 	for _, n := range r.Nodes {
-		fmt.Fprintf(w, "%s  %s", debug.Printable(n.Node), plural(n.Events, "event"))
+		fmt.Fprintf(w, "%s  %s", termtext.Printable(n.Node), plural(n.Events, "event"))
 		if n.Events > 0 {
 			fmt.Fprintf(w, ", %s to %s", n.From, n.To)
 		}

@@ -11,11 +11,11 @@ import (
 	"unicode"
 	"unicode/utf16"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // A rowWriter prints rows in one form.
@@ -296,7 +296,7 @@ func (t *tableRows) cells(r *rql.Row) tableRow {
 	row := tableRow{cells: map[string]string{}}
 	add := func(name, text string) {
 		row.names = append(row.names, name)
-		row.cells[name] = t.clip(debug.Printable(text), r.Columns != nil)
+		row.cells[name] = t.clip(termtext.Printable(text), r.Columns != nil)
 	}
 	perNode := map[string]*rql.Cell{}
 	for _, cells := range [][]rql.Cell{r.Group, r.Values} {
@@ -343,7 +343,7 @@ func (t *tableRows) clip(s string, whole bool) string {
 	if t.wide || whole {
 		return s
 	}
-	return debug.Clip(s, cellColumnsMax)
+	return termtext.Clip(s, cellColumnsMax)
 }
 
 // lasted is how long a run of cuts was.
@@ -393,11 +393,11 @@ func (t *tableRows) head() error {
 	t.widths = make([]int, len(t.columns))
 	names := t.names()
 	for i, c := range t.columns {
-		if t.widths[i] = debug.Columns(names.cells[c]); t.live {
+		if t.widths[i] = termtext.Columns(names.cells[c]); t.live {
 			t.widths[i] = max(t.widths[i], liveWidths[c])
 		}
 		for _, r := range t.first {
-			t.widths[i] = max(t.widths[i], debug.Columns(r.cells[c]))
+			t.widths[i] = max(t.widths[i], termtext.Columns(r.cells[c]))
 		}
 	}
 	if err := t.print(names); err != nil {
@@ -420,7 +420,7 @@ var liveWidths = map[string]int{"edge": 5, "lasted": 10, "cuts": 5, "witness": 1
 func (t *tableRows) names() tableRow {
 	names := tableRow{cells: map[string]string{}}
 	for _, c := range t.columns {
-		names.cells[c] = debug.Clip(debug.Printable(c), cellColumnsMax)
+		names.cells[c] = termtext.Clip(termtext.Printable(c), cellColumnsMax)
 	}
 	return names
 }
@@ -430,7 +430,7 @@ func (t *tableRows) names() tableRow {
 func (t *tableRows) later(r tableRow) error {
 	grown := false
 	for i, c := range t.columns[:len(t.columns)-1] {
-		if n := debug.Columns(r.cells[c]); n > t.widths[i] {
+		if n := termtext.Columns(r.cells[c]); n > t.widths[i] {
 			t.widths[i], grown = n, true
 		}
 	}
@@ -448,7 +448,7 @@ func (t *tableRows) print(r tableRow) error {
 	var b strings.Builder
 	for i, c := range t.columns {
 		text := r.cells[c]
-		b.WriteString(text + strings.Repeat(" ", max(t.widths[i]-debug.Columns(text), 0)+2))
+		b.WriteString(text + strings.Repeat(" ", max(t.widths[i]-termtext.Columns(text), 0)+2))
 	}
 	for _, n := range r.names {
 		if !slices.Contains(t.columns, n) {

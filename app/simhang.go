@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/sim"
+	"hindcast.dev/termtext"
 )
 
 // ExitHang is sim's exit code where one event of a world isn't over after
@@ -60,15 +60,15 @@ func (f *simFlags) tellHang(w io.Writer, s *sim.Subject, h *sim.Hang) {
 	if fd, ok := terminal(w); ok && fd >= 0 {
 		b.WriteString("\r\x1b[K") // the line of progress
 	}
-	fmt.Fprintf(&b, "error: %s\n", debug.PrintableText(head))
+	fmt.Fprintf(&b, "error: %s\n", termtext.PrintableText(head))
 	for i, line := range stack {
 		if i == stackLinesMax {
 			fmt.Fprintf(&b, "    … %d lines more\n", len(stack)-i)
 			break
 		}
-		fmt.Fprintf(&b, "    %s\n", debug.PrintableText(line))
+		fmt.Fprintf(&b, "    %s\n", termtext.PrintableText(line))
 	}
-	fmt.Fprintf(&b, "  again:  %s\n", debug.PrintableText(again))
+	fmt.Fprintf(&b, "  again:  %s\n", termtext.PrintableText(again))
 	if f.keep != "" {
 		name := filepath.Join(f.keep, fmt.Sprintf("seed-%d-hangs.txt", h.Options.Seed))
 		text := head + "\nagain: " + again + "\noptions: " + decided(&h.Options) + "\n\n" + h.Stack + "\n"

@@ -16,9 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/hlc"
 	"hindcast.dev/recording"
+	"hindcast.dev/termtext"
 	"hindcast.dev/vfs"
 )
 
@@ -205,7 +205,7 @@ func snapshotProgress(count int, took time.Duration, done map[string]int64, sile
 	}
 	text := fmt.Sprintf("snapshot of %s, %.0f s: %s", plural(count, "node"), took.Seconds(), bytesText(sum))
 	for _, node := range slices.Sorted(maps.Keys(silent)) {
-		text += fmt.Sprintf(", %s silent for %.0f s", debug.Printable(node), silent[node].Seconds())
+		text += fmt.Sprintf(", %s silent for %.0f s", termtext.Printable(node), silent[node].Seconds())
 	}
 	return text
 }
@@ -237,7 +237,7 @@ func writeSnapshot(w io.Writer, rec *recording.Recording) error {
 		case n.Cut != nil:
 			state = fmt.Sprintf("event %d, %s under way", n.Cut.Seq, plural(n.Cut.InFlight, "message"))
 		}
-		if _, err := fmt.Fprintf(w, "%s  %s\n", debug.Printable(n.Name), debug.Printable(state)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s  %s\n", termtext.Printable(n.Name), termtext.Printable(state)); err != nil {
 			return err
 		}
 	}
@@ -269,7 +269,7 @@ func (f *snapshotFlags) roll(c *cobra.Command, o recording.SnapshotOptions) erro
 			err = errors.Join(f.tellRolled(c, rec), rec.Trouble)
 		}
 		if failed = err; err != nil {
-			fmt.Fprintln(c.ErrOrStderr(), "warning:", debug.PrintableText(err.Error()))
+			fmt.Fprintln(c.ErrOrStderr(), "warning:", termtext.PrintableText(err.Error()))
 		}
 		select {
 		case <-turn.C:
@@ -317,7 +317,7 @@ func (f *snapshotFlags) tellRolled(c *cobra.Command, rec *recording.Rolled) erro
 	if len(l.Missing) > 0 {
 		text += ", without " + strings.Join(l.Missing, ", ")
 	}
-	_, err := fmt.Fprintln(c.OutOrStdout(), debug.Printable(text))
+	_, err := fmt.Fprintln(c.OutOrStdout(), termtext.Printable(text))
 	return err
 }
 
@@ -446,11 +446,11 @@ func (f *restoreFlags) tell(c *cobra.Command, services []Service, rec *recording
 			case n.Seq == 0:
 				state = "begins anew: it hadn't begun by then"
 			}
-			fmt.Fprintf(w, "%s  %s\n", debug.Printable(n.Node), debug.Printable(state))
+			fmt.Fprintf(w, "%s  %s\n", termtext.Printable(n.Node), termtext.Printable(state))
 		}
 		fmt.Fprintln(w, "start all nodes from here, with the addresses and settings that they had:")
 		for _, line := range commands {
-			_, err = fmt.Fprintln(w, "  "+debug.Printable(line))
+			_, err = fmt.Fprintln(w, "  "+termtext.Printable(line))
 		}
 	}
 	missing := slices.ContainsFunc(nodes, func(n recording.Restored) bool { return n.Missing != "" })

@@ -18,6 +18,7 @@ import (
 	"hindcast.dev/hlc"
 	"hindcast.dev/recording"
 	"hindcast.dev/rql"
+	"hindcast.dev/termtext"
 )
 
 // last finds the last moment at which the query of --last-where matches.
@@ -247,10 +248,10 @@ func (d *differences) write(w io.Writer) error {
 		if v == nil {
 			return "absent"
 		}
-		return debug.Printable(debug.Clip(debug.FormatValue(*v), differenceColumns))
+		return termtext.Printable(termtext.Clip(debug.FormatValue(*v), differenceColumns))
 	}
 	for _, x := range d.shown {
-		if _, err := fmt.Fprintf(w, "%s  %s: %s → %s\n", debug.Printable(x.Node), debug.Printable(x.Variable), show(x.A), show(x.B)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s  %s: %s → %s\n", termtext.Printable(x.Node), termtext.Printable(x.Variable), show(x.A), show(x.B)); err != nil {
 			return err
 		}
 	}
@@ -264,7 +265,7 @@ func (d *differences) write(w io.Writer) error {
 		_, err = fmt.Fprintln(w, "no difference")
 	}
 	for _, n := range d.unknown {
-		_, err = fmt.Fprintf(w, "%s  unknown in one of the two\n", debug.Printable(n))
+		_, err = fmt.Fprintf(w, "%s  unknown in one of the two\n", termtext.Printable(n))
 	}
 	return err
 }

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/history"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 const (
@@ -90,7 +90,7 @@ func (f *queryFlags) askAll(ctx context.Context, c *cobra.Command, o *opened, al
 		var exit *ExitError
 		if errors.As(err, &exit) && exit.Code == ExitUndecided && ctx.Err() == nil {
 			undecided++
-			fmt.Fprintln(c.ErrOrStderr(), "error:", debug.PrintableText(err.Error()))
+			fmt.Fprintln(c.ErrOrStderr(), "error:", termtext.PrintableText(err.Error()))
 			continue
 		}
 		if err != nil {
@@ -124,7 +124,7 @@ func (f *queryFlags) heading(w io.Writer, number int, s statement) error {
 	case "csv": // whose tables have heads
 		_, err = io.WriteString(w, between)
 	default:
-		_, err = fmt.Fprintf(safeFor(w), "%s-- %s\n", between, debug.Clip(debug.Printable(headline(s.text)), headingColumns))
+		_, err = fmt.Fprintf(safeFor(w), "%s-- %s\n", between, termtext.Clip(termtext.Printable(headline(s.text)), headingColumns))
 	}
 	return err
 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // A summary is what is said after the rows.
@@ -67,7 +67,7 @@ func newSummary(sum rql.Summary, took time.Duration, err error) *summary {
 }
 
 func (s *summary) write(w io.Writer) {
-	w = debug.SafeWriter(w)
+	w = termtext.SafeWriter(w)
 	from := ""
 	if s.Cuts > 0 || s.Partial != "" { // SHOW and EXPLAIN walk through nothing
 		from = " from " + plural(s.Cuts, "cut")

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"hindcast.dev/debug"
+	"hindcast.dev/termtext"
 )
 
 // The rules of the terminal, for every command:
@@ -75,7 +75,7 @@ func terminalColumns(stream any) int {
 // was recorded. A file or pipe gets it as it is.
 func safeFor(stdout io.Writer) io.Writer {
 	if _, ok := terminal(stdout); ok {
-		return debug.SafeWriter(stdout)
+		return termtext.SafeWriter(stdout)
 	}
 	return stdout
 }

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/history"
 	"hindcast.dev/replay"
 	"hindcast.dev/rql"
+	"hindcast.dev/termtext"
 )
 
 // walk replaces the History by one in which variables are walked too.
@@ -60,7 +60,7 @@ func sayWalked(c *cobra.Command, walked []string) {
 func printableList(names []string) string {
 	out := make([]string, len(names))
 	for i, n := range names {
-		out[i] = debug.Printable(n)
+		out[i] = termtext.Printable(n)
 	}
 	return strings.Join(out, ", ")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hindcast.dev/event"
+	"hindcast.dev/termtext"
 )
 
 // explainOrder makes a violation of linearizability one for people.
@@ -51,7 +52,7 @@ func (o *Options) table(ops []Operation) string {
 	var b strings.Builder
 	who, what, when, keyed := 0, 0, 0, severalKeys(ops)
 	for i := range ops {
-		who, what, when = max(who, width(ops[i].who())), max(what, width(ops[i].told(keyed))), max(when, width(o.span(&ops[i])))
+		who, what, when = max(who, termtext.Columns(ops[i].who())), max(what, termtext.Columns(ops[i].told(keyed))), max(when, termtext.Columns(o.span(&ops[i])))
 	}
 	for i := range ops {
 		if i == shownMax {
@@ -59,7 +60,7 @@ func (o *Options) table(ops []Operation) string {
 			break
 		}
 		op := &ops[i]
-		line := "  " + pad(op.who(), who) + "  " + pad(op.told(keyed), what) + "  " + pad(o.span(op), when) + "  " + op.Ref
+		line := "  " + termtext.Pad(op.who(), who) + "  " + termtext.Pad(op.told(keyed), what) + "  " + termtext.Pad(o.span(op), when) + "  " + op.Ref
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return b.String()
@@ -91,10 +92,6 @@ func (o *Options) timeText(t int64) string {
 	}
 	return fmt.Sprint(t)
 }
-
-func width(s string) int { return len([]rune(s)) }
-
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
 
 // who is the client, for people.
 func (op *Operation) who() string { return fmt.Sprintf("client %d", op.Process) }
@@ -155,7 +152,7 @@ func timeline(ops []Operation) string {
 	column, keyed := timelinePlaces(ops, entries), severalKeys(ops)
 	who := 0
 	for i := range ops {
-		who = max(who, width(ops[i].who()))
+		who = max(who, termtext.Columns(ops[i].who()))
 	}
 	var b strings.Builder
 	for i := range ops {
@@ -164,13 +161,13 @@ func timeline(ops []Operation) string {
 			return ""
 		}
 		label := " " + shorten(ops[i].told(keyed), to-from-4) + " "
-		bar := "├─" + label + strings.Repeat("─", max(0, to-from-2-width(label)))
+		bar := "├─" + label + strings.Repeat("─", max(0, to-from-2-termtext.Columns(label)))
 		if ops[i].Outcome == Info || ops[i].Return == Open {
 			bar += "⋯"
 		} else {
 			bar += "┤"
 		}
-		fmt.Fprintf(&b, "  %s  %s%s\n", pad(ops[i].who(), who), strings.Repeat(" ", from), bar)
+		fmt.Fprintf(&b, "  %s  %s%s\n", termtext.Pad(ops[i].who(), who), strings.Repeat(" ", from), bar)
 	}
 	return b.String()
 }
@@ -194,7 +191,7 @@ func timelinePlaces(ops []Operation, entries []entry) [][2]int {
 			places[m.entry][0] = col
 			continue
 		}
-		room := min(width(ops[m.entry].told(keyed)), barLabelMax) + 5
+		room := min(termtext.Columns(ops[m.entry].told(keyed)), barLabelMax) + 5
 		col = max(col, places[m.entry][0]+room)
 		places[m.entry][1] = col
 	}

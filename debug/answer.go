@@ -10,6 +10,7 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
+	"hindcast.dev/termtext"
 )
 
 // An Answer is what a command said. As JSON its parts are objects of one key
@@ -52,7 +53,9 @@ type textForm struct {
 func (t *textForm) line(format string, args ...any) { fmt.Fprintf(t.w, format+"\n", args...) }
 
 // inLine is a value for the end of a line.
-func inLine(v event.Value) string { return Printable(Clip(FormatValue(v), valueColumns)) }
+func inLine(v event.Value) string {
+	return termtext.Printable(termtext.Clip(FormatValue(v), valueColumns))
+}
 
 // A Place is a cut: just after an event. The zero Place is before the first.
 type Place struct {
@@ -66,7 +69,7 @@ func (p Place) String() string {
 	if p == (Place{}) {
 		return "START"
 	}
-	return fmt.Sprintf("%s:%d", Printable(p.Node), p.Seq)
+	return fmt.Sprintf("%s:%d", termtext.Printable(p.Node), p.Seq)
 }
 
 func (s *Session) place(p history.Position) Place {
@@ -147,12 +150,12 @@ type NodeInfo struct {
 func (*NodeInfo) kind() string { return "node" }
 
 func (n *NodeInfo) writeText(t *textForm) {
-	line := fmt.Sprintf("%s %-9s %6d events  %s … %s", pad(Printable(n.Name), 12), n.State, n.Events, n.First, n.Last)
+	line := fmt.Sprintf("%s %-9s %6d events  %s … %s", termtext.Pad(termtext.Printable(n.Name), 12), n.State, n.Events, n.First, n.Last)
 	for _, u := range n.Unknown {
 		line += fmt.Sprintf("  unknown %s … %s", u[0], until(u[1]))
 	}
 	if n.Reason != "" {
-		line += " (" + Printable(n.Reason) + ")"
+		line += " (" + termtext.Printable(n.Reason) + ")"
 	}
 	t.line("%s", strings.TrimRight(line, " "))
 }
@@ -170,9 +173,9 @@ func (*Variable) kind() string { return "variable" }
 func (v *Variable) writeText(t *textForm) {
 	text := inLine(v.Value)
 	if v.Whole {
-		text = Printable(FormatValue(v.Value))
+		text = termtext.Printable(FormatValue(v.Value))
 	}
-	t.line("%s  %s = %s", Printable(v.Node), Printable(v.Path), text)
+	t.line("%s  %s = %s", termtext.Printable(v.Node), termtext.Printable(v.Path), text)
 }
 
 // A LeftOut is a variable of which the History hasn't everything, because it is
@@ -187,7 +190,7 @@ type LeftOut struct {
 func (*LeftOut) kind() string { return "leftOut" }
 
 func (l *LeftOut) writeText(t *textForm) {
-	node, name := Printable(l.Node), Printable(l.Variable)
+	node, name := termtext.Printable(l.Node), termtext.Printable(l.Variable)
 	if l.Compared {
 		t.line("%s  %s: not compared, too large; %s %s does", node, name, l.Shows, name)
 		return
@@ -206,7 +209,7 @@ func (*More) kind() string { return "more" }
 func (m *More) writeText(t *textForm) {
 	node := ""
 	if m.Node != "" {
-		node = Printable(m.Node) + "  "
+		node = termtext.Printable(m.Node) + "  "
 	}
 	t.line("%s… and %d more", node, m.Count)
 }
@@ -233,7 +236,7 @@ type Difference struct {
 func (*Difference) kind() string { return "difference" }
 
 func (d *Difference) writeText(t *textForm) {
-	t.line("%s  %s: %s → %s", Printable(d.Node), Printable(d.Path), inLine(d.Before), inLine(d.After))
+	t.line("%s  %s: %s → %s", termtext.Printable(d.Node), termtext.Printable(d.Path), inLine(d.Before), inLine(d.After))
 }
 
 // A Witness is the choice of nodes that makes a condition true.
@@ -264,7 +267,7 @@ func (*Witness) kind() string { return "witness" }
 func (w *Witness) writeText(t *textForm) {
 	var parts []string
 	for _, c := range w.Chosen {
-		parts = append(parts, fmt.Sprintf("$%d=%s", c.Placeholder, Printable(c.Node)))
+		parts = append(parts, fmt.Sprintf("$%d=%s", c.Placeholder, termtext.Printable(c.Node)))
 	}
 	t.line("witness: %s", strings.Join(parts, " "))
 }

@@ -7,6 +7,7 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
+	"hindcast.dev/termtext"
 )
 
 // An Event is one event as a command tells of it: what one line says, or if Whole
@@ -41,22 +42,22 @@ func (e *Event) writeText(t *textForm) {
 		return
 	}
 	if e.Machine != "" {
-		t.line("  machine  %s", Printable(e.Machine))
+		t.line("  machine  %s", termtext.Printable(e.Machine))
 	}
 	if e.Physical != 0 {
 		t.line("  clock    %s", e.Physical)
 	}
 	if !e.Data.IsAbsent() {
-		t.line("  data     %s", Printable(FormatValue(e.Data)))
+		t.line("  data     %s", termtext.Printable(FormatValue(e.Data)))
 	}
 	for _, f := range e.Effects {
 		f.writeText(t)
 	}
 	for _, c := range e.Changes {
-		t.line("  %s = %s", Printable(c.Path), Printable(FormatValue(c.Value)))
+		t.line("  %s = %s", termtext.Printable(c.Path), termtext.Printable(FormatValue(c.Value)))
 	}
 	for _, v := range e.LeftOut {
-		name := Printable(v)
+		name := termtext.Printable(v)
 		t.line("  %s: too large to be compared after every event; diff %s does", name, name)
 	}
 }
@@ -64,19 +65,19 @@ func (e *Event) writeText(t *textForm) {
 // headline is one line about an event.
 func (e *Event) headline() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  %s", e.Place, e.Time, Printable(e.Kind))
+	fmt.Fprintf(&b, "%s  %s  %s", e.Place, e.Time, termtext.Printable(e.Kind))
 	if e.Name != "" {
-		fmt.Fprintf(&b, " %s", Printable(e.Name))
+		fmt.Fprintf(&b, " %s", termtext.Printable(e.Name))
 	}
 	switch {
 	case e.Peer == "":
 	case e.Kind == event.Note.String(): // of what went to it, or came from it, or of the link
-		fmt.Fprintf(&b, " peer %s", Printable(e.Peer))
+		fmt.Fprintf(&b, " peer %s", termtext.Printable(e.Peer))
 	default:
-		fmt.Fprintf(&b, " from %s", Printable(e.Peer))
+		fmt.Fprintf(&b, " from %s", termtext.Printable(e.Peer))
 	}
 	if e.ID != "" {
-		fmt.Fprintf(&b, "  [%s]", Printable(e.ID))
+		fmt.Fprintf(&b, "  [%s]", termtext.Printable(e.ID))
 	}
 	return b.String()
 }
@@ -128,9 +129,9 @@ func (f *Effect) writeText(t *textForm) {
 		line += "  " + f.Fate.text()
 	}
 	if !f.Data.IsAbsent() {
-		line += "  " + Clip(FormatValue(f.Data), valueColumns)
+		line += "  " + termtext.Clip(FormatValue(f.Data), valueColumns)
 	}
-	t.line("  %s", Printable(line))
+	t.line("  %s", termtext.Printable(line))
 }
 
 func (f *Fate) text() string {
@@ -166,8 +167,8 @@ func (*LogLine) kind() string { return "log" }
 
 func (l *LogLine) writeText(t *textForm) {
 	if l.Level == "" {
-		t.line("%s  %s", l.Event.headline(), Printable(FormatValue(l.Data)))
+		t.line("%s  %s", l.Event.headline(), termtext.Printable(FormatValue(l.Data)))
 		return
 	}
-	t.line("%s  %s  %s %s", l.Event.Place, l.Event.Time, Printable(l.Level), Printable(l.Data.AsString()))
+	t.line("%s  %s  %s %s", l.Event.Place, l.Event.Time, termtext.Printable(l.Level), termtext.Printable(l.Data.AsString()))
 }

@@ -12,6 +12,7 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/rql"
+	"hindcast.dev/termtext"
 )
 
 // breaksMax bounds the breakpoints of a session.
@@ -28,7 +29,7 @@ type Breakpoint struct {
 func (*Breakpoint) kind() string { return "breakpoint" }
 
 func (b *Breakpoint) writeText(t *textForm) {
-	t.line("%3d  %s %s", b.Number, b.On, Printable(b.Text))
+	t.line("%3d  %s %s", b.Number, b.On, termtext.Printable(b.Text))
 }
 
 // A catcher tells of one walk, entry by entry, at which a breakpoint stops.
@@ -319,7 +320,7 @@ type Stop struct {
 func (*Stop) kind() string { return "stop" }
 
 func (b *Stop) writeText(t *textForm) {
-	t.line("breakpoint %d: %s %s", b.Number, b.On, Printable(b.Text))
+	t.line("breakpoint %d: %s %s", b.Number, b.On, termtext.Printable(b.Text))
 }
 
 // runRewind looks at stretches of the walk, the nearest first, each of which

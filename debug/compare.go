@@ -12,6 +12,7 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
+	"hindcast.dev/termtext"
 )
 
 // A Divergence is where a node first did something else in one History than in
@@ -33,10 +34,10 @@ func (*Divergence) kind() string { return "divergence" }
 
 func (d *Divergence) writeText(t *textForm) {
 	if d.What == "" {
-		t.line("%s  the same, %d events", pad(Printable(d.Node), 12), d.Same)
+		t.line("%s  the same, %d events", termtext.Pad(termtext.Printable(d.Node), 12), d.Same)
 		return
 	}
-	t.line("%s  differs after %d events: %s", pad(Printable(d.Node), 12), d.Same, d.What)
+	t.line("%s  differs after %d events: %s", termtext.Pad(termtext.Printable(d.Node), 12), d.Same, d.What)
 	for _, side := range []struct {
 		name string
 		e    *Event
@@ -48,7 +49,7 @@ func (d *Divergence) writeText(t *textForm) {
 		t.line("  %s  %s", side.name, line)
 	}
 	for _, detail := range d.Details {
-		t.line("    %s", Printable(Clip(detail, 2*valueColumns)))
+		t.line("    %s", termtext.Printable(termtext.Clip(detail, 2*valueColumns)))
 	}
 }
 
@@ -339,7 +340,7 @@ func (s *Session) compareWith(ctx context.Context, other history.Source) error {
 		names []string
 	}{{"here", c.OnlyHere}, {"there", c.OnlyThere}} {
 		if len(only.names) > 0 {
-			s.remark("only %s: %s", only.side, Printable(Clip(strings.Join(only.names, ", "), 2*valueColumns)))
+			s.remark("only %s: %s", only.side, termtext.Printable(termtext.Clip(strings.Join(only.names, ", "), 2*valueColumns)))
 		}
 	}
 	for _, d := range c.Nodes {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hindcast.dev/rql/complete"
+	"hindcast.dev/termtext"
 )
 
 // candidatesMax bounds what Complete offers.
@@ -91,7 +92,7 @@ func commandNames() []string {
 func (s *Session) varNames() []string {
 	var names []string
 	for i := range s.meta.Vars {
-		names = append(names, Printable(s.meta.Vars[i].Name))
+		names = append(names, termtext.Printable(s.meta.Vars[i].Name))
 	}
 	slices.Sort(names)
 	return names

@@ -9,6 +9,7 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
+	"hindcast.dev/termtext"
 )
 
 // A Diagram is a space-time diagram for a terminal: a lane per node, time going
@@ -143,7 +144,7 @@ func (d *Diagram) label(received, sent map[string]bool) {
 func (d *Diagram) header(w *countingWriter) {
 	row := d.row("time (UTC)", ' ')
 	for l, n := range d.nodes {
-		row.text(d.column(l), Clip(Printable(d.Meta.Nodes[n].Name), d.lane-1))
+		row.text(d.column(l), termtext.Clip(termtext.Printable(d.Meta.Nodes[n].Name), d.lane-1))
 	}
 	d.line(w, row)
 }
@@ -169,7 +170,7 @@ func (d *Diagram) event(w *countingWriter, e *history.Event) {
 	}
 	for _, v := range d.Values(e) {
 		row := d.row("", d.glyphs.life)
-		row.text(d.column(l)+2, Clip(Printable(v), d.room(l)))
+		row.text(d.column(l)+2, termtext.Clip(termtext.Printable(v), d.room(l)))
 		d.line(w, row)
 	}
 }
@@ -185,15 +186,15 @@ func (c caption) clip(n int) string {
 	if letter != "" && c.head != "" {
 		letter = " " + letter
 	}
-	switch left := n - Columns(c.head+letter); {
-	case left >= Columns(c.tail):
+	switch left := n - termtext.Columns(c.head+letter); {
+	case left >= termtext.Columns(c.tail):
 		return c.head + letter + c.tail
 	case left > 2: // of less nobody learns anything
-		return c.head + letter + Clip(c.tail, left)
+		return c.head + letter + termtext.Clip(c.tail, left)
 	case left >= 0:
 		return c.head + letter
 	}
-	return Clip(c.head, max(n-Columns(letter), 1)) + letter
+	return termtext.Clip(c.head, max(n-termtext.Columns(letter), 1)) + letter
 }
 
 // describe says in a few words what an event is.
@@ -202,7 +203,7 @@ func (d *Diagram) describe(e *history.Event) caption {
 	if id == "" {
 		id = dropped(e)
 	}
-	c := caption{head: Printable(strings.TrimSpace(e.Kind + " " + e.Name))}
+	c := caption{head: termtext.Printable(strings.TrimSpace(e.Kind + " " + e.Name))}
 	if e.Kind != "send" {
 		c.letter = d.labels[id]
 	}
@@ -223,7 +224,7 @@ func noteText(e *history.Event) string {
 	if r := e.Data.Field("reason").AsString(); r != "" {
 		s += ": " + r
 	}
-	return Printable(s)
+	return termtext.Printable(s)
 }
 
 // message draws an arrow from lane l to the lane of the receiver, or to a cross
@@ -231,7 +232,7 @@ func noteText(e *history.Event) string {
 func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	row := d.row("", d.glyphs.life)
 	why, lost := d.Lost[f.ID]
-	name := caption{head: Printable(f.Name), letter: d.labels[f.ID]}
+	name := caption{head: termtext.Printable(f.Name), letter: d.labels[f.ID]}
 	to := -1
 	if n, ok := d.Meta.NodeIndex(f.Peer); ok {
 		to = d.lanes[n]
@@ -239,12 +240,12 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	from := d.column(l)
 	switch {
 	case to < 0 || to == l:
-		name.head = "→ " + Printable(f.Peer) + ": " + name.head
+		name.head = "→ " + termtext.Printable(f.Peer) + ": " + name.head
 		if lost {
 			name.tail = " " + string(d.glyphs.lost) + " lost"
 		}
 		if lost && why != "" {
-			name.tail += ": " + Printable(why)
+			name.tail += ": " + termtext.Printable(why)
 		}
 		row.text(from+2, name.clip(d.room(l)))
 		d.line(w, row)
@@ -264,7 +265,7 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 		row.fill(end, from-1, d.glyphs)
 		row.set(from, d.glyphs.forkLeft)
 		text := name.clip(d.lane - 5)
-		row.text(from-1-Columns(text), text)
+		row.text(from-1-termtext.Columns(text), text)
 		row.set(end, d.glyphs.left)
 		if lost {
 			row.set(end+1, d.glyphs.lost)
@@ -272,13 +273,13 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 		}
 	}
 	if lost && why != "" {
-		row.text(d.column(len(d.nodes)-1)+2, "lost: "+Printable(why))
+		row.text(d.column(len(d.nodes)-1)+2, "lost: "+termtext.Printable(why))
 	}
 	d.line(w, row)
 }
 
 // line writes a row, cut down to the width.
-func (d *Diagram) line(w *countingWriter, r canvasRow) { w.line(Clip(r.String(), d.width)) }
+func (d *Diagram) line(w *countingWriter, r canvasRow) { w.line(termtext.Clip(r.String(), d.width)) }
 
 // timeOfDay is the time as in a Timestamp's text, without date and logical part.
 func timeOfDay(t hlc.Timestamp) string {
@@ -327,7 +328,7 @@ const filled = -1
 func (r *canvasRow) text(col int, s string) {
 	col = max(col, 0)
 	for _, c := range s {
-		n := runeColumns(c)
+		n := termtext.RuneColumns(c)
 		if n > 0 {
 			r.set(col, c)
 		}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"hindcast.dev/history"
+	"hindcast.dev/termtext"
 )
 
 // A Mark is a place with a name and a note: a page of the notebook.
@@ -20,12 +21,12 @@ type Mark struct {
 func (*Mark) kind() string { return "mark" }
 
 func (m *Mark) writeText(t *textForm) {
-	line := fmt.Sprintf("%s %s  %s", pad(Printable(m.Name), 12), m.Place, m.Place.Time)
+	line := fmt.Sprintf("%s %s  %s", termtext.Pad(termtext.Printable(m.Name), 12), m.Place, m.Place.Time)
 	if m.Place == (Place{}) {
-		line = fmt.Sprintf("%s %s", pad(Printable(m.Name), 12), m.Place)
+		line = fmt.Sprintf("%s %s", termtext.Pad(termtext.Printable(m.Name), 12), m.Place)
 	}
 	if m.Note != "" {
-		line += "  " + Printable(m.Note)
+		line += "  " + termtext.Printable(m.Note)
 	}
 	t.line("%s", line)
 }

@@ -7,6 +7,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/termtext"
 )
 
 func runCause(ctx context.Context, s *Session, args string) error {
@@ -22,7 +23,7 @@ func runCause(ctx context.Context, s *Session, args string) error {
 		cause = dropped(e)
 	}
 	if cause == "" {
-		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), Printable(e.Kind))
+		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), termtext.Printable(e.Kind))
 	}
 	m, err := s.src.Message(ctx, cause)
 	if err != nil {
@@ -38,9 +39,9 @@ func runCause(ctx context.Context, s *Session, args string) error {
 			s.at = c.Position
 			return s.showPlace(ctx)
 		}
-		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, Printable(id.Node))
+		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, termtext.Printable(id.Node))
 	}
-	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), Printable(cause))
+	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), termtext.Printable(cause))
 }
 
 func runEffects(ctx context.Context, s *Session, _ string) error {

@@ -8,6 +8,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/termtext"
 )
 
 // Bounds on the search for where a value came from.
@@ -46,13 +47,13 @@ func (l *Link) writeText(t *textForm) {
 	t.line("%s", l.Event.headline())
 	what := "passes on " + inLine(l.Value)
 	if l.Path != "" {
-		what = Printable(l.Path) + " = " + inLine(l.Value)
+		what = termtext.Printable(l.Path) + " = " + inLine(l.Value)
 	}
 	switch l.From {
 	case OriginMessage:
-		t.line("  %s, from the message: %s", what, Printable(l.Field))
+		t.line("  %s, from the message: %s", what, termtext.Printable(l.Field))
 	case OriginOutside:
-		t.line("  %s, from outside: %s", what, Printable(l.Field))
+		t.line("  %s, from outside: %s", what, termtext.Printable(l.Field))
 	default:
 		t.line("  %s, made here: it isn't in what the event was given", what)
 	}
@@ -72,7 +73,7 @@ func (s *Session) runOrigin(ctx context.Context, args string) error {
 			return commandErrorf("cause", "%v", err)
 		}
 		if e == nil {
-			s.remark("%s  %s is as it was where the recording of the node begins", Printable(s.meta.Nodes[node].Name), Printable(path))
+			s.remark("%s  %s is as it was where the recording of the node begins", termtext.Printable(s.meta.Nodes[node].Name), termtext.Printable(path))
 			return s.showPlace(ctx)
 		}
 		if v.IsAbsent() {
@@ -142,7 +143,7 @@ func (s *Session) originArgs(ctx context.Context, args string) (node int, path s
 	case slices.Contains(have, s.at.Node):
 		return s.at.Node, path, nil
 	}
-	return 0, "", commandErrorf("cause", "several nodes have %s: say which, like: cause %s %s", path, Printable(s.meta.Nodes[have[0]].Name), path)
+	return 0, "", commandErrorf("cause", "several nodes have %s: say which, like: cause %s %s", path, termtext.Printable(s.meta.Nodes[have[0]].Name), path)
 }
 
 // lastWrite is the last event of a node up to a position that changed what a path

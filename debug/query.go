@@ -12,6 +12,7 @@ import (
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // Bounds on what a query of a session shows; hindcast query shows all.
@@ -35,7 +36,7 @@ func (r *Row) writeText(t *textForm) {
 	var parts []string
 	for _, f := range r.Fields() {
 		if !f.Value.IsAbsent() && f.Value.Type() != event.TypeNull {
-			parts = append(parts, Printable(f.Name)+"="+inLine(f.Value))
+			parts = append(parts, termtext.Printable(f.Name)+"="+inLine(f.Value))
 		}
 	}
 	t.line("%s", strings.Join(parts, "  "))
@@ -64,7 +65,7 @@ func runQuery(ctx context.Context, s *Session, args string) error {
 		s.remark("no rows")
 	}
 	for _, f := range sum.Errors {
-		s.remark("note: %s, %d times, first at %s:%d", f.Fault, f.Count, Printable(f.Node), f.Seq)
+		s.remark("note: %s, %d times, first at %s:%d", f.Fault, f.Count, termtext.Printable(f.Node), f.Seq)
 	}
 	return nil
 }
@@ -125,9 +126,9 @@ func (k *Track) writeText(t *textForm) {
 		}
 		node := ""
 		if p.Node != "" {
-			node = pad(Printable(p.Node), 12) + " "
+			node = termtext.Pad(termtext.Printable(p.Node), 12) + " "
 		}
-		t.line("%s  %s%s  %s", p.At, node, pad(inLine(p.Value), 12), Printable(p.Event))
+		t.line("%s  %s%s  %s", p.At, node, termtext.Pad(inLine(p.Value), 12), termtext.Printable(p.Event))
 	}
 	if k.Partial {
 		t.line("… and more: print it over a shorter time")

@@ -12,6 +12,7 @@ import (
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
+	"hindcast.dev/termtext"
 )
 
 // Bounds on what one command shows.
@@ -100,7 +101,7 @@ func runStep(ctx context.Context, s *Session, args string) error {
 	switch {
 	case moved == n:
 	case node >= 0:
-		s.remark("%s has no later event", Printable(s.meta.Nodes[node].Name))
+		s.remark("%s has no later event", termtext.Printable(s.meta.Nodes[node].Name))
 	default:
 		s.remark("the History ends here")
 	}
@@ -167,7 +168,7 @@ func (s *Session) backwardOn(ctx context.Context, n, node int) error {
 		}
 	}
 	if n > 0 {
-		s.remark("%s has no earlier event", Printable(s.meta.Nodes[node].Name))
+		s.remark("%s has no earlier event", termtext.Printable(s.meta.Nodes[node].Name))
 	}
 	s.at = at
 	return nil

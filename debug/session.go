@@ -17,6 +17,7 @@ import (
 	"hindcast.dev/debug/timeline"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
+	"hindcast.dev/termtext"
 )
 
 // ErrQuit is returned by Session.Do for the command that ends a session.
@@ -70,7 +71,7 @@ type Session struct {
 // are carried out by Do say goes to out as text, safe for a terminal whatever the
 // recording holds.
 func NewSession(src history.Source, out io.Writer) *Session {
-	s := &Session{src: src, meta: src.Meta(), out: SafeWriter(out)}
+	s := &Session{src: src, meta: src.Meta(), out: termtext.SafeWriter(out)}
 	s.say = s.print
 	return s
 }
@@ -282,7 +283,7 @@ func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position,
 			e, err := s.src.Event(ctx, n, seq)
 			if errors.Is(err, history.ErrNoEvent) {
 				return history.Position{}, fmt.Errorf("%s has no event %d here: it has %d to %d",
-					Printable(arg[:i]), seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
+					termtext.Printable(arg[:i]), seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
 			}
 			if err != nil {
 				return history.Position{}, fmt.Errorf("%s: %w", arg, err)
@@ -378,7 +379,7 @@ func (s *Session) nodeIndex(name string) (int, bool) {
 func (s *Session) nodeNames() []string {
 	var names []string
 	for _, n := range s.meta.Nodes {
-		names = append(names, Printable(n.Name))
+		names = append(names, termtext.Printable(n.Name))
 	}
 	return names
 }
@@ -388,7 +389,7 @@ func (s *Session) name(p history.Position) string {
 	if p == history.Begin {
 		return "START"
 	}
-	return fmt.Sprintf("%s:%d", Printable(s.meta.Nodes[p.Node].Name), p.Seq)
+	return fmt.Sprintf("%s:%d", termtext.Printable(s.meta.Nodes[p.Node].Name), p.Seq)
 }
 
 // GoToTime places the session at the last event at or before a time, and at the

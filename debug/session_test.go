@@ -19,6 +19,7 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
+	"hindcast.dev/termtext"
 )
 
 const second = hlc.Timestamp(hlc.TicksPerSecond << hlc.LogicalBits)
@@ -480,23 +481,6 @@ func TestTheDocumentedTableIsThatOfTheCommands(t *testing.T) {
 	}
 }
 
-func TestTextIsMadeSafeHoweverItIsCutIntoWrites(t *testing.T) {
-	const text = "節点 \x1b[31m\u009b2J\u202e ok\n\t\xff\xe7\xaf|●…\r\n"
-	const want = "節点 ·[31m·2J· ok\n\t···|●…·\n"
-	for first := range len(text) {
-		var out bytes.Buffer
-		w := SafeWriter(&out)
-		for _, part := range []string{text[:first], text[first : first+1], text[first+1:]} {
-			if n, err := io.WriteString(w, part); n != len(part) || err != nil {
-				t.Fatal(n, err)
-			}
-		}
-		if out.String() != want {
-			t.Errorf("cut at %d: %q, want %q", first, out.String(), want)
-		}
-	}
-}
-
 func TestDiagramsStayWithinTheirWidthAndKeepTheLettersOfMessages(t *testing.T) {
 	src := load(t, `{"node":"node-one","ts":@1,"kind":"request","name":"Go","effects":[{"kind":"send","id":"m1","to":"node-two","name":"AVeryLongMessageName"},{"kind":"send","id":"m2","to":"node-three","name":"AnotherLongMessageName"},{"kind":"send","id":"m3","to":"node-four","name":"NotShown"}]}
 {"node":"node-two","ts":@2,"kind":"recv","id":"m1","from":"node-one","name":"AVeryLongMessageName"}
@@ -514,7 +498,7 @@ func TestDiagramsStayWithinTheirWidthAndKeepTheLettersOfMessages(t *testing.T) {
 		}
 		text := out.String()
 		for line := range strings.Lines(text) {
-			if n := Columns(strings.TrimRight(line, "\n")); n > width && strings.Contains(line, "│") {
+			if n := termtext.Columns(strings.TrimRight(line, "\n")); n > width && strings.Contains(line, "│") {
 				t.Errorf("%d columns where there are %d: %s", n, width, line)
 			}
 		}

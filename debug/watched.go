@@ -7,6 +7,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/termtext"
 )
 
 // watchedMax bounds the paths that are watched at once.
@@ -78,7 +79,7 @@ func (s *Session) showWatched(ctx context.Context) error {
 			}
 		}
 		if !shown {
-			s.remark("%s is set on no node here", Printable(path))
+			s.remark("%s is set on no node here", termtext.Printable(path))
 		}
 	}
 	return nil

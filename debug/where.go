@@ -10,6 +10,7 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/syntax"
+	"hindcast.dev/termtext"
 )
 
 // Events that rwhere looks at in one go: it begins near and widens.
@@ -82,7 +83,7 @@ func (s *Session) notFound(when string, here bool, w *watcher) {
 // showFaults says what may be why a condition holds nowhere.
 func (s *Session) showFaults(w *watcher) {
 	for _, f := range w.ev.Errors() {
-		s.remark("note: %s, %d times, first at %s:%d", f.Fault, f.Count, Printable(f.Node), f.Seq)
+		s.remark("note: %s, %d times, first at %s:%d", f.Fault, f.Count, termtext.Printable(f.Node), f.Seq)
 	}
 }
 

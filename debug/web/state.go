@@ -11,6 +11,7 @@ import (
 	"hindcast.dev/debug"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
+	"hindcast.dev/termtext"
 )
 
 // Bounds on an answer about the state.
@@ -230,7 +231,7 @@ func (l *lister) add(key, path string, now, was event.Value, bulky bool) {
 		l.more++
 		return
 	}
-	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: debug.Clip(debug.FormatValue(now), previewColumns)}
+	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: termtext.Clip(debug.FormatValue(now), previewColumns)}
 	switch now.Type() {
 	case event.TypeMap, event.TypeList, event.TypeSet:
 		c.Size = now.Len()

@@ -1,4 +1,7 @@
-package debug
+// Package termtext makes text fit for a terminal: safe, whatever was recorded, and
+// as wide as there is room for. Widths are counted in columns, not in bytes or
+// characters.
+package termtext
 
 import (
 	"bytes"
@@ -64,11 +67,11 @@ func (s *safeWriter) Write(b []byte) (int, error) {
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0xa4cf, 1}, {0xac00, 0xd7a3, 1},
 		{0xf900, 0xfaff, 1}, {0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1}},
-	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f900, 0x1f9ff, 1}, {0x20000, 0x3fffd, 1}},
+	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f680, 0x1f6ff, 1}, {0x1f900, 0x1f9ff, 1}, {0x20000, 0x3fffd, 1}},
 }
 
-// runeColumns is how many columns of a terminal a printable character fills.
-func runeColumns(r rune) int {
+// RuneColumns is how many columns of a terminal a printable character fills.
+func RuneColumns(r rune) int {
 	switch {
 	case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
 		return 0
@@ -81,23 +84,23 @@ func runeColumns(r rune) int {
 // Columns is how many columns of a terminal s fills.
 func Columns(s string) (n int) {
 	for _, r := range s {
-		n += runeColumns(r)
+		n += RuneColumns(r)
 	}
 	return n
 }
 
-// pad fills s up with spaces to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Columns(s), 0)) }
+// Pad fills s up with spaces to n columns.
+func Pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Columns(s), 0)) }
 
-// Clip shortens s to n columns.
+// Clip shortens s to n columns, and reads no more of it than that takes.
 func Clip(s string, n int) string {
-	if Columns(s) <= n {
-		return s
-	}
-	used := 1 // the ellipsis
+	used, room := 0, 0 // columns so far; where an ellipsis still fits
 	for i, r := range s {
-		if used += runeColumns(r); used > n {
-			return s[:i] + "…"
+		if used <= n-1 {
+			room = i
+		}
+		if used += RuneColumns(r); used > n {
+			return s[:room] + strings.Repeat("…", min(max(n, 0), 1))
 		}
 	}
 	return s
