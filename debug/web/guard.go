@@ -13,26 +13,11 @@ import (
 // cookieName holds the token once the page was opened by the URL that has it.
 const cookieName = "hindcast-debug"
 
-// guarded lets a request through to whom the page is for. A page of another origin
+// check lets a request through to whom the page is for. A page of another origin
 // gets nothing: neither by a name that it makes resolve to a loopback address, so
 // the Host has to be one by name, or the address that was asked for with a token;
 // nor by a form or script, so an Origin has to be our own. The cookie isn't sent
 // with requests of other sites.
-func (s *Server) guarded(h func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.check(r); err != nil {
-			writeError(w, err)
-			return
-		}
-		if s.enter(w, r) {
-			return
-		}
-		if err := h(w, r); err != nil {
-			writeError(w, err)
-		}
-	})
-}
-
 func (s *Server) check(r *http.Request) error {
 	switch {
 	case foreign(r):

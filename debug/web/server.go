@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"hindcast.dev/debug"
@@ -44,6 +45,7 @@ type Server struct {
 	built  progress
 	drops  atomic.Pointer[map[string][]debug.Drop]
 	states states
+	page   map[string]pageFile
 }
 
 // A progress is how far the index is.
@@ -54,14 +56,19 @@ type progress struct {
 
 // New returns a Server. Run builds what it draws from.
 func New(o Options) *Server {
-	s := &Server{opts: o, mux: http.NewServeMux(), states: states{src: o.Source}}
+	s := &Server{opts: o, mux: http.NewServeMux(), states: states{src: o.Source}, page: embedded()}
 	s.tabs.make = func() *debug.Session {
 		session := o.Session()
 		session.Index = s.index.Load
 		return session
 	}
 	for _, r := range s.routes() {
-		s.mux.Handle(r.pattern, s.guarded(r.handle))
+		s.mux.Handle(r.pattern, answering(r.handle))
+	}
+	for name := range s.page {
+		if name != "" {
+			s.mux.Handle("GET /"+name, answering(s.file))
+		}
 	}
 	return s
 }
@@ -103,7 +110,45 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if err := s.check(r); err != nil {
+		writeError(w, err)
+		return
+	}
+	if s.enter(w, r) {
+		return
+	}
+	if _, pattern := s.mux.Handler(r); pattern == "" {
+		s.refuse(w, r)
+		return
+	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// answering makes a handler of one that may fail.
+func answering(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			writeError(w, err)
+		}
+	}
+}
+
+// refuse answers what nothing is served for, by another method or at all.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request) {
+	var methods []string
+	for _, m := range []string{http.MethodGet, http.MethodPost} {
+		other := *r
+		other.Method = m
+		if _, pattern := s.mux.Handler(&other); pattern != "" {
+			methods = append(methods, m)
+		}
+	}
+	if len(methods) == 0 {
+		writeError(w, problemf(http.StatusNotFound, "the page is at /, and docs/debug-http.md lists the requests", "there is nothing at %s", r.URL.Path))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	writeError(w, problemf(http.StatusMethodNotAllowed, "use "+strings.Join(methods, " or "), "%s isn't for %s", r.URL.Path, r.Method))
 }
 
 // A route is one of the API.
@@ -115,6 +160,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
+		{"GET /{$}", "the page; its files lie beside it", s.file},
 		{"GET /api/v1/about", "what is opened: nodes, variables, times, how far the index is", s.about},
 		{"POST /api/v1/command", "carries out a command of the session: `{\"line\":\"step\"}`", s.command},
 		{"GET /api/v1/commands", "the table of commands", s.commands},

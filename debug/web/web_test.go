@@ -45,7 +45,7 @@ func TestTheDocumentedRequestsAreThoseServed(t *testing.T) {
 	}
 	want := "| request | what it answers |\n|---|---|\n"
 	for _, r := range new(Server).routes() {
-		want += "| `" + r.pattern + "` | " + r.what + " |\n"
+		want += "| `" + strings.TrimSuffix(r.pattern, "{$}") + "` | " + r.what + " |\n"
 	}
 	switch {
 	case got == want:
@@ -331,5 +331,28 @@ func TestAConeEndsOnEachNode(t *testing.T) {
 	}
 	if read(t, hs, "GET", "/api/v1/cut?axis=depth&at=9&node=1", "", &p); p.Name != "n2" || p.Seq != 1 {
 		t.Errorf("nearest: %+v", p)
+	}
+}
+
+func TestThePageIsServed(t *testing.T) {
+	hs := serve(t, "")
+	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/app.js": "text/javascript; charset=utf-8", "/style.css": "text/css; charset=utf-8"} {
+		res, b := ask(t, hs, "GET", path, "")
+		tag := res.Header.Get("ETag")
+		if res.StatusCode != 200 || res.Header.Get("Content-Type") != kind || len(b) == 0 || tag == "" || res.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: %d %v, %d bytes", path, res.StatusCode, res.Header, len(b))
+		}
+		if res, b := ask(t, hs, "GET", path, "", "If-None-Match: "+tag); res.StatusCode != 304 || len(b) != 0 {
+			t.Errorf("%s again: %d, %d bytes", path, res.StatusCode, len(b))
+		}
+		if res, b := ask(t, hs, "HEAD", path, ""); res.StatusCode != 200 || len(b) != 0 || res.Header.Get("ETag") != tag {
+			t.Errorf("HEAD %s: %d, %d bytes", path, res.StatusCode, len(b))
+		}
+	}
+	for _, path := range []string{"/nothing.js", "/index.html", "/page/app.js", "/tsconfig.json", "/api/v1/nothing", "/api/v2/about"} {
+		var p struct{ Error, Remedy string }
+		if code := read(t, hs, "GET", path, "", &p); code != 404 || p.Error == "" || p.Remedy == "" {
+			t.Errorf("%s: %d %+v", path, code, p)
+		}
 	}
 }
