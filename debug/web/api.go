@@ -57,7 +57,7 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 	for i := range meta.Vars {
 		a.Variables = append(a.Variables, meta.Vars[i].Name)
 	}
-	if x := s.index.Load(); x != nil {
+	if x := s.survey.Index(); x != nil {
 		for _, axis := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
 			if from, to, ok := x.Span(axis); ok {
 				a.Spans[axis.String()] = aboutSpan{s.outward(axis, from), s.outward(axis, to)}
@@ -70,17 +70,10 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 
 // building says how far the index is.
 func (s *Server) building() map[string]any {
-	x := s.index.Load()
-	state := "ready"
-	switch {
-	case x == nil:
-		state = "events"
-	case !x.Linked():
-		state = "messages"
-	}
-	out := map[string]any{"state": state, "done": float64(s.built.done.Load()) / 1e6}
-	if text := s.built.failed.Load(); text != nil {
-		out["error"] = *text
+	p := s.survey.Progress()
+	out := map[string]any{"state": p.Step, "done": p.Done}
+	if p.Err != nil {
+		out["error"] = p.Err.Error()
 	}
 	return out
 }
@@ -163,7 +156,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) error {
 
 // view reads ?axis=&from=&to=&columns=&lanes=0,1,2.
 func (s *Server) view(q url.Values) (x *timeline.Index, v timeline.View, err error) {
-	if x = s.index.Load(); x == nil {
+	if x = s.survey.Index(); x == nil {
 		return nil, v, timeline.ErrNotLinked
 	}
 	if v.Axis, err = timeline.ParseAxis(q.Get("axis")); err != nil {
@@ -273,7 +266,7 @@ func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	x := s.index.Load()
+	x := s.survey.Index()
 	if x == nil {
 		return timeline.ErrNotLinked
 	}
@@ -331,7 +324,7 @@ func (s *Server) place(p history.Position) map[string]any {
 		return map[string]any{"begin": true}
 	}
 	out := map[string]any{"node": p.Node, "name": s.opts.Source.Meta().Nodes[p.Node].Name, "seq": p.Seq, "time": p.Time.String()}
-	if x := s.index.Load(); x != nil {
+	if x := s.survey.Index(); x != nil {
 		for _, a := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
 			if at, ok := x.Coordinate(a, p); ok {
 				out[a.String()] = s.outward(a, at)

@@ -54,7 +54,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return problemf(http.StatusBadRequest, "", "%v", err)
 	}
-	d := drawing{s: s, x: x, axis: v.Axis, lost: s.drops.Load(), messages: []drawnMessage{}, events: []drawnEvent{}}
+	d := drawing{s: s, x: x, axis: v.Axis, lost: s.survey.Lost(), messages: []drawnMessage{}, events: []drawnEvent{}}
 	if err := d.draw(r.Context(), at); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ type drawing struct {
 	s        *Server
 	x        *timeline.Index
 	axis     timeline.Axis
-	lost     *map[string][]debug.Drop
+	lost     map[string][]debug.Drop
 	events   []drawnEvent
 	messages []drawnMessage
 }
@@ -177,9 +177,7 @@ func (d *drawing) sent(ctx context.Context, from *drawnEnd, f *history.Effect) e
 	if len(m.Receives) > 0 || f.Kind != "send" {
 		return nil
 	}
-	if d.lost != nil {
-		out.Lost = debug.Why((*d.lost)[f.ID])
-	}
+	out.Lost = debug.Why(d.lost[f.ID])
 	d.messages = append(d.messages, out)
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"hindcast.dev/debug"
 	"hindcast.dev/debug/timeline"
@@ -41,25 +40,17 @@ type Server struct {
 	opts   Options
 	mux    *http.ServeMux
 	tabs   tabs
-	index  atomic.Pointer[timeline.Index]
-	built  progress
-	drops  atomic.Pointer[map[string][]debug.Drop]
+	survey *debug.Survey
 	states states
 	page   map[string]pageFile
 }
 
-// A progress is how far the index is.
-type progress struct {
-	done   atomic.Uint64 // in millionths of the present step
-	failed atomic.Pointer[string]
-}
-
 // New returns a Server. Run builds what it draws from.
 func New(o Options) *Server {
-	s := &Server{opts: o, mux: http.NewServeMux(), states: states{src: o.Source}, page: embedded()}
+	s := &Server{opts: o, mux: http.NewServeMux(), survey: debug.NewSurvey(o.Source), states: states{src: o.Source}, page: embedded()}
 	s.tabs.make = func() *debug.Session {
 		session := o.Session()
-		session.Index = s.index.Load
+		session.Index = s.survey.Index
 		return session
 	}
 	for _, r := range s.routes() {
@@ -75,32 +66,7 @@ func New(o Options) *Server {
 
 // Run indexes the events and then the messages, until it is done or ctx ends.
 // Until then the page waits for what needs them.
-func (s *Server) Run(ctx context.Context) error {
-	tell := func(part float64) { s.built.done.Store(uint64(part * 1e6)) }
-	x, err := timeline.Build(ctx, s.opts.Source, tell)
-	if err == nil {
-		s.index.Store(x)
-		s.built.done.Store(0)
-		if x, err = x.Link(ctx, tell); err == nil {
-			s.index.Store(x)
-			err = s.findDrops(ctx)
-		}
-	}
-	if err != nil && ctx.Err() == nil {
-		text := err.Error()
-		s.built.failed.Store(&text)
-	}
-	return err
-}
-
-// findDrops looks for the notes that say why messages were lost.
-func (s *Server) findDrops(ctx context.Context) error {
-	drops, err := debug.Drops(ctx, s.opts.Source)
-	if err == nil {
-		s.drops.Store(&drops)
-	}
-	return err
-}
+func (s *Server) Run(ctx context.Context) error { return s.survey.Run(ctx) }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

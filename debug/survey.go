@@ -1,0 +1,99 @@
+package debug
+
+import (
+	"context"
+	"sync/atomic"
+
+	"hindcast.dev/debug/timeline"
+	"hindcast.dev/history"
+)
+
+// A Survey is what takes a walk through a whole History to know: where its events
+// are, which messages they sent and received, and why some were lost. It is made
+// in the background by Run, one thing after the other; whoever needs one asks for
+// it and does without as long as it isn't there. Safe for concurrent use.
+type Survey struct {
+	src    history.Source
+	index  atomic.Pointer[timeline.Index]
+	lost   atomic.Pointer[map[string][]Drop]
+	done   atomic.Uint64 // of the present step, in millionths
+	failed atomic.Pointer[error]
+}
+
+// A Surveyed says how far a Survey is: what is being looked for, how much of it is
+// done, of 1, and what went wrong if it ended early.
+type Surveyed struct {
+	Step SurveyStep
+	Done float64
+	Err  error
+}
+
+// A SurveyStep is what a Survey looks for.
+type SurveyStep string
+
+// The steps of a Survey, in order. With the last there is nothing more to do.
+const (
+	SurveyEvents   SurveyStep = "events"
+	SurveyMessages SurveyStep = "messages"
+	SurveyReady    SurveyStep = "ready"
+)
+
+// NewSurvey returns a Survey that knows nothing yet.
+func NewSurvey(src history.Source) *Survey { return &Survey{src: src} }
+
+// Run makes the survey, until it is done or ctx ends.
+func (v *Survey) Run(ctx context.Context) error {
+	err := v.run(ctx)
+	if err != nil && ctx.Err() == nil {
+		v.failed.Store(&err)
+	}
+	return err
+}
+
+func (v *Survey) run(ctx context.Context) error {
+	tell := func(part float64) { v.done.Store(uint64(part * 1e6)) }
+	x, err := timeline.Build(ctx, v.src, tell)
+	if err != nil {
+		return err
+	}
+	v.index.Store(x)
+	tell(0)
+	if x, err = x.Link(ctx, tell); err != nil {
+		return err
+	}
+	v.index.Store(x)
+	lost, err := Drops(ctx, v.src)
+	if err != nil {
+		return err
+	}
+	v.lost.Store(&lost)
+	return nil
+}
+
+// Index is where the events are, and their messages if it is linked; nil as long as
+// that isn't known.
+func (v *Survey) Index() *timeline.Index { return v.index.Load() }
+
+// Lost are the notes on messages that were dropped, as Drops tells them; nil as long
+// as they aren't known.
+func (v *Survey) Lost() map[string][]Drop {
+	if lost := v.lost.Load(); lost != nil {
+		return *lost
+	}
+	return nil
+}
+
+// Progress says how far it is.
+func (v *Survey) Progress() Surveyed {
+	p := Surveyed{Step: SurveyReady, Done: float64(v.done.Load()) / 1e6}
+	switch x := v.index.Load(); {
+	case x == nil:
+		p.Step = SurveyEvents
+	case !x.Linked():
+		p.Step = SurveyMessages
+	}
+	if err := v.failed.Load(); err != nil {
+		p.Err = *err
+	}
+	return p
+}
