@@ -15,10 +15,12 @@ const candidatesMax = 200
 // line before it, the candidates in order, and the line behind.
 func (s *Session) Complete(line string, pos int) (head string, candidates []string, tail string) {
 	pos = min(max(pos, 0), len(line))
-	if name, condition, ok := strings.Cut(line[:pos], " "); ok && takesCondition(name) {
-		from := len(name) + 1
-		start, candidates := complete.Condition(s.known(), condition, len(condition))
-		return line[:from+start], candidates, line[pos:]
+	if name, text, ok := strings.Cut(line[:pos], " "); ok {
+		if finish := completerOf(name); finish != nil {
+			from := len(name) + 1
+			start, candidates := finish(s.known(), text, len(text))
+			return line[:from+start], candidates, line[pos:]
+		}
 	}
 	start := strings.LastIndexAny(line[:pos], " \t(") + 1
 	head, tail = line[:start], line[pos:]
@@ -69,10 +71,18 @@ func (s *Session) words(head string) []string {
 	return nil
 }
 
-// takesCondition reports whether a command's arguments are a condition of RQL.
-func takesCondition(name string) bool {
+// completerOf is what completes a command's arguments if they are in RQL, nil if
+// they aren't.
+func completerOf(name string) func(k *complete.Known, text string, pos int) (int, []string) {
 	c, err := lookup(name)
-	return err == nil && (c.Name == "where" || c.Name == "rwhere")
+	switch {
+	case err != nil:
+	case c.Name == "where" || c.Name == "rwhere" || c.Name == "print":
+		return complete.Condition
+	case c.Name == "query":
+		return complete.Statement
+	}
+	return nil
 }
 
 // known is what a condition may speak of.

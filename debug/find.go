@@ -60,6 +60,12 @@ func runRFind(ctx context.Context, s *Session, args string) error {
 	return s.showPlace(ctx)
 }
 
+// Texts reports of an event whether a text is in it, as find looks for it. It is
+// not safe for concurrent use.
+func Texts(meta *history.Meta, text string) func(*history.Event) bool {
+	return newTextMatcher(meta, text).in
+}
+
 // A textMatcher looks for a text in all that is known of an event, without regard
 // to case.
 type textMatcher struct {

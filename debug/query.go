@@ -144,17 +144,13 @@ func runPrint(ctx context.Context, s *Session, args string) error {
 	if expression == "" {
 		return commandErrorf("print", "want an expression, like: print MAX(kv.count) over 10:00:01 to 10:00:02")
 	}
-	var logs []string
-	for _, l := range s.logs() {
-		logs = append(logs, event.PathString(l, nil))
-	}
 	a, b, err := s.between(ctx, "print", span)
 	if err != nil {
 		return err
 	}
 	from, to := max(a.Time, s.meta.First.Time), min(b.Time, s.meta.Last.Time)
 	q, err := s.compile(ctx, "print", expression, "SELECT ",
-		fmt.Sprintf(" AS value FROM %s ON TIME %d TO %d EMIT CUTS", strings.Join(logs, ", "), from, to))
+		fmt.Sprintf(" AS value FROM %s ON TIME %d TO %d EMIT CUTS", s.fromLogs(), from, to))
 	if err != nil {
 		return err
 	}

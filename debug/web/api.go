@@ -107,11 +107,12 @@ func (s *Server) commands(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// command carries out a line. What it said before it failed is told beside the
-// error.
+// command carries out a line, with "at" as if the session were there and leaving it
+// where it is. What it said before it failed is told beside the error.
 func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Line string `json:"line"`
+		At   string `json:"at"`
 	}
 	if err := readBody(w, r, &body); err != nil {
 		return err
@@ -121,7 +122,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer t.leave()
-	a, err := t.session.Ask(r.Context(), body.Line)
+	a, err := t.ask(r.Context(), body.Line, body.At)
 	var c *debug.CommandError
 	switch {
 	case errors.As(err, &c):

@@ -65,3 +65,15 @@ func (t *tabs) get(name string) *tab {
 	t.all = append(t.all, one)
 	return one
 }
+
+// ask carries out a line where the session is, or as if it were at another place.
+func (t *tab) ask(ctx context.Context, line, at string) (*debug.Answer, error) {
+	if at == "" {
+		return t.session.Ask(ctx, line)
+	}
+	p, err := t.session.Locate(ctx, at)
+	if err != nil {
+		return nil, problemf(http.StatusBadRequest, "", "at: %v", err)
+	}
+	return t.session.AskAt(ctx, p, line)
+}

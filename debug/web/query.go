@@ -1,0 +1,213 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/debug/timeline"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/rql"
+	"hindcast.dev/rql/exec"
+	"hindcast.dev/rql/syntax"
+)
+
+// rowsMax bounds the rows of one answer; the table and the timeline hold them all.
+const rowsMax = 20_000
+
+// errEnough ends a search of which enough is told.
+var errEnough = errors.New("enough")
+
+// A mistake is an error in a query's text, with its place there.
+type mistake struct {
+	Error  string `json:"error"`
+	Remedy string `json:"remedy,omitempty"`
+	Offset int    `json:"offset"` // in bytes, -1 if there is none
+	Line   int    `json:"line,omitempty"`
+	Col    int    `json:"col,omitempty"` // in characters, from 1
+}
+
+// mistakeOf is an error as it is told. before is how many bytes, all in the first
+// line, stood in front of what was written.
+func mistakeOf(err error, before int) mistake {
+	var e *syntax.Error
+	if !errors.As(err, &e) || !e.Pos.IsValid() {
+		return mistake{Error: err.Error(), Offset: -1}
+	}
+	m := mistake{Error: e.Msg, Remedy: e.Hint, Offset: max(e.Pos.Offset-before, 0), Line: e.Pos.Line, Col: e.Pos.Col}
+	if m.Line == 1 {
+		m.Col = max(m.Col-before, 1)
+	}
+	return m
+}
+
+// A tableRow is a row with the places that it speaks of: the first is where a click
+// on it leads.
+type tableRow struct {
+	Row    *debug.Row       `json:"row"`
+	Places []map[string]any `json:"places,omitempty"`
+	// Span is how long what the row says lasts, along the axis of time.
+	Span *[2]float64 `json:"span,omitempty"`
+}
+
+// A tableEnd is what is said after the rows.
+type tableEnd struct {
+	Columns    []string `json:"columns,omitempty"`
+	Rows       uint64   `json:"rows"`
+	Cuts       uint64   `json:"cuts"`
+	Seconds    float64  `json:"seconds"`
+	Partial    string   `json:"partial,omitempty"` // why there may be more rows
+	Notes      []string `json:"notes,omitempty"`
+	Incomplete []string `json:"incomplete,omitempty"` // nodes whose recording is missing somewhere
+}
+
+// query answers a statement of RQL line by line: {"row":{"row":…,"places":[…]}},
+// {"progress":…}, and at the end {"end":…} or {"error":…}. It holds no session up.
+func (s *Server) query(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Statement string `json:"statement"`
+		Limit     uint64 `json:"limit"`
+	}
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	q, src, err := t.session.Compile(r.Context(), body.Statement)
+	t.leave()
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, mistakeOf(err, 0))
+		return nil
+	}
+	if body.Limit == 0 || body.Limit > rowsMax {
+		body.Limit = rowsMax
+	}
+	l := newLines(w)
+	begin := time.Now()
+	given := uint64(0)
+	sum, err := s.run(r.Context(), l, q, src, func(row *rql.Row) error {
+		if given == body.Limit {
+			return errEnough
+		}
+		given++
+		return s.row(r.Context(), l, src, row)
+	})
+	end := endOf(sum, body.Statement)
+	end.Columns, end.Rows, end.Seconds = q.Columns(), given, time.Since(begin).Seconds()
+	switch {
+	case errors.Is(err, errEnough):
+		end.Partial = fmt.Sprintf("the first %d rows: a LIMIT, or ON TIME, asks for less", given)
+	case err != nil && given == 0:
+		l.say("error", mistakeOf(err, 0), true)
+		return nil
+	case err != nil:
+		end.Partial = err.Error()
+	}
+	l.say("end", end, true)
+	return nil
+}
+
+// run asks, saying how far it is.
+func (s *Server) run(ctx context.Context, l *lines, q *rql.Query, src history.Source, emit func(*rql.Row) error) (rql.Summary, error) {
+	counted := &walked{Source: src}
+	defer counted.tell(l)()
+	opt := exec.Options{Options: rql.Options{Now: src.Meta().Last.Time, Partial: emit}}
+	return exec.Run(ctx, q, counted, opt, emit)
+}
+
+// endOf tells what a run found beside its rows.
+func endOf(sum rql.Summary, text string) tableEnd {
+	end := tableEnd{Cuts: sum.Cuts, Incomplete: sum.Incomplete}
+	for i := range sum.Absent {
+		end.Notes = append(end.Notes, noteOf(sum.Absent[i].Note()))
+	}
+	for i := range sum.Unequal {
+		end.Notes = append(end.Notes, noteOf(sum.Unequal[i].Note()))
+	}
+	for _, e := range sum.Errors {
+		at := "at a tick"
+		if e.Node != "" {
+			at = fmt.Sprintf("by %s:%d", e.Node, e.Seq)
+		}
+		end.Notes = append(end.Notes, fmt.Sprintf("%s: %d times, first %s (place %s in the query)", e.Fault, e.Count, at, e.Pos))
+	}
+	return end
+}
+
+func noteOf(e *syntax.Error) string { return e.Error() }
+
+// row tells a row and its places.
+func (s *Server) row(ctx context.Context, l *lines, src history.Source, r *rql.Row) error {
+	out := tableRow{Row: &debug.Row{Row: r}}
+	add := func(e rql.EventRef) error {
+		n, ok := src.Meta().NodeIndex(e.Node)
+		if !ok {
+			return nil
+		}
+		ev, err := src.Event(ctx, n, e.Seq)
+		if err == nil {
+			out.Places = append(out.Places, s.place(ev.Position))
+		}
+		return err
+	}
+	switch {
+	case r.Joined != nil:
+		for i := len(r.Joined.Events) - 1; i >= 0; i-- {
+			if err := add(r.Joined.Events[i].EventRef); err != nil {
+				return err
+			}
+		}
+	case r.Columns != nil || r.Group != nil || r.Lattice != nil:
+	case r.Event.IsTick():
+		out.Places = append(out.Places, s.placeAt(r.From))
+	default:
+		if err := add(r.Event); err != nil {
+			return err
+		}
+	}
+	if r.Joined == nil && r.From != 0 {
+		to := src.Meta().Last.Time
+		if !r.Open {
+			to = r.To
+		}
+		out.Span = &[2]float64{s.offset(r.From), s.offset(to)}
+	}
+	l.say("row", out, false)
+	return nil
+}
+
+// placeAt is the cut at a time.
+func (s *Server) placeAt(t hlc.Timestamp) map[string]any {
+	if x := s.survey.Index(); x != nil {
+		return s.place(x.Cut(timeline.Time, uint64(t)))
+	}
+	return map[string]any{"time": t.String(), "timeAt": s.offset(t)}
+}
+
+// completeQuery answers what the word that ends at a byte of a statement may become.
+func (s *Server) completeQuery(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Statement string `json:"statement"`
+		Pos       int    `json:"pos"`
+	}
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	defer t.leave()
+	start, candidates := t.session.CompleteStatement(body.Statement, body.Pos)
+	if candidates == nil {
+		candidates = []string{}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"start": start, "candidates": candidates})
+	return nil
+}
