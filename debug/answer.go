@@ -43,6 +43,14 @@ type Part interface {
 	writeText(*textForm)
 }
 
+// PartText is what a script would be told: the lines of a part, safe for a terminal
+// of so many columns. plain draws in ASCII.
+func PartText(p Part, width int, plain bool) string {
+	var b strings.Builder
+	p.writeText(&textForm{termtext.SafeWriter(&b), width, plain})
+	return b.String()
+}
+
 // A textForm writes parts as text.
 type textForm struct {
 	w     io.Writer

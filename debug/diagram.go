@@ -1,7 +1,6 @@
 package debug
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -22,8 +21,6 @@ import (
 //	                 │ x: v1 → v2          │                     │
 //	21:46:53.123702  │                     ● recv Replicate a    │
 //	21:46:54.100000  │                     │                     ● note link n1 down
-//
-// A node has a lane if an event of it is among the rows.
 type Diagram struct {
 	Meta   *history.Meta
 	Events []history.Event // the rows, in walk order
@@ -35,6 +32,12 @@ type Diagram struct {
 	Messages map[string]bool
 	// Lost says of messages that were never received why, "" if unknown.
 	Lost map[string]string
+	// Lanes are the nodes that have a lane. An event of another node is told in a row
+	// across them, without arrows. nil: those that have an event among the rows.
+	Lanes []int
+	// Labels are the letters that messages go by already. Those given to others are
+	// added, if it isn't nil.
+	Labels map[string]string
 	// Mark is the position of the row that is pointed at; zero is none.
 	Mark  history.Position
 	Width int  // columns; 0 is 100
@@ -46,6 +49,14 @@ type Diagram struct {
 	width  int
 	labels map[string]string
 	glyphs glyphs
+	lines  []DiagramLine
+	at     int // index of the event that is being drawn
+}
+
+// A DiagramLine is one line of a Diagram.
+type DiagramLine struct {
+	Text  string
+	Event int // index of the event that it is about; -1 in the header
 }
 
 const (
@@ -65,16 +76,25 @@ var (
 
 // WriteTo draws the diagram.
 func (d *Diagram) WriteTo(w io.Writer) (int64, error) {
+	var b strings.Builder
+	for _, l := range d.Lines() {
+		b.WriteString(l.Text + "\n")
+	}
+	n, err := io.WriteString(w, b.String())
+	return int64(n), err
+}
+
+// Lines draws the diagram line by line: a header, and then the events, each in one
+// line or more.
+func (d *Diagram) Lines() []DiagramLine {
 	d.prepare()
-	cw := &countingWriter{w: bufio.NewWriter(w), plain: d.Plain}
-	d.header(cw)
+	d.lines, d.at = nil, -1
+	d.header()
 	for i := range d.Events {
-		d.event(cw, &d.Events[i])
+		d.at = i
+		d.event(&d.Events[i])
 	}
-	if cw.err == nil {
-		cw.err = cw.w.Flush()
-	}
-	return cw.n, cw.err
+	return d.lines
 }
 
 // prepare gives lanes to the nodes that occur and letters to the messages.
@@ -99,12 +119,16 @@ func (d *Diagram) prepare() {
 			sent[f.ID] = sent[f.ID] || f.Kind == "send"
 		}
 	}
-	d.nodes = d.nodes[:0]
-	for n, u := range use {
-		if u {
-			d.lanes[n] = len(d.nodes)
-			d.nodes = append(d.nodes, n)
+	d.nodes = d.Lanes
+	if d.Lanes == nil {
+		for n, u := range use {
+			if u {
+				d.nodes = append(d.nodes, n)
+			}
 		}
+	}
+	for l, n := range d.nodes {
+		d.lanes[n] = l
 	}
 	d.label(received, sent)
 	if d.width = d.Width; d.width <= 0 {
@@ -127,31 +151,53 @@ func (d *Diagram) draws(id string, received map[string]bool) bool {
 // label numbers the messages drawn: a, b, …, z, a1, b1, …
 func (d *Diagram) label(received, sent map[string]bool) {
 	d.labels = map[string]string{}
+	taken := map[string]bool{}
+	for _, l := range d.Labels {
+		taken[l] = true
+	}
+	n := 0
 	for i := range d.Events {
 		for _, f := range d.Events[i].Effects {
 			if f.Kind != "send" || d.labels[f.ID] != "" || !sent[f.ID] || !d.draws(f.ID, received) {
 				continue
 			}
-			n := len(d.labels)
-			d.labels[f.ID] = string(rune('a' + n%26))
-			if n >= 26 {
-				d.labels[f.ID] += fmt.Sprint(n / 26)
+			l := d.Labels[f.ID]
+			for ; l == ""; n++ {
+				if l = letter(n); taken[l] {
+					l = ""
+				}
+			}
+			if d.labels[f.ID] = l; d.Labels != nil {
+				d.Labels[f.ID] = l
 			}
 		}
 	}
 }
 
-func (d *Diagram) header(w *countingWriter) {
+// letter is the n-th label.
+func letter(n int) string {
+	l := string(rune('a' + n%26))
+	if n >= 26 {
+		l += fmt.Sprint(n / 26)
+	}
+	return l
+}
+
+func (d *Diagram) header() {
 	row := d.row("time (UTC)", ' ')
 	for l, n := range d.nodes {
 		row.text(d.column(l), termtext.Clip(termtext.Printable(d.Meta.Nodes[n].Name), d.lane-1))
 	}
-	d.line(w, row)
+	d.line(row)
 }
 
 // event draws the row of an event, those of its messages, and what Values says.
-func (d *Diagram) event(w *countingWriter, e *history.Event) {
+func (d *Diagram) event(e *history.Event) {
 	l := d.lanes[e.Node]
+	if l < 0 {
+		d.elsewhere(e)
+		return
+	}
 	row := d.row(timeOfDay(e.Time), d.glyphs.life)
 	dot := d.glyphs.dot
 	if d.Mark != (history.Position{}) && d.Mark == e.Position {
@@ -159,10 +205,10 @@ func (d *Diagram) event(w *countingWriter, e *history.Event) {
 	}
 	row.set(d.column(l), dot)
 	row.text(d.column(l)+2, d.describe(e).clip(d.room(l)))
-	d.line(w, row)
+	d.line(row)
 	for i := range e.Effects {
 		if f := &e.Effects[i]; f.Kind == "send" && d.labels[f.ID] != "" {
-			d.message(w, l, f)
+			d.message(l, f)
 		}
 	}
 	if d.Values == nil {
@@ -171,8 +217,22 @@ func (d *Diagram) event(w *countingWriter, e *history.Event) {
 	for _, v := range d.Values(e) {
 		row := d.row("", d.glyphs.life)
 		row.text(d.column(l)+2, termtext.Clip(termtext.Printable(v), d.room(l)))
-		d.line(w, row)
+		d.line(row)
 	}
+}
+
+// elsewhere tells of an event of a node that has no lane.
+func (d *Diagram) elsewhere(e *history.Event) {
+	row := d.row(timeOfDay(e.Time), d.glyphs.life)
+	mark := ""
+	if d.Mark != (history.Position{}) && d.Mark == e.Position {
+		mark = string(d.glyphs.mark) + " "
+	}
+	name := caption{head: mark + termtext.Printable(d.Meta.Nodes[e.Node].Name) + ": "}
+	rest := d.describe(e)
+	name.head, name.letter, name.tail = name.head+rest.head, rest.letter, rest.tail
+	row.text(d.column(0)+2, name.clip(max(d.width-d.column(0)-2, 1)))
+	d.line(row)
 }
 
 // A caption is text that may be cut down, but not its letter.
@@ -229,7 +289,7 @@ func noteText(e *history.Event) string {
 
 // message draws an arrow from lane l to the lane of the receiver, or to a cross
 // before it.
-func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
+func (d *Diagram) message(l int, f *history.Effect) {
 	row := d.row("", d.glyphs.life)
 	why, lost := d.Lost[f.ID]
 	name := caption{head: termtext.Printable(f.Name), letter: d.labels[f.ID]}
@@ -248,7 +308,7 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 			name.tail += ": " + termtext.Printable(why)
 		}
 		row.text(from+2, name.clip(d.room(l)))
-		d.line(w, row)
+		d.line(row)
 		return
 	case to > l:
 		end := d.column(to) - 1
@@ -275,11 +335,17 @@ func (d *Diagram) message(w *countingWriter, l int, f *history.Effect) {
 	if lost && why != "" {
 		row.text(d.column(len(d.nodes)-1)+2, "lost: "+termtext.Printable(why))
 	}
-	d.line(w, row)
+	d.line(row)
 }
 
-// line writes a row, cut down to the width.
-func (d *Diagram) line(w *countingWriter, r canvasRow) { w.line(termtext.Clip(r.String(), d.width)) }
+// line adds a row, cut down to the width.
+func (d *Diagram) line(r canvasRow) {
+	text := termtext.Clip(r.String(), d.width)
+	if d.Plain {
+		text = strings.Map(ascii, text)
+	}
+	d.lines = append(d.lines, DiagramLine{text, d.at})
+}
 
 // timeOfDay is the time as in a Timestamp's text, without date and logical part.
 func timeOfDay(t hlc.Timestamp) string {
@@ -361,13 +427,6 @@ func (r *canvasRow) fill(from, to int, g glyphs) {
 	}
 }
 
-type countingWriter struct {
-	w     *bufio.Writer
-	plain bool
-	n     int64
-	err   error
-}
-
 // ascii stands in for what isn't.
 func ascii(r rune) rune {
 	switch {
@@ -381,18 +440,6 @@ func ascii(r rune) rune {
 		return '-'
 	}
 	return '?'
-}
-
-func (c *countingWriter) line(text string) {
-	if c.err != nil {
-		return
-	}
-	if c.plain {
-		text = strings.Map(ascii, text)
-	}
-	n, err := c.w.WriteString(text + "\n")
-	c.n += int64(n)
-	c.err = err
 }
 
 // FormatValue is a value in short, for one line.

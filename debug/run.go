@@ -296,7 +296,8 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 func (s *Session) nearby(ctx context.Context, n int) ([]history.Event, error) {
 	if x := s.index(); x != nil {
 		if here, ok := s.order(x); ok {
-			return s.ordered(ctx, x, here, n)
+			to := min(here+uint64(n/2), uint64(x.Len()))
+			return s.ordered(ctx, x, to-min(to, uint64(n)), to)
 		}
 	}
 	ahead, err := s.ahead(ctx, n/2)
@@ -307,10 +308,24 @@ func (s *Session) nearby(ctx context.Context, n int) ([]history.Event, error) {
 	return append(rows, ahead...), err
 }
 
-// ordered returns n events around a place in the order of the walk.
-func (s *Session) ordered(ctx context.Context, x *timeline.Index, here uint64, n int) ([]history.Event, error) {
-	to := min(here+uint64(n/2), uint64(x.Len()))
-	from := to - min(to, uint64(n))
+// Nearby returns the last events before the cut and the first ones behind it, in the
+// order of the walk: so many, or as many as there are.
+func (s *Session) Nearby(ctx context.Context, before, behind int) ([]history.Event, error) {
+	if x := s.index(); x != nil {
+		if here, ok := s.order(x); ok {
+			return s.ordered(ctx, x, here-min(here, uint64(before)), min(here+uint64(behind), uint64(x.Len())))
+		}
+	}
+	rows, err := s.src.Before(ctx, after(s.at), before, nil)
+	if err != nil {
+		return nil, err
+	}
+	ahead, err := s.ahead(ctx, behind)
+	return append(slices.Clip(rows), ahead...), err
+}
+
+// ordered returns the events in [from, to) of the order of the walk.
+func (s *Session) ordered(ctx context.Context, x *timeline.Index, from, to uint64) ([]history.Event, error) {
 	var rows []history.Event
 	for o := from; o < to; o++ {
 		p, _ := x.At(o)

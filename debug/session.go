@@ -84,6 +84,9 @@ func (s *Session) print(p Part) {
 // Position is where the session is.
 func (s *Session) Position() history.Position { return s.at }
 
+// Source is the History that the session looks at.
+func (s *Session) Source() history.Source { return s.src }
+
 // Ask carries out one line and returns what it says, also what it said before it
 // failed: beside an error the Answer isn't nil.
 func (s *Session) Ask(ctx context.Context, line string) (*Answer, error) {

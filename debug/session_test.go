@@ -553,3 +553,78 @@ func TestCompareFindsTheEventThatDiffers(t *testing.T) {
 		}
 	})
 }
+
+func TestNearbyIsTheSameWithAnIndexAndWithout(t *testing.T) {
+	ctx := context.Background()
+	mem := counter(t, make([]int64, 30), 3)
+	x, err := timeline.Build(ctx, mem, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"START", "n1:1", "n2:5", "END"} {
+		var got [2]string
+		for i, index := range []func() *timeline.Index{nil, func() *timeline.Index { return x }} {
+			s := NewSession(mem, io.Discard)
+			s.Index = index
+			if err := s.Do(ctx, "goto "+at); err != nil {
+				t.Fatal(err)
+			}
+			es, err := s.Nearby(ctx, 3, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range es {
+				got[i] += s.name(e.Position) + " "
+			}
+		}
+		want := map[string]string{"START": "n1:1 n2:1 ", "n1:1": "n1:1 n2:1 n3:1 ", "n2:5": "n3:4 n1:5 n2:5 n3:5 n1:6 ", "END": "n1:10 n2:10 n3:10 "}[at]
+		if got[0] != want || got[1] != want {
+			t.Errorf("at %s: %q, with an index %q, want %q", at, got[0], got[1], want)
+		}
+	}
+}
+
+func TestADiagramOfSomeLanesTellsOfTheOtherNodesAcrossThem(t *testing.T) {
+	mem := counter(t, make([]int64, 4), 3)
+	es, err := mem.Before(context.Background(), history.End, 10, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Diagram{Meta: mem.Meta(), Events: es, Lanes: []int{2, 0}, Mark: es[1].Position, Width: 60}
+	var got []string
+	for _, l := range d.Lines() {
+		got = append(got, fmt.Sprint(l.Event, " ", strings.TrimSpace(l.Text[min(len(l.Text), timeColumns):])))
+	}
+	want := []string{"-1 n3                   n1", "0 │                    ● set", "1 │ ◆ n2: set          │", "2 ● set                │", "3 │                    ● set"}
+	for i := range want {
+		if i >= len(got) || strings.Join(strings.Fields(got[i]), " ") != strings.Join(strings.Fields(want[i]), " ") {
+			t.Errorf("line %d of\n%s\nwant %q", i, strings.Join(got, "\n"), want[i])
+		}
+	}
+}
+
+func TestADiagramKeepsTheLettersOfMessages(t *testing.T) {
+	b := history.NewBuilder()
+	for i, id := range []string{"a/1/1/0", "a/1/2/0"} {
+		at := second + hlc.Timestamp(i)*second
+		b.Append("a", history.EventSpec{Event: history.Event{Position: history.Position{Time: at}, Kind: "request",
+			Effects: []history.Effect{{Kind: "send", ID: id, Peer: "b", Name: "M"}}}})
+		b.Append("b", history.EventSpec{Event: history.Event{Position: history.Position{Time: at + 1}, Kind: "recv", ID: id, Peer: "a"}})
+	}
+	mem, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	es, err := mem.Before(context.Background(), history.End, 10, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := map[string]string{}
+	for _, rows := range [][]history.Event{es[2:], es} {
+		d := Diagram{Meta: mem.Meta(), Events: rows, Labels: labels}
+		d.Lines()
+	}
+	if labels["a/1/2/0"] != "a" || labels["a/1/1/0"] != "b" {
+		t.Errorf("labels %v, want the second message's kept, a, and b for the first", labels)
+	}
+}
