@@ -1,0 +1,63 @@
+// @ts-check
+// What a running cluster adds while the page is open.
+import { timeAt } from './time.js'
+
+/** @typedef {import('./types').Store} Store */
+
+/** How long until a connection that was lost is made again, in milliseconds. */
+const retry = 3000
+
+/**
+ * Follows a running cluster, if one is shown.
+ * @param {Store} store
+ */
+export function followLive(store) {
+  const { about } = store.get()
+  if (!about?.live) return
+  store.set({ follow: true, live: { events: about.events, reach: about.last, nodes: [], ended: false } })
+  const listen = () => {
+    const source = new EventSource(new URL('api/v1/live', document.baseURI))
+    source.onmessage = (e) => void heard(store, JSON.parse(e.data), source)
+    source.onerror = () => {
+      const { live } = store.get()
+      source.close()
+      if (!live || live.ended) return
+      store.set({ live: { ...live, lost: 'the connection to the debugger was lost; what is shown stays' } })
+      setTimeout(listen, retry)
+    }
+  }
+  listen()
+}
+
+/**
+ * @param {Store} store
+ * @param {any} data
+ * @param {EventSource} source
+ */
+async function heard(store, data, source) {
+  const before = store.get()
+  store.set({ live: { events: data.events, reach: data.reach, nodes: data.nodes || [], ended: Boolean(data.ended) }, offline: '' })
+  if (data.ended) source.close()
+  if (before.live?.events === data.events && !data.ended) return
+  await store.act.reload().catch(() => undefined)
+  const now = store.get()
+  const added = (now.about?.nodes.length || 0) - now.lanes.length
+  if (added > 0) store.set({ lanes: [...now.lanes, ...Array.from({ length: added }, (_, i) => now.lanes.length + i)] })
+  if (now.follow) toEnd(store, data.reach)
+}
+
+/**
+ * Moves the view so that what is new is at its right end.
+ * @param {Store} store
+ * @param {string} reach
+ */
+function toEnd(store, reach) {
+  const { axis, view, about } = store.get()
+  const span = about?.spans[axis]
+  if (!span) return
+  const at = axis === 'time' ? timeAt(reach, about?.first || '') : undefined
+  const end = Math.max(span.to, at ?? 0)
+  const wide = view.from <= span.from
+  if (wide) store.act.setView(axis, span.from, end)
+  else store.act.setView(axis, end - (view.to - view.from), end)
+}
