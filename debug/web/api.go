@@ -126,14 +126,14 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	var c *debug.CommandError
 	switch {
 	case errors.As(err, &c):
-		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "answer": a})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "answer": a, "at": s.place(t.session.Position())})
 		return nil
 	case errors.Is(err, debug.ErrQuit):
 		return problemf(http.StatusBadRequest, "close the tab", "a page isn't quit")
 	case err != nil:
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"answer": a})
+	writeJSON(w, http.StatusOK, map[string]any{"answer": a, "at": s.place(t.session.Position())})
 	return nil
 }
 
@@ -253,8 +253,10 @@ func (s *Server) at(r *http.Request, t *tab) (history.Position, error) {
 
 // coneEnd is where an event's past ends on a node, and its future begins.
 type coneEnd struct {
-	Past   *uint64 `json:"past,omitempty"` // sequence numbers
-	Future *uint64 `json:"future,omitempty"`
+	Past     *uint64        `json:"past,omitempty"` // sequence numbers
+	Future   *uint64        `json:"future,omitempty"`
+	PastAt   map[string]any `json:"pastAt,omitempty"` // places
+	FutureAt map[string]any `json:"futureAt,omitempty"`
 }
 
 func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
@@ -282,10 +284,10 @@ func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
 	for n := range ends {
 		past, hasPast, future, hasFuture := x.Bound(c, n)
 		if hasPast {
-			ends[n].Past = &past.Seq
+			ends[n].Past, ends[n].PastAt = &past.Seq, s.place(past)
 		}
 		if hasFuture {
-			ends[n].Future = &future.Seq
+			ends[n].Future, ends[n].FutureAt = &future.Seq, s.place(future)
 		}
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"nodes": ends})
@@ -319,6 +321,9 @@ func (s *Server) cut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// coordinateNames are the keys of a place's coordinates: its time is text.
+var coordinateNames = map[timeline.Axis]string{timeline.Time: "timeAt", timeline.Order: "order", timeline.Depth: "depth"}
+
 // place is a cut, with where it is along the axes that are known.
 func (s *Server) place(p history.Position) map[string]any {
 	if p == history.Begin {
@@ -328,7 +333,7 @@ func (s *Server) place(p history.Position) map[string]any {
 	if x := s.survey.Index(); x != nil {
 		for _, a := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
 			if at, ok := x.Coordinate(a, p); ok {
-				out[a.String()] = s.outward(a, at)
+				out[coordinateNames[a]] = s.outward(a, at)
 			}
 		}
 	}

@@ -140,6 +140,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/state", "the variables of all nodes at a cut: `?at=NODE:SEQ`", s.state},
 		{"GET /api/v1/cone", "the causal past and future of an event: `?at=NODE:SEQ`", s.cone},
 		{"GET /api/v1/cut", "the cut at a coordinate, or a node's event nearest to it: `?axis=time&at=A&node=N`", s.cut},
+		{"GET /api/v1/lanes", "what each node does at a cut, and its last event: `?at=NODE:SEQ`", s.lanes},
+		{"POST /api/v1/places", "where places are along the axes: `{\"places\":[\"n1:3\"]}`", s.places},
 	}
 }
 
