@@ -63,17 +63,24 @@ func (c *choices) gather() error {
 		if never {
 			continue
 		}
-		for _, b := range a.sums {
-			sum, ok := c.sum(b)
-			if !ok || c.m.twice != "" && c.g.e.net != nil && c.g.reads[c.g.e.net.inflight] {
-				return errUnfit
-			}
-			alt.sums = append(alt.sums, limit{sum, c.g.comp.Totals(sum), b.k, b.equal})
-		}
-		if alt.pairs = a.pairs; !c.simplify(alt) {
+		parts, ok := c.parts(alt.truth, a.sums)
+		if !ok {
 			return errUnfit
 		}
-		c.alts = append(c.alts, alt)
+		for _, p := range parts {
+			one := &alternatively{truth: p.truth}
+			for _, b := range a.sums {
+				sum, ok := c.sum(b, p.amends)
+				if !ok {
+					return errUnfit
+				}
+				one.sums = append(one.sums, limit{sum, c.g.comp.Totals(sum), b.k, b.equal})
+			}
+			if one.pairs = a.pairs; !c.simplify(one) {
+				return errUnfit
+			}
+			c.alts = append(c.alts, one)
+		}
 	}
 	return nil
 }
@@ -119,8 +126,8 @@ func intersect(a, b []lattice.Span) []lattice.Span {
 	return out
 }
 
-// sum puts the terms of a bound together.
-func (c *choices) sum(b bounded) (*lattice.Sum, bool) {
+// sum puts the terms of a bound together, as they are where the amends hold.
+func (c *choices) sum(b bounded, amends []amend) (*lattice.Sum, bool) {
 	s := &lattice.Sum{Steps: make([][]lattice.Step, len(c.m.meta.Nodes))}
 	fits := b.k < lattice.SpanMax && b.k > -lattice.SpanMax
 	times := func(n, t int64) int64 {
@@ -137,6 +144,13 @@ func (c *choices) sum(b bounded) (*lattice.Sum, bool) {
 				scaled[i] = lattice.Step{At: st.At, Delta: times(st.Delta, t.times)}
 			}
 			s.Steps[p] = addSteps(s.Steps[p], scaled)
+		}
+		for i := range amends {
+			a := &amends[i]
+			n, ok := t.of.weigh(c.g.e, a)
+			if fits = fits && ok; n != 0 {
+				s.Steps[a.with.node] = addSteps(s.Steps[a.with.node], []lattice.Step{{At: a.with.k, Delta: times(n, a.times*t.times)}})
+			}
 		}
 		if !fits || !s.Fits() {
 			return nil, false

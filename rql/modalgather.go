@@ -33,6 +33,7 @@ type gatherer struct {
 	relevant [][]uint64             // by node: events after which states are kept
 	states   [][]stateAt            // by node: at the bottom, and after those
 	kept     int
+	amends   []amend
 }
 
 // An asking is the condition, for a member of FOR EACH.
@@ -56,10 +57,10 @@ func (g *gatherer) newAsking(in *instance, s *shape) *asking {
 	return a
 }
 
-// A sending is where a message was sent last, and where it went first.
+// A sending is where a message was sent last, and what becomes of it.
 type sending struct {
 	event  uint64 // 0: below the bottom
-	landed int    // the node that received it, or noted its loss; -1: none yet
+	course course
 }
 
 func (m *modal) newGatherer(e *engine, shapes []*shape) *gatherer {
@@ -283,24 +284,21 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 	for l := range ev.Arrivals() {
 		if f := g.links.Receive(meta.Receiving(ev.Node, l)); f != nil {
 			lost = g.land(ev, k, f, lost)
+			g.arrives(ev, k, f)
 		}
 	}
 	if l, ok := ev.Lost(); ok {
 		for _, f := range g.links.Lose(meta.Losing(ev.Node, l)) {
 			lost = g.land(ev, k, f, lost)
+			g.fails(ev, k, f)
 		}
 	}
 	for l := range ev.Departures() {
 		f := g.links.Send(meta.Sending(ev.Node, l))
 		if f.Value == nil {
-			f.Value = &sending{landed: none}
+			f.Value = &sending{}
 		}
-		// What was received is never under way again, and what the sender itself noted
-		// to be lost is so again from an event of the same node on. But whether another
-		// node's note comes before is for each cut to say.
-		if s := f.Value; s.landed >= 0 && s.landed != ev.Node && !f.Received {
-			g.m.twice = l.ID
-		}
+		g.departs(ev, l, k, f)
 		f.Value.event = k
 	}
 	return lost
@@ -309,14 +307,9 @@ func (g *gatherer) order(ev *history.Event, k uint64) (lost []int) {
 // land takes in that a message ends at an event, and returns lost with its sender
 // if that is another node and net.inflight is asked.
 func (g *gatherer) land(ev *history.Event, k uint64, f *causal.Flight[*sending], lost []int) []int {
-	s := f.Value
-	if k > 0 && s.event > 0 {
+	if s := f.Value; k > 0 && s.event > 0 {
 		g.comp.After(ev.Node, f.From, s.event)
 	}
-	if s.landed >= 0 && s.landed != ev.Node {
-		g.m.twice = f.ID
-	}
-	s.landed = ev.Node
 	if g.e.net != nil && f.From != ev.Node {
 		lost = append(lost, f.From)
 	}

@@ -29,7 +29,7 @@ type modal struct {
 	begin history.Position // as a runner's
 	to    hlc.Timestamp
 	empty bool   // there is no event below the bottom: it is no cut
-	twice string // the id of a message whose end on one node doesn't follow that on another; "" if there is none
+	twice string // the id of a message for which net.inflight can't be put as a sum; "" if there is none
 	sum   Summary
 }
 
@@ -45,7 +45,7 @@ func (e *LatticeError) Error() string {
 		e.Pos, e.Limit)
 }
 
-// errUnfit says that a sum isn't one of ints, or has a message that ended twice:
+// errUnfit says that a sum isn't one of ints, or has a message that m.twice names:
 // the lattice is to be searched.
 var errUnfit = errors.New("not a sum of ints")
 
@@ -212,7 +212,7 @@ func (m *modal) searchable(e *engine, s *shape) error {
 	for _, r := range m.q.ReadsOfCondition() {
 		if s.elsewhere([]*plan.Ref{r}) {
 			if m.twice != "" {
-				return &syntax.Error{Pos: r.Pos, Msg: fmt.Sprintf("message %s was noted to be lost on one node and received, or sent again, on another, so that whether it is under way is no sum of what the nodes know; net.inflight goes with %s only where there is no such message", m.twice, m.q.Modal),
+				return &syntax.Error{Pos: r.Pos, Msg: fmt.Sprintf("message %s came to its end on several nodes, or too many did that were noted to be lost, so that how many are under way is no sum of what the nodes know; net.inflight goes with %s only where there is no such message", m.twice, m.q.Modal),
 					Hint: "ask the walk, without " + m.q.Modal.String() + ", or put SUM(net.sent[*]) - SUM(net.received[*]) in place of a count"}
 			}
 			return &syntax.Error{Pos: r.Pos, Msg: "net.inflight goes with " + m.q.Modal.String() + " only in a sum of ints that is compared with one",

@@ -74,6 +74,9 @@ func newModalModel(t *rapid.T, src history.Source, q *syntax.Query, from, to hlc
 		for l := range ev.Arrivals() {
 			of = append(of, p.receive(l.Kind, l.ID, p.nodes[ev.Node], l.Peer))
 		}
+		if l, ok := ev.Lost(); ok {
+			of = append(of, p.lose(l.ID, p.nodes[ev.Node], l.Peer)...)
+		}
 		for l := range ev.Departures() {
 			p.send(l.Kind, l.ID, p.nodes[ev.Node], l.Peer).tag = 0
 		}

@@ -186,14 +186,7 @@ func (n *netLog) send(e *engine, s *history.Effect, f *causal.Flight[*flight]) {
 	if !f.UnderWay() || fl.lane != nil || s.Peer == "" {
 		return
 	}
-	data := s.Data
-	if data.IsAbsent() {
-		data = event.Null()
-	}
-	fl.msg = event.MapOf(event.NewMap(
-		event.Entry{Key: event.String("data"), Value: data},
-		event.Entry{Key: event.String("id"), Value: event.String(s.ID)},
-		event.Entry{Key: event.String("name"), Value: event.String(s.Name)}))
+	fl.msg = underWay(s)
 	key := laneKey{f.From, s.Peer}
 	l := n.lanes[key]
 	if l == nil {
@@ -203,6 +196,18 @@ func (n *netLog) send(e *engine, s *history.Effect, f *causal.Flight[*flight]) {
 	fl.lane, fl.at = l, len(l.flights)
 	l.flights = append(l.flights, fl)
 	n.changed(e, l, fl, true)
+}
+
+// underWay is a message as net.inflight shows it.
+func underWay(s *history.Effect) event.Value {
+	data := s.Data
+	if data.IsAbsent() {
+		data = event.Null()
+	}
+	return event.MapOf(event.NewMap(
+		event.Entry{Key: event.String("data"), Value: data},
+		event.Entry{Key: event.String("id"), Value: event.String(s.ID)},
+		event.Entry{Key: event.String("name"), Value: event.String(s.Name)}))
 }
 
 // land takes a message out of those under way, if it is one of them.
