@@ -41,7 +41,8 @@ func (f *Flight[T]) UnderWay() bool { return f.Awaited && !f.Received }
 //
 // A receive is of a send, under its kind and id, to that node or to none that is
 // known; by the node that the receive names, if that sent any. Of several it is one
-// to that very node that is awaited, if there is any, and the one sent last. Not
+// that is awaited, and of those, as of what isn't, one to that very node before one
+// to none that is known, and the one sent last. Not
 // safe for concurrent use.
 type Links[T any] struct {
 	late  int
@@ -127,15 +128,23 @@ func (l *Links[T]) Receive(m Message) *Flight[T] {
 // find is the message that is received, also one that was before it is sent.
 func (l *Links[T]) find(m *Message) *Flight[T] {
 	var best *Flight[T]
-	awaited := func(f *Flight[T]) bool { return f.Awaited && f.To != Nowhere }
+	rank := func(f *Flight[T]) (n int) {
+		if f.Awaited {
+			n = 2
+		}
+		if f.To != Nowhere {
+			n++
+		}
+		return n
+	}
 	better := func(f *Flight[T]) bool {
 		switch {
 		case best == nil:
 			return true
 		case m.From != Nowhere && (f.From == m.From) != (best.From == m.From):
 			return f.From == m.From
-		case awaited(f) != awaited(best):
-			return awaited(f)
+		case rank(f) != rank(best):
+			return rank(f) > rank(best)
 		}
 		return f.sent > best.sent
 	}

@@ -84,6 +84,10 @@ func TestAReceiveIsOfOneSend(t *testing.T) {
 		{"to two that are no nodes", "1>y a; 1>z a; 1!z a", "1>z a", 1},
 		{"to a node and then to all", "1>2 a; 1>? a; 2<1 a", "1>2 a", 1},
 		{"to a node and then to all, twice", "1>2 a; 1>? a; 2<1 a; 2<1 a", "1>? a", 0},
+		{"to all and then to a node", "1>? a; 1>2 a; 2<1 a", "1>2 a", 1},
+		{"to all and then to a node, twice", "1>? a; 1>2 a; 2<1 a; 2<1 a", "1>? a", 0},
+		{"a copy, after another had what went to all", "1>2 a; 1>? a; 3<1 a; 2<1 a; 2<1 a", "1>2 a", 0},
+		{"the same, sent the other way round", "1>? a; 1>2 a; 3<1 a; 2<1 a; 2<1 a", "1>2 a", 0},
 	} {
 		l := links{causal.NewLinks[string](5, 0)}
 		last := ""

@@ -54,8 +54,10 @@ func (p *post) receive(kind, id, at, from string) *letter {
 		p.all = append(p.all, &letter{kind: kind, id: id, from: from, to: at, received: true})
 		return nil
 	}
-	if its := slices.DeleteFunc(slices.Clone(of), func(l *letter) bool { return l.to != at || !l.awaited }); len(its) > 0 {
-		of = its
+	for _, better := range []func(*letter) bool{func(l *letter) bool { return l.awaited }, func(l *letter) bool { return l.to == at }} {
+		if its := slices.DeleteFunc(slices.Clone(of), func(l *letter) bool { return !better(l) }); len(its) > 0 {
+			of = its
+		}
 	}
 	l := slices.MaxFunc(of, func(a, b *letter) int { return a.sent - b.sent })
 	l.received, l.awaited = true, false
