@@ -33,7 +33,7 @@ const modulePath = "hindcast.dev"
 const importLaw = `
 0   hlc faultpoint termtext
 0+  event causal
-1   baggage machine vfs metrics prompt
+1   baggage machine vfs metrics prompt guard
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax
 3   stepper history history/historytest recording transport rql/plan rql/complete rql/lattice
 4   loop replay live rql rql/exec check align tracepoint

@@ -13,6 +13,7 @@ import (
 
 	"hindcast.dev/debug"
 	"hindcast.dev/history"
+	"hindcast.dev/prompt"
 	"hindcast.dev/sim"
 	"hindcast.dev/termtext"
 )
@@ -23,6 +24,7 @@ const diagramColumnsMax = 160
 // debugFlags are the flags of debug.
 type debugFlags struct {
 	openFlags
+	webFlags
 	script    string
 	keepGoing bool
 	ascii     bool
@@ -32,7 +34,7 @@ type debugFlags struct {
 func debugCommand(services []Service) *cobra.Command {
 	f := &debugFlags{}
 	c := &cobra.Command{
-		Use:   "debug WHAT",
+		Use:   "debug [--web | --script FILE] WHAT",
 		Short: "Step through a recording, forwards and backwards",
 		Long: `Step through a recording, forwards and backwards: see any event, the state of all
 nodes at any moment, what caused what, and where a condition holds.
@@ -42,25 +44,43 @@ standard input is no terminal, it carries out commands from there and stops at
 the first that fails. A crash box is opened at the event that was fatal, and what
 sim has kept where the failure was seen.
 
-` + whatHelp,
+--web serves a page instead, to this machine alone unless --listen says otherwise,
+and prints its URL, which holds a token: whoever has it sees what was recorded.
+The page looks; only with --allow-control does it write files (export), run
+programs (whatif) and pull from live nodes (compare). Marks are kept either way.
+Ctrl-C ends it.
+
+` + whatHelp + `
+As WHAT, - is a History in text form or a log on standard input, which is copied to
+a file as long as it is open; commands then come from the terminal, --script or
+--web.`,
 		Example: `  hindcast debug demo
+  hindcast debug --web --open demo
   printf 'where node.up = false\ndiagram 10\n' | hindcast debug incident
-  hindcast debug --script steps.txt --exec ./myservice incident`,
+  hindcast debug --script steps.txt --exec ./myservice incident
+  zcat trace.log.gz | hindcast debug --web -`,
 		Args:              usageArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: filesFor(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runDebug(c, services, f, args[0])
 		},
 	}
-	f.add(c)
+	f.openFlags.add(c)
 	c.Flags().StringVar(&f.script, "script", "", "carry out the commands of this file, - for standard input")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "go on after a command of the script that failed")
 	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw diagrams in ASCII")
+	f.webFlags.add(c)
 	return c
 }
 
 func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) error {
-	script, err := f.input(c)
+	if err := f.checkWeb(c); err != nil {
+		return err
+	}
+	if f.web {
+		return f.serveWeb(c, services, what)
+	}
+	script, err := f.input(c, what)
 	if err != nil {
 		return Usage(err)
 	}
@@ -69,54 +89,52 @@ func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) 
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
-	o, err := f.open(ctx, c, services, what)
+	d, begin, err := f.openDesk(ctx, c, services, what)
 	if err != nil {
 		return err
 	}
-	defer o.Close()
-	s := f.session(c, services, o, what)
-	begin, err := goToFailure(ctx, s, o)
-	if err != nil {
-		return err
-	}
+	defer d.Close()
+	s := d.session(c.OutOrStdout())
+	s.Plain = f.ascii
+	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
+	s.MoveTo(begin.at)
 	if script != nil {
 		return scriptError(debug.Script(ctx, s, script, f.keepGoing))
 	}
 	// Ctrl-C is the prompt's from here on: it ends a command, not the session.
 	stop()
-	greet(c.OutOrStdout(), o.Source.Meta(), what, begin)
+	if what == standardInput {
+		if err := prompt.Terminal(); err != nil {
+			return Usage(fmt.Errorf("standard input is what is opened, and there is no terminal for commands (%w): want --script FILE or --web", err))
+		}
+	}
+	greet(c.OutOrStdout(), d.o.Source.Meta(), what, begin.note)
 	return debug.Prompt(context.Background(), s, promptHistory("debug-history"))
 }
 
-// session is a session over what was opened, with what it needs of this machine.
-func (f *debugFlags) session(c *cobra.Command, services []Service, o *opened, what string) *debug.Session {
-	s := debug.NewSession(o.Source, c.OutOrStdout())
-	s.Plain = f.ascii
-	s.Width = min(terminalColumns(c.OutOrStdout()), diagramColumnsMax)
-	s.Walk = func(ctx context.Context, variables []string) (history.Source, error) {
-		err := o.walk(ctx, variables)
-		return o.Source, err
+// A beginning is where sessions begin, and why if that isn't the beginning of all.
+type beginning struct {
+	at   history.Position
+	note string
+}
+
+// openDesk opens WHAT, and finds where sessions begin.
+func (f *debugFlags) openDesk(ctx context.Context, c *cobra.Command, services []Service, what string) (*desk, beginning, error) {
+	open := f.openFlags.open
+	if what == standardInput {
+		open = f.openFlags.openInput
 	}
-	s.Open = func(ctx context.Context, other string) (history.Source, error) {
-		return openSource(ctx, c, services, f.openFlags, other)
-	}
-	if o.Recording != nil {
-		s.Replay = func(ctx context.Context, binary string) (history.Source, error) {
-			with := f.openFlags
-			with.exec = binary
-			return openSource(ctx, c, services, with, what)
-		}
-	}
-	s.Create = createNew
-	book := notebookOf(o, what)
-	s.KeepMarks = book.write
-	marks, err := book.read()
+	o, err := open(ctx, c, services, what)
 	if err != nil {
-		warn(c, []string{err.Error()})
-		s.KeepMarks = nil // what can't be read isn't written over
+		return nil, beginning{}, err
 	}
-	s.SetMarks(marks)
-	return s
+	d := newDesk(c, services, f.openFlags, o, what)
+	s := d.session(io.Discard)
+	note, err := goToFailure(ctx, s, o)
+	if err != nil {
+		return nil, beginning{}, errors.Join(err, d.Close())
+	}
+	return d, beginning{s.Position(), note}, nil
 }
 
 // An openedSource is a History with all that was opened for it.
@@ -146,14 +164,16 @@ func createNew(name string) (io.WriteCloser, error) {
 }
 
 // input is where commands come from if not from the prompt.
-func (f *debugFlags) input(c *cobra.Command) (io.ReadCloser, error) {
+func (f *debugFlags) input(c *cobra.Command, what string) (io.ReadCloser, error) {
 	switch {
+	case f.script == "-" && what == standardInput:
+		return nil, errors.New("standard input can't be both what is opened and --script: give one of them a file")
 	case f.script == "-":
 		return io.NopCloser(c.InOrStdin()), nil
 	case f.script != "":
 		return os.Open(f.script)
 	}
-	if _, ok := terminal(c.InOrStdin()); ok {
+	if _, ok := terminal(c.InOrStdin()); ok || what == standardInput {
 		return nil, nil
 	}
 	return io.NopCloser(c.InOrStdin()), nil

@@ -416,3 +416,6 @@ func (s *Session) GoTo(ctx context.Context, node string, seq uint64) (found bool
 	s.at = e.Position
 	return true, nil
 }
+
+// MoveTo places the session at a cut that a session over the same History was at.
+func (s *Session) MoveTo(p history.Position) { s.at = p }

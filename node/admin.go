@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hindcast.dev/event"
+	"hindcast.dev/guard"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
 	"hindcast.dev/recording"
@@ -23,7 +24,7 @@ const adminBodyMax = 64 << 10
 // adminHandler is the whole admin API.
 func (n *Node) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	g := guard{n.o.Tokens}
+	g := gate{n.o.Tokens}
 	for _, r := range routes() {
 		var h http.HandlerFunc
 		switch {
@@ -39,7 +40,7 @@ func (n *Node) adminHandler() http.Handler {
 		mux.HandleFunc(r.pattern(), g.allow(r.scope, h))
 	}
 	mux.HandleFunc("/", g.allow(ScopeStatus, func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, http.StatusNotFound, "no "+r.Method+" "+r.URL.Path+" here", "the paths are "+strings.Join(paths(), ", "))
+		guard.WriteProblem(w, http.StatusNotFound, "no "+r.Method+" "+r.URL.Path+" here", "the paths are "+strings.Join(paths(), ", "))
 	}))
 	return mux
 }
@@ -91,16 +92,16 @@ func (n *Node) answerAdmin(w http.ResponseWriter, r *http.Request, answer any, e
 	log := n.logs.in(AreaHTTP)
 	if err == nil {
 		log.Debug("admin", "method", r.Method, "path", r.URL.Path)
-		writeJSON(w, http.StatusOK, answer)
+		guard.WriteJSON(w, http.StatusOK, answer)
 		return
 	}
 	log.Info("admin request refused", "method", r.Method, "path", r.URL.Path, "err", err)
 	var a *adminError
 	switch {
 	case errors.As(err, &a):
-		writeProblem(w, a.status, a.text, a.remedy)
+		guard.WriteProblem(w, a.status, a.text, a.remedy)
 	case errors.Is(err, ErrFaultsOff):
-		writeProblem(w, http.StatusForbidden, err.Error(), "start it with --allow-faults")
+		guard.WriteProblem(w, http.StatusForbidden, err.Error(), "start it with --allow-faults")
 	default:
 		WriteError(w, err)
 	}
@@ -327,12 +328,12 @@ func (n *Node) download(files func(dirs) (dir string, is func(name string) bool)
 		dir, is := files(n.dirs)
 		name := r.PathValue("file")
 		if !is(name) {
-			writeProblem(w, http.StatusNotFound, fmt.Sprintf("no file %q here", name), "ask for the list")
+			guard.WriteProblem(w, http.StatusNotFound, fmt.Sprintf("no file %q here", name), "ask for the list")
 			return
 		}
 		f, err := n.o.FS.Open(path.Join(dir, name))
 		if err != nil {
-			writeProblem(w, http.StatusNotFound, err.Error(), "ask for the list again: retention may have removed it")
+			guard.WriteProblem(w, http.StatusNotFound, err.Error(), "ask for the list again: retention may have removed it")
 			return
 		}
 		defer f.Close()

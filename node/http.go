@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"hindcast.dev/guard"
 	"hindcast.dev/hlc"
 )
 
@@ -59,7 +59,7 @@ func serviceHandler(inner http.Handler, bodyMax int64) http.Handler {
 		if text := r.Header.Get(TimeHeader); text != "" {
 			sent, err := hlc.Parse(text)
 			if err != nil {
-				writeProblem(w, http.StatusBadRequest, fmt.Sprintf("header %s: %v", TimeHeader, err), "send what a node sent in that header, or leave it out")
+				guard.WriteProblem(w, http.StatusBadRequest, fmt.Sprintf("header %s: %v", TimeHeader, err), "send what a node sent in that header, or leave it out")
 				return
 			}
 			t.sent = sent
@@ -108,26 +108,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	if p.retry {
 		w.Header().Set("Retry-After", "1")
 	}
-	writeProblem(w, p.status, err.Error(), p.remedy)
-}
-
-// writeProblem answers with an error as JSON.
-func writeProblem(w http.ResponseWriter, status int, text, remedy string) {
-	writeJSON(w, status, struct {
-		Error  string `json:"error"`
-		Remedy string `json:"remedy,omitempty"`
-	}{text, remedy})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		status, b = http.StatusInternalServerError, []byte(`{"error":"the answer has no JSON form"}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	w.Write(append(b, '\n')) // who went away misses nothing
+	guard.WriteProblem(w, p.status, err.Error(), p.remedy)
 }
 
 // A server is an HTTP server with bounds.
@@ -144,7 +125,7 @@ func serve(ln net.Listener, h http.Handler, conns int, l Limits, cfg *tls.Config
 	s.http = &http.Server{Handler: h, ReadHeaderTimeout: min(10*time.Second, l.HTTPRead), ReadTimeout: l.HTTPRead,
 		WriteTimeout: l.HTTPRead + l.HTTPWrite, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	limited := net.Listener(&limitListener{Listener: ln, seats: make(chan struct{}, conns), closed: make(chan struct{})})
+	limited := guard.Limit(ln, conns)
 	if cfg != nil {
 		limited = tls.NewListener(limited, cfg)
 	}
@@ -174,43 +155,4 @@ func (s *server) stop(ctx context.Context) error {
 	}
 	<-s.done
 	return err
-}
-
-// A limitListener lets in as many connections as there are seats.
-type limitListener struct {
-	net.Listener
-	seats  chan struct{}
-	once   sync.Once
-	closed chan struct{}
-}
-
-// Accept waits for a seat first, so that who has none waits in the system's queue
-// and costs nothing here.
-func (l *limitListener) Accept() (net.Conn, error) {
-	select {
-	case l.seats <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.seats
-		return nil, err
-	}
-	return &seatedConn{Conn: c, leave: sync.OnceFunc(func() { <-l.seats })}, nil
-}
-
-func (l *limitListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type seatedConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c *seatedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

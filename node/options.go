@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"hindcast.dev/guard"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal"
 	"hindcast.dev/journal/segment"
@@ -258,19 +259,8 @@ func (l *Limits) negative() bool {
 // isLoopback reports whether only this machine can reach an address. A name
 // other than localhost may be anything.
 func isLoopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	return loopbackHost(host)
-}
-
-func loopbackHost(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback()
+	_, _, err := net.SplitHostPort(addr)
+	return err == nil && guard.Loopback(addr)
 }
 
 // A Token lets its bearer use the admin API.

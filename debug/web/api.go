@@ -43,9 +43,12 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 		Warnings  []string             `json:"warnings,omitempty"`
 		Spans     map[string]aboutSpan `json:"spans"` // of the axes that can be asked for
 		Index     map[string]any       `json:"index"`
+		Begin     map[string]any       `json:"begin"`          // where sessions begin
+		Note      string               `json:"note,omitempty"` // why there
+		Control   bool                 `json:"control"`        // sessions may do more than look
 	}
 	a := answer{Title: s.opts.Title, Events: meta.Events, First: meta.First.Time, Last: meta.Last.Time, Second: hlc.TicksPerSecond << hlc.LogicalBits,
-		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building()}
+		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: s.place(s.opts.Begin), Note: s.opts.Note, Control: s.opts.Control}
 	for i := range meta.Nodes {
 		n := &meta.Nodes[i]
 		out := aboutNode{Name: n.Name, Events: n.Events, Reason: n.Reason}
@@ -211,6 +214,7 @@ func (s *Server) frame(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
+	hurried(w)
 	_, _ = w.Write(appendFrame(nil, f)) // who asked may be gone
 	return nil
 }

@@ -73,6 +73,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", f.kind)
 	w.Header().Set("ETag", f.tag)
 	w.Header().Set("Cache-Control", "no-cache")
+	hurried(w)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
 	return nil
 }

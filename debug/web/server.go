@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
+	"time"
 
 	"hindcast.dev/debug"
 	"hindcast.dev/debug/timeline"
+	"hindcast.dev/guard"
 	"hindcast.dev/history"
 )
 
@@ -33,6 +36,16 @@ type Options struct {
 	Session func() *debug.Session
 	// Source is what the sessions look at.
 	Source history.Source
+	// Begin is where sessions begin, and Note why, if that isn't the beginning of all.
+	Begin history.Position
+	Note  string
+	// Control tells the page that sessions may do more to this machine than look: what
+	// they do is up to Session.
+	Control bool
+	// Prefix is below what path all is served, like /debug; "" is at /.
+	Prefix string
+	// Admit lets in who knows another secret than Token. May be nil.
+	Admit func(secret string) bool
 }
 
 // A Server is an http.Handler. It is safe for concurrent use.
@@ -43,6 +56,7 @@ type Server struct {
 	survey *debug.Survey
 	states states
 	page   map[string]pageFile
+	ticket tickets
 }
 
 // New returns a Server. Run builds what it draws from.
@@ -51,6 +65,7 @@ func New(o Options) *Server {
 	s.tabs.make = func() *debug.Session {
 		session := o.Session()
 		session.Index = s.survey.Index
+		session.MoveTo(o.Begin)
 		return session
 	}
 	for _, r := range s.routes() {
@@ -76,6 +91,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	unhurried(w, r)
+	if s.opts.Prefix == "" {
+		s.serve(w, r)
+		return
+	}
+	http.StripPrefix(s.opts.Prefix, http.HandlerFunc(s.serve)).ServeHTTP(w, r)
+}
+
+// serve answers a request whose path begins behind the prefix.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err := s.check(r); err != nil {
 		writeError(w, err)
 		return
@@ -83,11 +108,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.enter(w, r) {
 		return
 	}
-	if _, pattern := s.mux.Handler(r); pattern == "" {
+	if _, pattern := s.mux.Handler(r); pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
 		s.refuse(w, r)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// writeTime is how long who asked may take to read an answer.
+const writeTime = time.Minute
+
+// unhurried lets an answer take the time that the question needs: it ends when who
+// asked is gone. A body has to come within the server's time all the same.
+func unhurried(w http.ResponseWriter, r *http.Request) {
+	c := http.NewResponseController(w)
+	if r.Method != http.MethodPost {
+		_ = c.SetReadDeadline(time.Time{}) // a writer of a test has none
+	}
+	_ = c.SetWriteDeadline(time.Time{})
+}
+
+// hurried begins the time for an answer to be read.
+func hurried(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
 }
 
 // answering makes a handler of one that may fail.
@@ -179,14 +222,9 @@ func writeError(w http.ResponseWriter, err error) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		status, b = http.StatusInternalServerError, []byte(`{"error":"the answer has no JSON form"}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // who asked may be gone
+	hurried(w)
+	guard.WriteJSON(w, status, v)
 }
 
 // readBody reads a body in JSON.
@@ -194,7 +232,12 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyMax))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			return problemf(http.StatusRequestEntityTooLarge, "", "the body has more than %d bytes", long.Limit)
+		}
 		return problemf(http.StatusBadRequest, "GET /api/v1/commands and docs/debug.md show what is understood", "the body: %v", err)
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return nil
 }

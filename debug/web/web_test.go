@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"hindcast.dev/debug"
+	"hindcast.dev/guard"
 	"hindcast.dev/history"
 )
 
@@ -113,6 +115,7 @@ func read(t *testing.T, hs *httptest.Server, method, path, body string, v any, h
 
 func TestOnlyWhoHasTheTokenIsAnswered(t *testing.T) {
 	hs := serve(t, "a-secret-token")
+	cookie := "Cookie: hindcast-debug-" + guard.Port(strings.TrimPrefix(hs.URL, "http://")) + "=" + base64.RawURLEncoding.EncodeToString([]byte("a-secret-token"))
 	for _, c := range []struct {
 		what    string
 		path    string
@@ -122,11 +125,11 @@ func TestOnlyWhoHasTheTokenIsAnswered(t *testing.T) {
 		{"nothing", "/api/v1/about", nil, 401},
 		{"another token", "/api/v1/about", []string{"Authorization: Bearer a-secret-toke"}, 401},
 		{"the token", "/api/v1/about", []string{"Authorization: Bearer a-secret-token"}, 200},
-		{"the cookie", "/api/v1/about", []string{"Cookie: hindcast-debug=a-secret-token"}, 200},
-		{"the cookie, from another page", "/api/v1/about", []string{"Cookie: hindcast-debug=a-secret-token", "Origin: http://evil.example"}, 403},
-		{"the cookie, from a page of another port", "/api/v1/about", []string{"Cookie: hindcast-debug=a-secret-token", "Sec-Fetch-Site: same-site"}, 403},
-		{"the cookie, by a name that was made to lead here", "/api/v1/about", []string{"Cookie: hindcast-debug=a-secret-token", "Host: evil.example"}, 403},
-		{"the cookie, of our own page", "/api/v1/about", []string{"Cookie: hindcast-debug=a-secret-token", "Origin: " + hs.URL, "Sec-Fetch-Site: same-origin"}, 200},
+		{"the cookie", "/api/v1/about", []string{cookie}, 200},
+		{"the cookie, from another page", "/api/v1/about", []string{cookie, "Origin: http://evil.example"}, 403},
+		{"the cookie, from a page of another port", "/api/v1/about", []string{cookie, "Sec-Fetch-Site: same-site"}, 403},
+		{"the cookie, by a name that was made to lead here", "/api/v1/about", []string{cookie, "Host: evil.example"}, 403},
+		{"the cookie, of our own page", "/api/v1/about", []string{cookie, "Origin: " + hs.URL, "Sec-Fetch-Site: same-origin"}, 200},
 		{"the address in numbers", "/api/v1/about", []string{"Authorization: Bearer a-secret-token", "Host: 192.0.2.7:80"}, 200},
 	} {
 		res, b := ask(t, hs, "GET", c.path, "", c.headers...)
