@@ -128,7 +128,7 @@ func (f *watchFlags) watcher(c *cobra.Command, args []string) (*watcher, error) 
 		return nil, Usage(err)
 	}
 	if _, err := syntax.Parse(w.text); err != nil {
-		return nil, queryError(err, statement{f.file, w.text})
+		return nil, queryError(err, statement{file: f.file, text: w.text})
 	}
 	if w.from, err = parseFrom(f.from, w.begin); err != nil {
 		return nil, Usage(err)
@@ -226,7 +226,7 @@ func (w *watcher) run() error {
 	case errors.As(err, &refused), err != nil && w.stream == nil && !errors.As(err, new(*syntax.Error)):
 		return Usage(err)
 	case err != nil:
-		return queryError(err, statement{w.f.file, w.text})
+		return queryError(err, statement{file: w.f.file, text: w.text})
 	case w.stream == nil:
 		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted before every node had said where it is: nothing was asked")}
 	case w.unsure || w.rows == 0 && len(sum.Incomplete) > 0:

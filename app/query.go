@@ -193,7 +193,7 @@ func (f *queryFlags) check() error {
 
 // ask compiles a statement and runs it within its bounds.
 func (f *queryFlags) ask(ctx context.Context, c *cobra.Command, o *opened, s statement) error {
-	q, err := compileQuery(ctx, c, o, s.text)
+	q, err := compileQuery(ctx, c, o, s)
 	if err != nil {
 		return queryError(err, s)
 	}

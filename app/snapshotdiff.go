@@ -32,7 +32,7 @@ func (f *restoreFlags) last(ctx context.Context, c *cobra.Command, services []Se
 	}
 	defer o.Close()
 	text := lastQuery(f.lastWhere, o.Source.Meta())
-	q, err := compileQuery(ctx, c, o, text)
+	q, err := compileQuery(ctx, c, o, statement{text: text})
 	if err != nil {
 		return 0, queryError(err, statement{text: text})
 	}

@@ -24,10 +24,11 @@ const (
 	headingColumns = 100
 )
 
-// A statement is one of a text. Its lines and columns are those of that text.
+// A statement is one of a text.
 type statement struct {
 	file string // that it was read from, "" if none
 	text string
+	at   syntax.Pos // where it begins in what was read; nothing is the beginning
 }
 
 // statementsOf cuts a text into statements and parses them: what is wrong in the
@@ -35,22 +36,22 @@ type statement struct {
 func statementsOf(file, text string) ([]statement, error) {
 	var all []statement
 	for _, s := range syntax.Statements(text) {
-		all = append(all, statement{file, s})
+		all = append(all, statement{file, s.Text, s.At})
 	}
 	switch n := len(all); {
 	case n == 0:
-		all = []statement{{file, text}} // the parser says what is missing
+		all = []statement{{file: file, text: text}} // the parser says what is missing
 	case n > statementsMax:
 		return nil, Usage(fmt.Errorf("there are %d statements; want at most %d at once", n, statementsMax))
 	}
-	return all, mistakesIn(all, func(text string) error { _, err := syntax.Parse(text); return err })
+	return all, mistakesIn(all, func(s statement) error { _, err := syntax.ParseAt(s.text, s.at); return err })
 }
 
 // mistakesIn looks for mistakes in every statement, and returns all that it finds.
-func mistakesIn(all []statement, look func(text string) error) error {
+func mistakesIn(all []statement, look func(statement) error) error {
 	var said []string
 	for _, s := range all {
-		err := look(s.text)
+		err := look(s)
 		var mistake *syntax.Error
 		if err != nil && !errors.As(err, &mistake) {
 			return err
@@ -77,7 +78,7 @@ func (f *queryFlags) askAll(ctx context.Context, c *cobra.Command, o *opened, al
 		return f.ask(ctx, c, o, all[0])
 	}
 	meta := o.Source.Meta()
-	if err := mistakesIn(all, func(text string) error { return compiles(meta, text) }); err != nil {
+	if err := mistakesIn(all, func(s statement) error { return compiles(meta, s) }); err != nil {
 		return err
 	}
 	defer func() { f.lead = "" }()
@@ -103,8 +104,8 @@ func (f *queryFlags) askAll(ctx context.Context, c *cobra.Command, o *opened, al
 	return nil
 }
 
-func compiles(meta *history.Meta, text string) error {
-	_, err := rql.Compile(meta, text)
+func compiles(meta *history.Meta, s statement) error {
+	_, err := rql.CompileAt(meta, s.text, s.at)
 	return err
 }
 

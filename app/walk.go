@@ -28,8 +28,8 @@ func (o *opened) walk(ctx context.Context, names []string) error {
 
 // compileQuery compiles a query. If it names variables whose contents were too
 // large to be compared, the History becomes one that has them.
-func compileQuery(ctx context.Context, c *cobra.Command, o *opened, text string) (*rql.Query, error) {
-	q, err := rql.Compile(o.Source.Meta(), text)
+func compileQuery(ctx context.Context, c *cobra.Command, o *opened, s statement) (*rql.Query, error) {
+	q, err := rql.CompileAt(o.Source.Meta(), s.text, s.at)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func compileQuery(ctx context.Context, c *cobra.Command, o *opened, text string)
 		if err := o.walk(ctx, names); err != nil {
 			return nil, err
 		}
-		if q, err = rql.Compile(o.Source.Meta(), text); err != nil {
+		if q, err = rql.CompileAt(o.Source.Meta(), s.text, s.at); err != nil {
 			return nil, err
 		}
 		if still := bulkyNames(o.Source.Meta(), q.Variables()); len(still) > 0 {

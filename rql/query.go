@@ -65,7 +65,13 @@ type Query struct {
 // Compile parses a statement and checks it against a History. Its error is a
 // *syntax.Error, whose Render(text) shows the place.
 func Compile(meta *history.Meta, text string) (*Query, error) {
-	st, err := syntax.Parse(text)
+	return CompileAt(meta, text, syntax.Pos{})
+}
+
+// CompileAt is Compile for a statement of a longer text, which begins at a place of
+// that: lines and columns of mistakes are that text's.
+func CompileAt(meta *history.Meta, text string, at syntax.Pos) (*Query, error) {
+	st, err := syntax.ParseAt(text, at)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func expect(text string, parse func(*parser)) (e Expectation) {
 			panic(r)
 		}
 	}()
-	p := newParserAt(text, true)
+	p := newParserAt(text, start(), true)
 	parse(p)
 	return e
 }
@@ -147,7 +147,7 @@ func tokensOf(text string) (tokens []token, whole bool) {
 		if len(text) > MaxText {
 			fail(Pos{Line: 1, Col: 1}, "", "the text is too long")
 		}
-		s := scanner{text: text, pos: Pos{Line: 1, Col: 1}}
+		s := scanner{text: text, pos: start()}
 		for t := s.next(); t.kind != kindEnd; t = s.next() {
 			tokens = append(tokens, t)
 		}

@@ -6,9 +6,18 @@ import (
 )
 
 // Parse reads one statement. Its error is an *Error.
-func Parse(text string) (stmt Statement, err error) {
+func Parse(text string) (Statement, error) { return ParseAt(text, Pos{}) }
+
+// ParseAt reads one statement of a longer text, which begins at a place of that,
+// or at its beginning if that isn't said: the lines and columns of what it returns are that text's, and offsets are the
+// statement's own, as Render wants them.
+func ParseAt(text string, at Pos) (stmt Statement, err error) {
 	defer catch(&err)
-	return newParser(text).whole(), nil
+	if !at.IsValid() {
+		at = start()
+	}
+	at.Offset = 0
+	return newParserAt(text, at, false).whole(), nil
 }
 
 // whole reads a statement and the end of the text.
@@ -54,16 +63,18 @@ type parser struct {
 	last    int      // index in clauses of the last one read
 }
 
-func newParser(text string) *parser { return newParserAt(text, false) }
+func newParser(text string) *parser { return newParserAt(text, start(), false) }
 
-// newParserAt makes a parser that reads text; with asked it panics with a *wanted
-// where text ends.
-func newParserAt(text string, asked bool) *parser {
-	start := Pos{Offset: 0, Line: 1, Col: 1}
+// start is where a text begins.
+func start() Pos { return Pos{Line: 1, Col: 1} }
+
+// newParserAt makes a parser that reads text, which begins at a place; with
+// asked it panics with a *wanted where text ends.
+func newParserAt(text string, at Pos, asked bool) *parser {
 	if len(text) > MaxText {
-		fail(start, "", "the text is %d bytes long; the longest that is read has %d", len(text), MaxText)
+		fail(at, "", "the text is %d bytes long; the longest that is read has %d", len(text), MaxText)
 	}
-	p := &parser{scan: scanner{text: text, pos: start, asked: asked}}
+	p := &parser{scan: scanner{text: text, pos: at, asked: asked}}
 	p.tok = p.scan.next()
 	return p
 }

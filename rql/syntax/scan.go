@@ -90,13 +90,7 @@ func (s *scanner) peek() rune {
 // advance goes over the next n bytes, whole characters.
 func (s *scanner) advance(n int) string {
 	passed := s.rest()[:n]
-	s.pos.Offset += n
-	if i := strings.LastIndexByte(passed, '\n'); i >= 0 {
-		s.pos.Line += strings.Count(passed, "\n")
-		s.pos.Col = 1 + utf8.RuneCountInString(passed[i+1:])
-	} else {
-		s.pos.Col += utf8.RuneCountInString(passed)
-	}
+	s.pos = s.pos.after(passed)
 	return passed
 }
 

@@ -5,18 +5,19 @@ import (
 	"unicode/utf8"
 )
 
+// A Piece is a statement of a longer text.
+type Piece struct {
+	Text string
+	At   Pos // where it begins in that text, for ParseAt
+}
+
 // Statements cuts a whole text into its statements, which a ; ends or the end of
-// the text. Lines and columns of a statement are those of the text: empty lines and
-// spaces stand where others stood before it. What is nothing but a comment is no
-// statement.
-func Statements(text string) []string {
-	var statements []string
-	start := 0
+// the text. What is nothing but a comment is no statement.
+func Statements(text string) []Piece {
+	var statements []Piece
+	at := start()
 	add := func(end int) {
-		before := text[:start]
-		line := strings.LastIndexByte(before, '\n') + 1
-		pad := strings.Repeat("\n", strings.Count(before, "\n")) + strings.Repeat(" ", utf8.RuneCountInString(before[line:]))
-		statements = append(statements, pad+strings.TrimRight(text[start:end], "\r\n"))
+		statements = append(statements, Piece{strings.TrimRight(text[at.Offset:end], "\r\n"), at})
 	}
 	tokens, whole := tokensOf(text)
 	empty := true
@@ -28,10 +29,21 @@ func Statements(text string) []string {
 		if !empty {
 			add(t.end)
 		}
-		start, empty = t.end, true
+		at, empty = at.after(text[at.Offset:t.end]), true
 	}
 	if !empty || !whole {
 		add(len(text))
 	}
 	return statements
+}
+
+// after is where a text ends that begins at p.
+func (p Pos) after(text string) Pos {
+	p.Offset += len(text)
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		p.Line += strings.Count(text, "\n")
+		p.Col, text = 1, text[i+1:]
+	}
+	p.Col += utf8.RuneCountInString(text)
+	return p
 }

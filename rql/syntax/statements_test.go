@@ -12,22 +12,40 @@ import (
 )
 
 func TestStatementsOfAText(t *testing.T) {
+	at := func(text string, offset, line, col int) syntax.Piece {
+		return syntax.Piece{Text: text, At: syntax.Pos{Offset: offset, Line: line, Col: col}}
+	}
 	for _, c := range []struct {
 		text string
-		want []string
+		want []syntax.Piece
 	}{
-		{"SHOW NODES", []string{"SHOW NODES"}},
-		{"SHOW NODES;", []string{"SHOW NODES;"}},
-		{"SHOW NODES; SHOW LOGS", []string{"SHOW NODES;", "            SHOW LOGS"}},
-		{"-- é\nSHOW NODES;\n\n-- why; not\nSHOW LOGS;\n-- the end", []string{"-- é\nSHOW NODES;", "\n           \n\n-- why; not\nSHOW LOGS;"}},
+		{"SHOW NODES", []syntax.Piece{at("SHOW NODES", 0, 1, 1)}},
+		{"SHOW NODES;", []syntax.Piece{at("SHOW NODES;", 0, 1, 1)}},
+		{"SHOW NODES; SHOW LOGS", []syntax.Piece{at("SHOW NODES;", 0, 1, 1), at(" SHOW LOGS", 11, 1, 12)}},
+		{"-- é\nSHOW NODES;\n\n-- why; not\nSHOW LOGS;\n-- the end", []syntax.Piece{at("-- é\nSHOW NODES;", 0, 1, 1), at("\n\n-- why; not\nSHOW LOGS;", 17, 2, 12)}},
 		{";;\n;", nil},
 		{"-- nothing", nil},
 		{"", nil},
-		{"SHOW LOGS; SHOW EVENTS LIKE 'a;", []string{"SHOW LOGS;", "           SHOW EVENTS LIKE 'a;"}},
+		{"SHOW LOGS; SHOW EVENTS LIKE 'a;", []syntax.Piece{at("SHOW LOGS;", 0, 1, 1), at(" SHOW EVENTS LIKE 'a;", 10, 1, 11)}},
 	} {
 		if got := syntax.Statements(c.text); !slices.Equal(got, c.want) {
 			t.Errorf("%q: %q", c.text, got)
 		}
+	}
+}
+
+// What is kept of a text with many statements is the text.
+func TestStatementsOfALongTextTakeItsLength(t *testing.T) {
+	text := strings.Repeat(strings.Repeat("\n", 600)+"SHOW NODES;", 900)
+	total := 0
+	for i, s := range syntax.Statements(text) {
+		total += len(s.Text)
+		if _, err := syntax.ParseAt(s.Text, s.At); err != nil || s.At.Line != 1+600*i {
+			t.Fatalf("statement %d at line %d: %v", i, s.At.Line, err)
+		}
+	}
+	if total != len(text) {
+		t.Errorf("the statements have %d bytes, the text %d", total, len(text))
 	}
 }
 
@@ -41,14 +59,14 @@ func TestAMistakeInAStatementStandsWhereItStandsInTheText(t *testing.T) {
 		line := strings.Count(at, "\n")
 		col := len([]rune(at[strings.LastIndexByte(at, '\n')+1:]))
 		for _, s := range syntax.Statements(text) {
-			_, err := syntax.Parse(s)
+			_, err := syntax.ParseAt(s.Text, s.At)
 			var mistake *syntax.Error
-			if !strings.Contains(s, "nothing") {
+			if !strings.Contains(s.Text, "nothing") {
 				if err != nil {
-					t.Fatalf("%q: %v", s, err)
+					t.Fatalf("%q: %v", s.Text, err)
 				}
 			} else if !errors.As(err, &mistake) || mistake.Pos.Line != 1+line || mistake.Pos.Col != 1+col {
-				t.Fatalf("%q of %q: %v, want it at %d:%d", s, text, err, 1+line, 1+col)
+				t.Fatalf("%+v of %q: %v, want it at %d:%d", s, text, err, 1+line, 1+col)
 			}
 		}
 	})
