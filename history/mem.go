@@ -198,7 +198,7 @@ func (m *Mem) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor,
 	if err != nil {
 		return nil, err
 	}
-	starts := &memStarts{mem: m, at: make([]int, len(m.nodes))}
+	starts := &memStarts{nodes: m.nodes, at: make([]int, len(m.nodes))}
 	for _, i := range chosen {
 		starts.at[i] = m.nodes[i].find(from)
 	}
@@ -240,15 +240,15 @@ func (s *memStream) next() (*Event, error) {
 
 // memStarts knows the states at the start of a walk.
 type memStarts struct {
-	mem *Mem
-	at  []int // by node: how many of its entries lie before; 0 for one not asked for
+	nodes []memNode
+	at    []int // by node: how many of its entries lie before; 0 for one not asked for
 }
 
 // States implements Cursor.
 func (s *memStarts) States() []*State {
 	out := make([]*State, len(s.at))
 	for i, n := range s.at {
-		out[i] = s.mem.nodes[i].state(n)
+		out[i] = s.nodes[i].state(n)
 	}
 	return out
 }
@@ -331,14 +331,21 @@ func (m *Mem) Event(_ context.Context, node int, seq uint64) (*Event, error) {
 	if node < 0 || node >= len(m.nodes) {
 		return nil, fmt.Errorf("node %d: %w", node, ErrNoEvent)
 	}
-	entries := m.nodes[node].entries
-	i := sort.Search(len(entries), func(i int) bool { return entries[i].Seq >= seq })
-	for ; i < len(entries) && entries[i].Seq == seq; i++ {
-		if !entries[i].Base {
-			return entries[i], nil
-		}
+	if e := m.nodes[node].event(seq); e != nil {
+		return e, nil
 	}
 	return nil, fmt.Errorf("%s:%d: %w", m.meta.Nodes[node].Name, seq, ErrNoEvent)
+}
+
+// event returns the event with a sequence number, nil if there is none.
+func (n *memNode) event(seq uint64) *Event {
+	i := sort.Search(len(n.entries), func(i int) bool { return n.entries[i].Seq >= seq })
+	for ; i < len(n.entries) && n.entries[i].Seq == seq; i++ {
+		if !n.entries[i].Base {
+			return n.entries[i]
+		}
+	}
+	return nil
 }
 
 // Message implements Source.

@@ -87,6 +87,11 @@ func (l *ledger) base(p Position, vars []Change) error {
 	if err := l.changes(p, vars); err != nil {
 		return err
 	}
+	return l.beginAt(p)
+}
+
+// beginAt notes where what is known begins, or begins again.
+func (l *ledger) beginAt(p Position) error {
 	switch {
 	case !l.any:
 		l.missing(Span{0, p.Time}, "what came before event %d is not recorded", p.Seq+1)
@@ -113,6 +118,12 @@ func (l *ledger) event(e *Event) error {
 	if err := l.changes(p, e.Changes); err != nil {
 		return err
 	}
+	l.count(p)
+	return nil
+}
+
+// count notes an event in order.
+func (l *ledger) count(p Position) {
 	switch {
 	case !l.any && p.Seq > 1:
 		l.missing(Span{0, p.Time}, "events %d to %d are not recorded", 1, p.Seq-1)
@@ -122,7 +133,6 @@ func (l *ledger) event(e *Event) error {
 	l.entry(p)
 	l.node.Events++
 	l.node.Last = p
-	return nil
 }
 
 func (l *ledger) entry(p Position) {
