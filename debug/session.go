@@ -54,6 +54,9 @@ type Session struct {
 	// Index returns where the events are, nil as long as that isn't known. With it
 	// going from place to place reads one event. nil: it never is.
 	Index func() *timeline.Index
+	// Live, if not nil, is what the History is a moment of: every command begins with
+	// what there is then.
+	Live Live
 	// Open opens another History, which the session closes. nil if it can't.
 	Open func(ctx context.Context, what string) (history.Source, error)
 	// Replay replays what the History was made of with another build. nil if it can't.

@@ -69,7 +69,7 @@ func NewTail(bytesMax int) *Tail {
 }
 
 // Grow says which nodes and variables there are from now on: more than before, or
-// the same. Of the Meta names, builds and what is bulky are looked at.
+// the same, but for nodes of which there is no entry, which may go. Of the Meta names, builds and what is bulky are looked at.
 func (t *Tail) Grow(meta *Meta) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,12 +83,15 @@ func (t *Tail) Grow(meta *Meta) error {
 		}
 		t.vars[i].Bulky = meta.Vars[i].Bulky
 	}
-	moved := make([]int, len(t.names)) // where nodes are now
+	moved := make([]int, len(t.names)) // where nodes are now, -1 if nowhere
 	same := true
 	for i := range t.names {
 		n, ok := meta.NodeIndex(t.names[i].Name)
 		if !ok {
-			return fmt.Errorf("node %s is no longer there", t.names[i].Name)
+			if len(t.lanes[i].entries) > 0 {
+				return fmt.Errorf("node %s is no longer there", t.names[i].Name)
+			}
+			n = -1
 		}
 		moved[i], same = n, same && n == i
 	}
@@ -127,11 +130,15 @@ func (t *Tail) renumber(moved []int) error {
 		return err
 	}
 	for i, n := range moved {
+		if n < 0 {
+			continue
+		}
 		t.gaps[n], t.reasons[n] = gaps[i], reasons[i]
 		// What it told of a hole in its recording lies before what is kept.
 		t.nodes[n].ledger.node.Unknown = slices.Clone(old.nodes[i].ledger.node.Unknown)
 		t.nodes[n].ledger.node.Reason = old.nodes[i].ledger.node.Reason
 	}
+	t.waiting = slices.DeleteFunc(t.waiting, func(b Event) bool { return moved[b.Node] < 0 })
 	for i := range t.waiting {
 		t.waiting[i].Node = moved[t.waiting[i].Node]
 	}

@@ -42,11 +42,20 @@ type Options struct {
 	Lean bool
 	// Client makes the requests; nil is one of Follow's own.
 	Client *http.Client
+	// Patient takes a node that refuses, tells nonsense or is another one than before
+	// for one that isn't there: it is tried again, and the others are followed. At the
+	// beginning nobody waits for a node that can't be reached.
+	Patient bool
+	// Reached is called, by the goroutine that calls Told, whenever there may be more:
+	// up to that time the walk is complete, of all nodes that are waited for. May be
+	// nil.
+	Reached func(hlc.Timestamp)
 }
 
 // A Notice says what becomes of a node.
 type Notice struct {
 	Node   string // its address as long as it wasn't reached
+	Of     int    // by number in the addresses
 	Change Change
 	Err    error     // of NodeLost: why
 	Heard  time.Time // when it last said something
@@ -96,8 +105,9 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 			client: client, out: f.in, gate: make(chan struct{}, 1)})
 	}
 	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))
-	f.away = make([]hlc.Timestamp, len(addrs))
+	f.away, f.shut = make([]hlc.Timestamp, len(addrs)), make([]bool, len(addrs))
 	f.m = NewMerger(names, o.From, o.Hold, sink)
+	f.m.renames = o.Patient
 	if o.Record != nil {
 		f.m.Record(o.Record)
 	}
@@ -125,6 +135,7 @@ type follower struct {
 	lost  []error         // why a node isn't there; nil if it is, or wasn't heard of yet
 	gated []bool          // a connection waits until the others have come as far
 	away  []hlc.Timestamp // from when on it is unknown, as was told; 0 if it isn't
+	shut  []bool          // what its connection tells isn't listened to: it is another node's
 }
 
 func (f *follower) loop(ctx context.Context) error {
@@ -145,6 +156,9 @@ func (f *follower) loop(ctx context.Context) error {
 			return err
 		}
 		f.tellUnknown()
+		if f.o.Reached != nil {
+			f.o.Reached(f.m.Reach())
+		}
 		f.open(now)
 		if err := f.alone(now); err != nil {
 			return err
@@ -167,12 +181,12 @@ func (f *follower) open(now time.Duration) {
 
 // alone fails when no node could be reached in time.
 func (f *follower) alone(now time.Duration) error {
-	if f.m.began || now <= f.o.Hold {
+	if f.m.began {
 		return nil
 	}
 	var first error
 	for i, s := range f.m.sources {
-		if now-s.heard <= f.o.Hold || s.based {
+		if now-s.heard <= f.o.Hold && !s.absent || s.based {
 			return nil
 		}
 		if first == nil {
@@ -181,6 +195,9 @@ func (f *follower) alone(now time.Duration) error {
 	}
 	if first == nil {
 		first = errors.New("they don't answer")
+	}
+	if now <= f.o.Hold {
+		return fmt.Errorf("none of the nodes could be followed: %w", first)
 	}
 	return fmt.Errorf("none of the nodes could be reached within %v: %w", f.o.Hold, first)
 }
@@ -192,14 +209,23 @@ func (f *follower) take(m message) error {
 	switch fr := m.frame.(type) {
 	case *Hello:
 		before := f.m.sources[m.from].heard
-		if err := f.m.Hello(m.from, fr, now); err != nil {
+		err := f.m.Hello(m.from, fr, now)
+		f.shut[m.from] = err != nil
+		switch {
+		case err != nil && f.o.Patient:
+			return f.down(m.from, err)
+		case err != nil:
 			return err
 		}
 		f.heard(m.from, before)
 	case *Base:
-		f.m.Base(m.from, fr, now)
+		if !f.shut[m.from] {
+			f.m.Base(m.from, fr, now)
+		}
 	case *Block:
-		f.m.Block(m.from, fr, now)
+		if !f.shut[m.from] {
+			f.m.Block(m.from, fr, now)
+		}
 	default:
 		return f.down(m.from, m.err)
 	}
@@ -226,7 +252,7 @@ func (f *follower) tellUnknown() {
 
 func (f *follower) tell(i int, n Notice) {
 	s := f.m.sources[i]
-	n.Node, n.Heard = s.name, f.begin.Add(s.heard)
+	n.Node, n.Of, n.Heard = s.name, i, f.begin.Add(s.heard)
 	if f.o.Told != nil {
 		f.o.Told(n)
 	}
@@ -235,7 +261,7 @@ func (f *follower) tell(i int, n Notice) {
 // heard notes that a node is there.
 func (f *follower) heard(i int, before time.Duration) {
 	if f.lost[i] != nil && f.o.Told != nil {
-		f.o.Told(Notice{Node: f.m.sources[i].name, Change: NodeBack, Heard: f.begin.Add(before)})
+		f.o.Told(Notice{Node: f.m.sources[i].name, Of: i, Change: NodeBack, Heard: f.begin.Add(before)})
 	}
 	f.lost[i] = nil
 }
@@ -245,7 +271,9 @@ func (f *follower) down(i int, err error) error {
 	s := f.m.sources[i]
 	var refused *RefusedError
 	var bad *FrameError
-	if !s.based && (errors.As(err, &refused) && refused.final() || errors.As(err, &bad)) {
+	if f.o.Patient {
+		f.m.Absent(i)
+	} else if !s.based && (errors.As(err, &refused) && refused.final() || errors.As(err, &bad)) {
 		return err
 	}
 	if f.lost[i] == nil {

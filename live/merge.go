@@ -40,6 +40,7 @@ type Merger struct {
 	vars    map[string]history.VarID
 	record  history.Writer // takes in all that comes, also what comes late; nil: nobody does
 	grown   bool           // meta has more than the sink knows
+	renames bool           // a node whose name becomes known takes its address' place
 	began   bool
 	at      history.Position // of the last entry fed
 	gaps    []gap            // to be said
@@ -78,13 +79,15 @@ type NodeStats struct {
 
 // A source is one node, in the order of the addresses.
 type source struct {
-	name  string // its address until it is known
-	node  int    // index in meta.Nodes
-	known bool
-	based bool // a base came
-	heard time.Duration
-	ids   []history.VarID // of the meta, by the stream's numbers
-	bulky map[history.VarID]hlc.Timestamp
+	name   string // its address until it is known
+	node   int    // index in meta.Nodes
+	known  bool
+	based  bool // a base came
+	heard  time.Duration
+	absent bool // it can't be reached, and never could: nobody waits for it
+	build  string
+	ids    []history.VarID // of the meta, by the stream's numbers
+	bulky  map[history.VarID]hlc.Timestamp
 
 	queue   []history.Event // received and not fed
 	promise hlc.Timestamp
@@ -132,7 +135,7 @@ func (m *Merger) Hello(i int, h *Hello, now time.Duration) error {
 	if s.known && s.name != h.Node {
 		return fmt.Errorf("where node %s was is node %s now", s.name, h.Node)
 	}
-	s.heard = now
+	s.heard, s.absent, s.build = now, false, h.Build
 	if !s.known {
 		// The place of its address stays, unknown up to here.
 		s.name, s.known, s.node = h.Node, true, -1
@@ -152,7 +155,10 @@ func (m *Merger) Hello(i int, h *Hello, now time.Duration) error {
 
 // place numbers the nodes anew.
 func (m *Merger) place() {
-	meta := &history.Meta{Vars: m.meta.Vars, Nodes: slices.Clone(m.meta.Nodes)}
+	meta := &history.Meta{Vars: m.meta.Vars}
+	if !m.renames {
+		meta.Nodes = slices.Clone(m.meta.Nodes)
+	}
 	for _, s := range m.sources {
 		if _, ok := meta.NodeIndex(s.name); !ok {
 			meta.Nodes = append(meta.Nodes, history.Node{Name: s.name})
@@ -161,6 +167,7 @@ func (m *Merger) place() {
 	}
 	for _, s := range m.sources {
 		s.node, _ = meta.NodeIndex(s.name)
+		meta.Nodes[s.node].Build = s.build
 	}
 	m.meta, m.grown = meta, true
 }
@@ -335,6 +342,27 @@ func (m *Merger) say() {
 	m.gaps = m.gaps[:0]
 }
 
+// Absent says that a node that hasn't told anything yet can't be reached: nobody waits
+// for it until it can.
+func (m *Merger) Absent(i int) { m.sources[i].absent = !m.sources[i].based }
+
+// Reach is up to when the walk is complete, of all nodes that are waited for.
+func (m *Merger) Reach() hlc.Timestamp {
+	low, any := hlc.Max, false
+	for _, s := range m.sources {
+		switch {
+		case s.joined:
+			low, any = min(low, s.promise), true
+		case !s.silent:
+			return m.at.Time
+		}
+	}
+	if !any {
+		return m.at.Time
+	}
+	return max(low, m.at.Time)
+}
+
 // Advance feeds what has become final at a moment. Its error is the Sink's.
 func (m *Merger) Advance(now time.Duration) error {
 	if !m.began && !m.begin(now) {
@@ -384,7 +412,7 @@ func (m *Merger) listen(now time.Duration) {
 	}
 	for _, s := range m.sources {
 		near := s.state != nil && m.at.Time >= s.until && s.promise >= m.at.Time.Add(-nearby)
-		quiet := now-s.heard > m.hold
+		quiet := now-s.heard > m.hold || s.absent
 		switch {
 		case !s.silent && (quiet || queued > queuedMax && len(s.queue) == 0):
 			m.silence(s)
@@ -432,7 +460,7 @@ func (m *Merger) begin(now time.Duration) bool {
 		case len(s.queue) > 0:
 			any = true
 			start = max(start, s.queue[0].Time)
-		case now-s.heard <= m.hold:
+		case now-s.heard <= m.hold && !s.absent:
 			return false
 		}
 	}

@@ -46,6 +46,9 @@ type Options struct {
 	Prefix string
 	// Admit lets in who knows another secret than Token. May be nil.
 	Admit func(secret string) bool
+	// Live, if not nil, is what Source is a moment of, like a *live.Cluster: the page
+	// follows it, and Run until its ctx ends.
+	Live debug.Live
 }
 
 // A Server is an http.Handler. It is safe for concurrent use.
