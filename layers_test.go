@@ -38,7 +38,7 @@ const importLaw = `
 3   stepper history history/historytest recording transport rql/plan rql/complete rql/lattice
 4   loop replay live rql rql/exec check align tracepoint
 5   node sim recorder recorder/hchttp recorder/hcgrpc recorder/hcotel importer/* export/* sonify
-6   debug/timeline debug collect monitor
+6   debug/timeline debug/motif debug collect monitor
 7   debug/web debug/tui
 8   app
 9   examples/* examples/raftkv

@@ -35,19 +35,23 @@ var asked = map[string]bool{"send": true, "reply": true, "call": true, "settimer
 const internalKind = "internal"
 
 // names are those by which a query finds such occurrences.
-func (k eventKind) names() []string {
-	all := []string{k.kind}
-	if k.name != "" {
-		all = append(all, k.kind+"."+k.name)
+func (k eventKind) names() []string { return EventNames(k.kind, k.name, k.machine) }
+
+// EventNames are the names by which an event query finds events, or effects, of a
+// kind and name, which may be "", that a machine handled, "" if none did.
+func EventNames(kind, name, machine string) []string {
+	all := []string{kind}
+	if name != "" {
+		all = append(all, kind+"."+name)
 	}
-	if k.name != "" && !asked[k.kind] {
-		all = append(all, k.name)
+	if name != "" && !asked[kind] {
+		all = append(all, name)
 	}
-	if k.machine == "" {
+	if machine == "" {
 		return all
 	}
 	for _, n := range all[:len(all):len(all)] {
-		all = append(all, k.machine+"."+n)
+		all = append(all, machine+"."+n)
 	}
 	return all
 }
