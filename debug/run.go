@@ -185,6 +185,9 @@ func (s *Session) nodeArg(command, args string) (int, error) {
 }
 
 func runNext(ctx context.Context, s *Session, args string) error {
+	if args == "" {
+		return s.nextHit(ctx, "next", true)
+	}
 	if _, err := s.nodeArg("next", args); err != nil {
 		return err
 	}
@@ -192,6 +195,9 @@ func runNext(ctx context.Context, s *Session, args string) error {
 }
 
 func runPrev(ctx context.Context, s *Session, args string) error {
+	if args == "" {
+		return s.nextHit(ctx, "prev", false)
+	}
 	if _, err := s.nodeArg("prev", args); err != nil {
 		return err
 	}

@@ -67,7 +67,8 @@ type Session struct {
 	// long as the session.
 	KeepMarks func([]Mark) error
 
-	lost map[string][]Drop // by message id; nil until first needed
+	lost map[string][]Drop  // by message id; nil until first needed
+	hits []history.Position // where matches of the last motif begin, ascending
 }
 
 // NewSession opens a session at the beginning of a History. What commands that

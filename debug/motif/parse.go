@@ -2,6 +2,7 @@ package motif
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -258,6 +259,9 @@ func (p *parser) chain() error {
 		}
 		if err != nil {
 			return err
+		}
+		if a.lost { // so it doesn't arrive
+			maps.DeleteFunc(p.flights, func(_ string, f int) bool { return f == nextFlight })
 		}
 		if l, f = next, nextFlight; a.lost || f >= 0 {
 			return nil // nobody there to send anything
