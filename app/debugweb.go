@@ -19,6 +19,7 @@ import (
 
 	"hindcast.dev/debug"
 	"hindcast.dev/debug/web"
+	"hindcast.dev/guard"
 	"hindcast.dev/termtext"
 )
 
@@ -29,6 +30,7 @@ const (
 	webIdleTime   = 2 * time.Minute  // between requests
 	webStopTime   = 2 * time.Second  // for answers to be finished at the end
 	webHeaderMax  = 32 << 10         // bytes
+	webConnsMax   = 256              // at once; more wait
 )
 
 // webFlags are the flags of debug --web.
@@ -100,7 +102,7 @@ func servePage(ctx context.Context, ln net.Listener, page *web.Server) error {
 		MaxHeaderBytes: webHeaderMax, ErrorLog: log.New(io.Discard, "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ln) }()
+	go func() { ended <- srv.Serve(guard.Limit(ln, webConnsMax)) }()
 	select {
 	case err := <-ended:
 		cancel()

@@ -111,11 +111,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.enter(w, r) {
 		return
 	}
-	if _, pattern := s.mux.Handler(r); pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
+	_, pattern := s.mux.Handler(r)
+	switch {
+	case path.Clean(r.URL.Path) != r.URL.Path: // the mux would lead elsewhere, and knows no prefix
+		writeError(w, nothingAt(r))
+	case pattern == "":
 		s.refuse(w, r)
-		return
+	default:
+		s.mux.ServeHTTP(w, r)
 	}
-	s.mux.ServeHTTP(w, r)
 }
 
 // writeTime is how long who asked may take to read an answer.
@@ -145,6 +149,10 @@ func answering(h func(http.ResponseWriter, *http.Request) error) http.HandlerFun
 	}
 }
 
+func nothingAt(r *http.Request) error {
+	return problemf(http.StatusNotFound, "the page is at /, and docs/debug-http.md lists the requests", "there is nothing at %s", r.URL.Path)
+}
+
 // refuse answers what nothing is served for, by another method or at all.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request) {
 	var methods []string
@@ -156,7 +164,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(methods) == 0 {
-		writeError(w, problemf(http.StatusNotFound, "the page is at /, and docs/debug-http.md lists the requests", "there is nothing at %s", r.URL.Path))
+		writeError(w, nothingAt(r))
 		return
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
