@@ -49,9 +49,9 @@ journal, with a second copy of its machines.
 
 ADDR is HOST:PORT of a node's admin API, a URL, or NAME=either. --at is NOW, NOW-10s, or any
 time still in the journals. DIR must not be there; without -o it is named by the time.
-If a node can't be reached, refuses, or gives no answer at all for --timeout, nothing is
-written and the exit code is 3. With --partial the snapshot is taken of the others: what
-depends on the node will say so. A node that answers may take its time: what is waited for
+If a node can't be reached, refuses, or gives no answer at all for --timeout, or if a node
+knows another one of which --nodes has no address, nothing is written and the exit code
+is 3. With --partial the snapshot is taken without it: what depends on it will say so. A node that answers may take its time: what is waited for
 is shown. The token (--token-file, or the variable ` + tokenVariable + `) needs the scope journal:read.
 
 With --every snapshots are taken one after the other, each below DIR and named by its time.
@@ -110,9 +110,6 @@ func (f *snapshotFlags) options(c *cobra.Command) (o recording.SnapshotOptions, 
 	}
 	if o.Token, err = readToken(f.tokenFile); err != nil {
 		return o, err
-	}
-	if f.every > 0 {
-		o.Keep = 2*f.every + 10*time.Second
 	}
 	if f.timeout < 10*time.Millisecond {
 		return o, fmt.Errorf("--timeout %v: want 10ms or more", f.timeout)
@@ -191,7 +188,7 @@ func snapshotError(err error) error {
 	case errors.Is(err, context.Canceled):
 		return &ExitError{Code: ExitUndecided, Err: errors.New("interrupted: no snapshot was written")}
 	case errors.As(err, &lacks) && len(lacks.Lacks) < lacks.Nodes:
-		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w\ntake it of the others with --partial, or wait longer with --timeout", err)}
+		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("%w\nname all nodes with --nodes, wait longer with --timeout, or take it without them with --partial", err)}
 	case errors.As(err, &lacks):
 		return &ExitError{Code: ExitUndecided, Err: err}
 	}

@@ -86,6 +86,7 @@ func (j *Journal) enter(s *mapped) {
 	copy(s.b[segment.OpeningOffset:], o.Encode(&s.Header))
 	s.index = &segment.Index{Nonce: s.Nonce, Number: s.Number, FirstSeq: o.Seq, LastSeq: o.Seq - 1, FirstTime: o.Time, LastTime: o.Time}
 	p.seg, p.pos = s, s.frames()
+	j.entered.Store(s)
 	j.released.Store(p.pos)
 	j.consumed.Store(p.pos)
 }
@@ -107,9 +108,7 @@ func (j *Journal) Stamp(s record.Stamp) error {
 	}
 	s.Boot = j.boot
 	s.Write(p.seg.at(p.pos, p.n), p.pos, p.seg.Nonce)
-	if p.seg.index != nil {
-		addToIndex(p.seg.index, p.pos-p.seg.Base, &s)
-	}
+	p.seg.stamped(p.pos-p.seg.Base, &s)
 	p.last = s
 	n := p.n
 	p.n, p.frame = 0, record.Frame{}

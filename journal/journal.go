@@ -51,6 +51,7 @@ type Journal struct {
 	_        [32]byte
 
 	active  atomic.Pointer[mapped] // holds the tail, or lags behind it
+	entered atomic.Pointer[mapped] // that the consumer is in
 	failure atomic.Pointer[error]  // set once, then final
 	closed  atomic.Bool
 	counts  counters
@@ -115,6 +116,23 @@ type mapped struct {
 	// index is the consumer's, who adds what it stamps, until the segment is
 	// released; nil if it didn't enter the segment at its beginning.
 	index *segment.Index
+	// tail stands for it where it is nil: an index of what this consumer stamped.
+	tail segment.Index
+	// places are the entries so far, for readers; the consumer replaces them.
+	places atomic.Pointer[[]segment.IndexEntry]
+}
+
+// stamped adds a stamped frame to the index.
+func (s *mapped) stamped(off uint64, st *record.Stamp) {
+	x := s.index
+	if x == nil {
+		x = &s.tail
+	}
+	n := len(x.Entries)
+	if addToIndex(x, off, st); len(x.Entries) > n {
+		entries := x.Entries // only ever appended to
+		s.places.Store(&entries)
+	}
 }
 
 // frames returns the position of the first frame.

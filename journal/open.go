@@ -214,6 +214,7 @@ func (j *Journal) take(rc *recovering, l *listing) {
 	j.disk.oldest = rc.segs[0]
 	j.disk.durable = rc.durable()
 	p.seg, p.pos = rc.stampSeg, rc.stampEnd
+	j.entered.Store(p.seg)
 	if p.pos == p.seg.frames() {
 		j.enter(p.seg)
 	}

@@ -101,12 +101,29 @@ func (r *Reader) seek(want uint64, before func(segment.Opening) bool,
 	if r.sc.short() { // the index would lead behind its end
 		return nil
 	}
-	if x, err := loadIndex(r.fsys, r.dir, &r.sc.Header); err == nil {
+	if x := r.index(); x != nil {
 		if e, ok := entry(x); ok {
 			r.sc.off, r.last = int64(e.Offset), 0
 		}
 	}
 	return nil
+}
+
+// index is that of the present segment, nil if there is none: of the one that is
+// being stamped what the consumer has so far.
+func (r *Reader) index() *segment.Index {
+	if r.j != nil {
+		if s := r.j.entered.Load(); s.Number == r.sc.Number {
+			if places := s.places.Load(); places != nil {
+				return &segment.Index{Entries: *places}
+			}
+		}
+	}
+	x, err := loadIndex(r.fsys, r.dir, &r.sc.Header)
+	if err != nil {
+		return nil
+	}
+	return x
 }
 
 func (r *Reader) trySeek(want uint64, before func(segment.Opening) bool) error {

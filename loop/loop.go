@@ -75,6 +75,12 @@ type Config struct {
 	// event stopped the node and a new version can handle it. 0 is none.
 	Again   uint64
 	Stepper stepper.Options
+	// Ready is called once, in Open, with the state that recovery begins with and the
+	// last stamp before it, zero for none; See then for every event in order, those
+	// of recovery included, after it was stamped and, if it is one for the machines,
+	// stepped. What it is given is borrowed until it returns. Both may be nil.
+	Ready func(*stepper.Stepper, record.Stamp)
+	See   func(*stepper.Followed, record.Stamp)
 	// Faults are the points of a simulated run; nil in production.
 	Faults *faultpoint.Set
 }
@@ -130,9 +136,10 @@ type Loop struct {
 	checkpoint  uint64
 	stagger     uint64 // see staggerOf
 	wantCheck   bool
-	wantReopen  bool        // WantReopen was called, or a checkpoint is due that needs it
-	reopening   bool        // a reopen event is in the journal and not handled yet
-	reading     hlc.Reading // that of the last Poll
+	wantReopen  bool             // WantReopen was called, or a checkpoint is due that needs it
+	reopening   bool             // a reopen event is in the journal and not handled yet
+	reading     hlc.Reading      // that of the last Poll
+	seen        stepper.Followed // what See is given, reused
 	armed       map[timerName]armed
 	armedNext   armed // the entry of the timer that is due next; zero if unknown
 	recoveredAt uint64
@@ -301,18 +308,22 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 	switch {
 	case skip:
 		l.dropped(&ev, "skipped: "+reason)
+		l.see(&ev, nil, s)
 		return nil
 	case drift != nil:
 		l.dropped(&ev, drift.Error())
+		l.see(&ev, nil, s)
 		return nil
 	case f.Kind == event.Note:
 		l.stats.Notes++
+		l.see(&ev, nil, s)
 		return nil
 	}
 	out, err := l.st.Step(ev, l.boot)
 	if err != nil {
 		return err
 	}
+	l.see(&ev, &out, s)
 	if err := l.cfg.Faults.Hit(faultpoint.LoopStepped); err != nil {
 		return err
 	}
@@ -323,6 +334,20 @@ func (l *Loop) take(r hlc.Reading, f *record.Frame) error {
 		l.afterReopen()
 	}
 	return l.err
+}
+
+// see tells whoever wants to know of an event; out is nil for one that isn't
+// stepped.
+func (l *Loop) see(ev *event.Event, out *stepper.Outcome, s record.Stamp) {
+	if l.cfg.See == nil {
+		return
+	}
+	l.seen.Event, l.seen.Outcome, l.seen.Stepped = *ev, stepper.Outcome{}, out != nil
+	if out != nil {
+		l.seen.Outcome = *out
+	}
+	l.cfg.See(&l.seen, s)
+	l.seen = stepper.Followed{} // it lies in the journal's mapping
 }
 
 // dropped tells of an event that is stamped and not handled.

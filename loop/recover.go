@@ -89,7 +89,9 @@ func (l *Loop) restore(last uint64) error {
 		l.hold(Output{Kind: OutputLog, Effect: logEffect("error", "checkpoint passed over: %v", d)})
 	}
 	if errors.Is(err, checkpoint.ErrNone) {
-		l.st, err = stepper.New(l.cfg.Stepper)
+		if l.st, err = stepper.New(l.cfg.Stepper); err == nil && l.cfg.Ready != nil {
+			l.cfg.Ready(l.st, record.Stamp{})
+		}
 		return err
 	}
 	if err != nil {
@@ -99,6 +101,9 @@ func (l *Loop) restore(last uint64) error {
 		return fmt.Errorf("checkpoint at event %d: %w", h.Seq, err)
 	}
 	l.checkpoint = h.Seq
+	if l.cfg.Ready != nil {
+		l.cfg.Ready(l.st, record.Stamp{Seq: h.Seq, Time: h.Time, Physical: h.Physical, Chain: h.Chain, Boot: h.Boot})
+	}
 	return nil
 }
 
@@ -129,8 +134,11 @@ func (l *Loop) replay(last uint64) error {
 				l.beginning.skip(&e.Frame, last, reason)
 			}
 		}
-		if _, err := f.Follow(&e.Frame, e.Stamp); err != nil {
+		if l.seen, err = f.Follow(&e.Frame, e.Stamp); err != nil {
 			return fmt.Errorf("recovery: %w", err)
+		}
+		if l.cfg.See != nil {
+			l.cfg.See(&l.seen, e.Stamp)
 		}
 		l.recoveredAt++
 	}

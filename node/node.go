@@ -281,6 +281,9 @@ func (n *Node) loopConfig() loop.Config {
 		Node: n.o.Name, Peers: n.o.peerNames(), Settings: n.o.Settings, Build: n.o.Build, Arch: arch, Seed: n.o.Seed,
 		MaxDrift: n.o.MaxDrift, Durability: n.o.Durability, CheckpointEvery: n.o.CheckpointEvery,
 		Stepper: stepper.Options{Stack: debug.Stack}}
+	if w := n.snapshots.window; w != nil {
+		c.Ready, c.See = w.begin, w.see
+	}
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()
 	}

@@ -94,14 +94,18 @@ type Options struct {
 
 // Limits bound what a node holds. Zero fields take the default.
 type Limits struct {
-	InFlight      int           // requests without their last reply; 1024
-	Parts         int           // partial replies that wait for a client; 1024
-	Peeks         int           // queries that wait for the loop; 256
-	BacklogBytes  int           // events that wait for the loop; 8 MiB
-	RequestBytes  int           // body of a request, over HTTP too; 1 MiB
-	HTTPConns     int           // connections to the service; 1024
-	AdminConns    int           // connections to the admin API; 64
-	Followers     int           // of the node's history; 16
+	InFlight     int // requests without their last reply; 1024
+	Parts        int // partial replies that wait for a client; 1024
+	Peeks        int // queries that wait for the loop; 256
+	BacklogBytes int // events that wait for the loop; 8 MiB
+	RequestBytes int // body of a request, over HTTP too; 1 MiB
+	HTTPConns    int // connections to the service; 1024
+	AdminConns   int // connections to the admin API; 64
+	Followers    int // of the node's history; 16
+	// WindowBytes bounds the log of messages sent of late that snapshots need; 64 MiB.
+	// Below 0 there is none: a second copy of the machines then steps the journal for
+	// every snapshot.
+	WindowBytes   int
 	AdapterCalls  int           // calls that wait for or are with one adapter; 1024
 	AdapterTasks  int           // of them, those that are with it at once; 16
 	CrashBoxBytes int64         // of one crash box or bundle's journal; 256 MiB
@@ -122,6 +126,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.HTTPConns, 1024)
 	orDefault(&l.AdminConns, 64)
 	orDefault(&l.Followers, 16)
+	orDefault(&l.WindowBytes, 64<<20)
 	orDefault(&l.AdapterCalls, 1024)
 	orDefault(&l.AdapterTasks, 16)
 	orDefault(&l.CrashBoxBytes, 256<<20)

@@ -72,7 +72,7 @@ func routes() []route {
 			body: `{"time":"2020-01-01T00:00:00Z"}`, answer: `{"node":"n1","promised":"2020-01-01T00:00:00Z/0","time":"2026-11-21T12:00:00.000016Z/0"}`,
 			what: "answers when nothing will be stamped at or below that time any more, also after a restart"},
 		{method: "POST", path: "/v1/snapshot", scope: ScopeJournal, handle: (*Node).postSnapshot, slow: true,
-			body: `{"time":"2020-01-01T00:00:00Z"}`, answer: `{"service":"kv","node":"n1","boot":1,"build":"4f1c0de5a9b3","versions":{"kv":1},"durability":"group","id":"4f2a91c00d1e77b3","cut":{"seq":0},"begins":"2026-11-21T12:00:00.000016Z/0","arrivals":{"ordered":["kv"]}}`,
+			body: `{"time":"2020-01-01T00:00:00Z"}`, answer: `{"service":"kv","node":"n1","boot":1,"build":"4f1c0de5a9b3","versions":{"kv":1},"durability":"group","id":"4f2a91c00d1e77b3","cut":{"seq":0},"peers":["n2"],"begins":"2026-11-21T12:00:00.000016Z/0","arrivals":{"ordered":["kv"]}}`,
 			what: "finds the cut at that time through the node's events, see below"},
 		{method: "GET", path: "/v1/snapshot/ID", scope: ScopeJournal, stream: (*Node).snapshotEvents,
 			what: "the events up to a cut, behind the one that `?after=` names"},

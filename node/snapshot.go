@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,70 +20,54 @@ import (
 	"hindcast.dev/journal/record"
 	"hindcast.dev/loop"
 	"hindcast.dev/recording"
-	"hindcast.dev/stepper"
 )
 
 // Bounds of snapshots.
 const (
-	cutsMax     = 16               // that are held at a time
-	cutIdle     = time.Minute      // a cut that nobody asks for is forgotten
-	keepMax     = 10 * time.Minute // a replica is kept between two snapshots, at most
-	replicaLag  = time.Second      // a kept replica stays so far behind: another initiator's clock may be behind ours
-	replicaTurn = 100 * time.Millisecond
-	// skipMin is how many events a checkpoint must save a kept replica that has fallen
-	// behind, to be begun anew from there: reading one costs as well.
-	skipMin = 20_000
+	cutsMax = 16          // that are held at a time
+	cutIdle = time.Minute // a cut that nobody asks for is forgotten
 )
 
-// snapshots are the cuts through this node's events that others ask for. A second
-// copy of the machines (a replica) finds them from checkpoint and journal, in
-// goroutines of its own: the loop does nothing but to keep its promise.
+// snapshots are the cuts through this node's events that others ask for. The journal
+// says where a cut is, and the window what had arrived by then and was sent: the loop
+// does nothing for it. Of what the window has forgotten a second copy of the machines
+// finds it out again, from checkpoint and journal.
 type snapshots struct {
-	n *Node
-	// replicas: one is at work at a time. Held while a replica steps; guards kept and
-	// all flights, and follows.
-	replicas chan struct{}
-	kept     *replica // behind the present, for the next cut; nil if there is none
-	follows  bool     // a goroutine steps kept
-
-	opened atomic.Uint64 // replicas so far
+	n        *Node
+	window   *window       // nil without
+	stepping chan struct{} // one second copy at a time
+	steps    atomic.Uint64 // how many there were
 
 	mu     sync.Mutex // guards cuts and coming
 	cuts   map[string]*heldCut
 	coming int // cuts that are being found
 }
 
-// A heldCut is a cut that was found. While it is held, retention waits; it holds no
-// replica, which takes as much memory as the machines do.
+// A heldCut is a cut that was found. While it is held, retention waits.
 type heldCut struct {
-	time  hlc.Timestamp
-	cut   recording.Cut
-	sent  []*flight
-	by    uint64      // number of the replica that found it
-	timer *time.Timer // forgets it
-}
-
-// A replica is a shadow with the messages that it saw.
-type replica struct {
-	number  uint64
-	s       *loop.Shadow
-	flights flights
-	until   time.Time // kept so long
+	time    hlc.Timestamp
+	cut     recording.Cut
+	sent    sends
+	stepped bool        // sent is what a second copy of the machines says
+	timer   *time.Timer // forgets it
 }
 
 func newSnapshots(n *Node) *snapshots {
-	return &snapshots{n: n, replicas: make(chan struct{}, 1), cuts: map[string]*heldCut{}}
+	s := &snapshots{n: n, stepping: make(chan struct{}, 1), cuts: map[string]*heldCut{}}
+	if size := n.o.Limits.WindowBytes; size > 0 {
+		s.window = newWindow(n.o.Name, size)
+	}
+	return s
 }
 
 // Cut finds the cut at t (0 is now) through this node's events: which is the last,
 // what arrived, and, until its ID is forgotten, what was sent. A t that hasn't come
-// is waited for: the node's clock isn't moved by it. With keep the replica goes on,
-// so that the next cut costs what has happened until then.
+// is waited for: the node's clock isn't moved by it.
 //
 // Errors: *DriftError for a t further ahead than MaxDrift; ErrBusy if too many cuts
 // are held; *ReachError for a t that journal and checkpoints don't reach back to;
-// *CrashError if the machines aren't deterministic.
-func (n *Node) Cut(ctx context.Context, t hlc.Timestamp, keep time.Duration) (*recording.CutAnswer, error) {
+// *CrashError if the machines had to be stepped and aren't deterministic.
+func (n *Node) Cut(ctx context.Context, t hlc.Timestamp) (*recording.CutAnswer, error) {
 	s := n.snapshots
 	if err := s.reserve(); err != nil {
 		return nil, err
@@ -96,37 +79,30 @@ func (n *Node) Cut(ctx context.Context, t hlc.Timestamp, keep time.Duration) (*r
 	if err := n.pass(ctx, t); err != nil {
 		return nil, err
 	}
-	if err := s.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer s.unlock()
 	n.disk.pin() // until the cut is held, and then it holds it
 	defer n.disk.unpin()
-	r, err := s.at(ctx, t)
+	cut, err := s.at(t)
 	if err != nil {
-		return nil, n.shadowFailed(err)
+		return nil, fmt.Errorf("snapshot at %v: %w", t, s.reachError(t, err))
 	}
-	a, err := s.hold(r, t)
-	if err == nil && keep > 0 {
-		s.keep(r, min(keep, keepMax))
+	h := &heldCut{time: t, cut: cut}
+	var arrivals recording.Arrivals
+	ok := false
+	if s.window != nil {
+		arrivals, h.sent, ok = s.window.cut(t)
 	}
-	if r != s.kept {
-		err = errors.Join(err, r.s.Close())
+	if !ok {
+		if arrivals, err = s.step(ctx, h); err != nil {
+			return nil, n.shadowFailed(err)
+		}
 	}
-	return a, err
+	a := &recording.CutAnswer{Info: n.info(), Peers: n.o.peerNames(), Cut: cut, Since: h.sent.from(), Arrivals: arrivals}
+	if cut.Seq == 0 {
+		a.Begins, _ = s.reach()
+	}
+	a.ID = s.add(h)
+	return a, nil
 }
-
-// lock waits for its turn with the replicas.
-func (s *snapshots) lock(ctx context.Context) error {
-	select {
-	case s.replicas <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *snapshots) unlock() { <-s.replicas }
 
 // reserve sees to it that there is room for a cut before it is looked for.
 func (s *snapshots) reserve() error {
@@ -168,95 +144,119 @@ func (n *Node) pass(ctx context.Context, t hlc.Timestamp) error {
 			return ErrStopping
 		}
 	}
-	var now hlc.Timestamp
-	if err := n.control(ctx, func() { now = n.loop.Now() }); err != nil {
-		return err
-	}
-	if now > t {
-		return nil
-	}
-	_, err := n.Promise(ctx, t)
-	return err
-}
-
-// at returns a replica that stands at the cut at t.
-func (s *snapshots) at(ctx context.Context, t hlc.Timestamp) (*replica, error) {
-	r := s.kept
-	if r != nil && s.overtaken(r, t) {
-		if err := r.s.Close(); err != nil {
-			return nil, err
+	for promised := false; ; {
+		var last record.Stamp
+		if err := n.control(ctx, func() { last = n.j.LastStamp() }); err != nil {
+			return err
 		}
-		r, s.kept = nil, nil
-	}
-	if r == nil || r.s.At().Time > t {
-		var err error
-		if r, err = s.open(t); err != nil {
-			return nil, fmt.Errorf("snapshot at %v: %w", t, s.reachError(t, err))
-		}
-	}
-	for {
-		_, reached, err := r.advance(t)
-		if err == nil && !reached {
-			if err = ctx.Err(); err == nil {
-				continue
+		switch {
+		case last.Time > t:
+			return nil
+		case !promised:
+			if _, err := n.Promise(ctx, t); err != nil {
+				return err
+			}
+			promised = true
+		default:
+			if err := n.j.Wait(ctx, last.Seq); err != nil {
+				return err
 			}
 		}
-		if err == nil {
-			return r, nil
-		}
-		if s.kept == r {
-			s.kept = nil
-		}
-		return nil, errors.Join(err, r.s.Close())
 	}
 }
 
-// overtaken reports whether a replica begun anew for a cut at t would have less to step:
-// where the node is faster than the replica that follows it, that falls ever further
-// behind.
-func (s *snapshots) overtaken(r *replica, t hlc.Timestamp) bool {
-	early := t.Add(-recording.FlightWindow)
-	if r.s.At().Time >= early {
-		return false
-	}
-	until, err := s.lastAt(early)
+// at is the cut at t, which has passed.
+func (s *snapshots) at(t hlc.Timestamp) (c recording.Cut, err error) {
+	rd, err := s.n.j.NewReader(0)
 	if err != nil {
-		return false // it is met again, if it matters
+		return c, err
+	}
+	defer rd.Close()
+	if err := rd.SeekTime(t + 1); err != nil {
+		return c, err
+	}
+	next, err := rd.Next() // whose stamp has the digest chain after the cut
+	if err != nil {
+		return c, err
+	}
+	c.Seq, c.Chain = next.Stamp.Seq-1, next.Stamp.Chain
+	if c.Seq == 0 {
+		return c, nil
 	}
 	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
 	if err != nil {
-		return false
+		return c, err
 	}
-	return slices.ContainsFunc(seqs, func(seq uint64) bool { return seq <= until && seq >= r.s.At().Seq+skipMin })
+	for _, seq := range seqs {
+		if seq <= c.Seq {
+			c.From = seq
+		}
+	}
+	if err := rd.SeekSeq(c.From + 1); err != nil { // a cut without its beginning is none
+		return c, err
+	}
+	if c.From == c.Seq {
+		h, _, err := checkpoint.Read(s.n.o.FS, path.Join(s.n.dirs.checkpoints, checkpoint.Name(c.Seq)))
+		if c.Time, c.Physical, c.Boot = h.Time, h.Physical, h.Boot; err == nil && c.Time > t {
+			err = &journal.RetainedError{Want: c.Seq, First: next.Stamp.Seq}
+		}
+		return c, err
+	}
+	if err := rd.SeekSeq(c.Seq); err != nil {
+		return c, err
+	}
+	last, err := rd.Next()
+	c.Time, c.Physical, c.Boot = last.Stamp.Time, last.Stamp.Physical, last.Stamp.Boot
+	return c, err
 }
 
-// advance steps a batch of events at or before t.
-func (r *replica) advance(t hlc.Timestamp) (count int, reached bool, err error) {
-	st := r.s.Stepper()
-	return r.s.AdvanceTo(t, shadowBatch, func(f *stepper.Followed, _ record.Stamp) { r.flights.take(f, st) })
+// step finds out by a second copy of the machines what a window knows of a cut.
+func (s *snapshots) step(ctx context.Context, h *heldCut) (a recording.Arrivals, err error) {
+	select {
+	case s.stepping <- struct{}{}:
+	case <-ctx.Done():
+		return a, ctx.Err()
+	}
+	defer func() { <-s.stepping }()
+	s.steps.Add(1)
+	sh, w, err := s.open(h.time)
+	if err != nil {
+		return a, fmt.Errorf("snapshot at %v: %w", h.time, s.reachError(h.time, err))
+	}
+	for reached := false; !reached && err == nil; {
+		if _, reached, err = sh.AdvanceTo(h.time, shadowBatch, w.see); err == nil {
+			err = ctx.Err()
+		}
+	}
+	if err := errors.Join(err, sh.Close()); err != nil {
+		return a, err
+	}
+	a, h.sent, _ = w.cut(h.time)
+	h.stepped = true
+	return a, nil
 }
 
-// open returns a replica that begins long enough before t to have seen all that is
-// under way then, or as early as journal and checkpoints let it.
-func (s *snapshots) open(t hlc.Timestamp) (*replica, error) {
+// open returns a second copy of the machines that begins long enough before t to see
+// all that is under way then, or as early as journal and checkpoints let it.
+func (s *snapshots) open(t hlc.Timestamp) (sh *loop.Shadow, w *window, err error) {
 	early, err := s.lastAt(t.Add(-recording.FlightWindow))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r := &replica{number: s.opened.Add(1), flights: flights{node: s.n.o.Name}}
 	var gone *journal.RetainedError
-	if r.s, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: early}); errors.As(err, &gone) {
+	if sh, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: early}); errors.As(err, &gone) {
 		late, err2 := s.lastAt(t)
 		if err2 != nil {
-			return nil, err2
+			return nil, nil, err2
 		}
-		r.s, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: late})
+		sh, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: late})
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r.flights.since = r.s.At().Time
-	return r, nil
+	w = newWindow(s.n.o.Name, windowSteps)
+	w.begin(sh.Stepper(), sh.At())
+	return sh, w, nil
 }
 
 // lastAt is the sequence number of the last event at or before t.
@@ -274,29 +274,6 @@ func (s *snapshots) lastAt(t hlc.Timestamp) (uint64, error) {
 		return s.n.j.Stamped(), nil
 	}
 	return e.Stamp.Seq - 1, err
-}
-
-// hold remembers the cut at which a replica stands.
-func (s *snapshots) hold(r *replica, t hlc.Timestamp) (*recording.CutAnswer, error) {
-	at := r.s.At()
-	r.flights.prune(t.Add(-recording.FlightWindow))
-	h := &heldCut{time: t, sent: r.flights.sent, by: r.number, cut: recording.Cut{Seq: at.Seq, Time: at.Time, Physical: at.Physical,
-		Boot: at.Boot, Chain: r.s.Stepper().Chain()}}
-	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
-	if err != nil {
-		return nil, err
-	}
-	for _, seq := range seqs {
-		if seq <= at.Seq {
-			h.cut.From = seq
-		}
-	}
-	a := &recording.CutAnswer{Info: s.n.info(), Cut: h.cut, Since: r.flights.since, Arrivals: r.flights.arrivals(r.s.Stepper())}
-	if at.Seq == 0 {
-		a.Begins, _ = s.reach()
-	}
-	a.ID = s.add(h)
-	return a, nil
 }
 
 // add holds a cut, for which there is room.
@@ -346,75 +323,6 @@ func (s *snapshots) find(id string) (*heldCut, error) {
 	return h, nil
 }
 
-// keep has a replica go on after a cut, until nobody has asked for another one for
-// so long. The caller holds replicas.
-func (s *snapshots) keep(r *replica, d time.Duration) {
-	r.until = time.Now().Add(d)
-	if s.kept == r {
-		return
-	}
-	if s.n.loopOver() {
-		return
-	}
-	if s.kept != nil && s.kept.s.At().Time >= r.s.At().Time {
-		return // that one is nearer to the present
-	}
-	if s.kept != nil {
-		if err := s.kept.s.Close(); err != nil {
-			s.n.logs.in(AreaShadow).Debug("closing a replica", "err", err)
-		}
-	}
-	s.kept = r
-	if !s.follows {
-		s.follows = true
-		s.n.background.Go(s.follow)
-	}
-}
-
-// follow steps the kept replica after the node, until its time is over.
-func (s *snapshots) follow() {
-	turn := time.NewTicker(replicaTurn)
-	defer turn.Stop()
-	for {
-		select {
-		case <-turn.C:
-		case <-s.n.loopDone:
-		}
-		if s.followOn() {
-			return
-		}
-	}
-}
-
-// followOn does one turn; over says that there is nothing to follow any more. It
-// lets go of the replica after each batch, so that a cut needn't wait.
-func (s *snapshots) followOn() (over bool) {
-	for more := true; more; {
-		s.replicas <- struct{}{}
-		r := s.kept
-		var err error
-		ended := s.n.loopOver() || r != nil && time.Now().After(r.until)
-		more = false
-		if r != nil && !ended {
-			var count int
-			count, _, err = r.advance(s.n.reading().Wall.Add(-replicaLag))
-			more = count == shadowBatch
-			r.flights.prune(r.s.At().Time.Add(-recording.FlightWindow))
-		}
-		if r != nil && (ended || err != nil) {
-			s.kept = nil
-			err = errors.Join(err, r.s.Close())
-		}
-		over = s.kept == nil
-		s.follows = !over
-		<-s.replicas
-		if err != nil {
-			s.n.logs.in(AreaShadow).Warn("the replica that is kept for snapshots ended", "err", s.n.shadowFailed(err))
-		}
-	}
-	return over
-}
-
 // underWay lists the messages under way at a cut to the nodes that say what they
 // received.
 func (s *snapshots) underWay(ctx context.Context, h *heldCut, received map[string]recording.Arrivals) ([]recording.Flight, error) {
@@ -426,15 +334,16 @@ func (s *snapshots) underWay(ctx context.Context, h *heldCut, received map[strin
 		}
 		at[name] = l
 	}
-	if err := s.lock(ctx); err != nil {
-		return nil, err
+	out, exact, err := h.sent.underWay(h.time, at)
+	if exact || h.stepped || err != nil {
+		return out, err
 	}
-	defer s.unlock()
-	out := underWay(h.sent, h.time, at)
-	if s.kept != nil && h.by == s.kept.number {
-		s.kept.flights.landed(h.time, at)
+	again := heldCut{time: h.time}
+	if _, err := s.step(ctx, &again); err != nil {
+		return nil, s.n.shadowFailed(err)
 	}
-	return out, nil
+	out, _, err = again.sent.underWay(h.time, at)
+	return out, err
 }
 
 // events writes a cut's events behind one of them.

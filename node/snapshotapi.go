@@ -17,14 +17,7 @@ func (n *Node) postSnapshot(r *http.Request) (any, error) {
 	if err := body(r, &in); err != nil {
 		return nil, err
 	}
-	keep := time.Duration(0)
-	if in.Keep != "" {
-		var err error
-		if keep, err = time.ParseDuration(in.Keep); err != nil || keep < 0 {
-			return nil, usage(fmt.Errorf("keep %q: want a duration such as 30s", in.Keep))
-		}
-	}
-	a, err := n.Cut(r.Context(), in.Time, keep)
+	a, err := n.Cut(r.Context(), in.Time)
 	if err != nil {
 		return nil, cutError(err)
 	}

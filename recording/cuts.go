@@ -81,6 +81,31 @@ func (t *taker) cuts(ctx context.Context, addrs []string) []*part {
 	return parts
 }
 
+// unasked are parts of the nodes that others know as peers and nobody gave an address
+// of: without them the snapshot isn't whole. Where as many didn't answer whose names
+// aren't known, it is these.
+func unasked(parts []*part) (out []*part) {
+	asked, nameless := map[string]bool{}, 0
+	for _, p := range parts {
+		asked[p.node.Name] = true
+		if p.err != nil && p.node.Name == p.addr {
+			nameless++
+		}
+	}
+	for _, p := range parts {
+		for _, peer := range p.ans.Peers {
+			if !asked[peer] {
+				asked[peer] = true
+				out = append(out, &part{node: Node{Name: peer}, err: fmt.Errorf("%s, which %s knows: no address of it is given", peer, p.ans.Node)})
+			}
+		}
+	}
+	if len(out) <= nameless {
+		return nil
+	}
+	return out
+}
+
 // known is what the base calls the node of an address, "" if that isn't known.
 func (t *taker) known(addr string) string {
 	if t.o.Base != nil {
@@ -102,9 +127,6 @@ func (t *taker) cut(ctx context.Context, p *part, named bool) (err error) {
 	name := p.node.Name
 	p.watch = &watch{api: p.api, silent: t.o.Silent, told: t.o.Waiting, began: time.Now(), node: func() string { return cmp.Or(name, p.addr) }}
 	in := CutRequest{Time: t.o.At}
-	if t.o.Keep > 0 {
-		in.Keep = t.o.Keep.String()
-	}
 	err = p.watch.during(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, t.o.Wait)
 		defer cancel()

@@ -62,10 +62,10 @@ type Flight struct {
 	Baggage []byte        `json:"baggage,omitempty"`
 }
 
-// FlightOf is the message that an effect of kind send asked for.
-func FlightOf(e *event.Effect) Flight {
-	return Flight{To: e.Node, Machine: e.To, From: e.Machine, Name: e.Name, Version: e.Version, ID: e.ID.String(), Sent: e.Sent,
-		Payload: e.Payload, Baggage: e.Baggage}
+// FlightOf is the message to a node that a frame carries.
+func FlightOf(to string, f *record.Frame) Flight {
+	return Flight{To: to, Machine: f.Machine, From: f.From, Name: f.Name, Version: f.Version, ID: f.ID.String(), Sent: f.Sent,
+		Payload: f.Payload, Baggage: f.Baggage}
 }
 
 // Frame is the message as it comes to its receiver. The error says what is wrong
@@ -300,9 +300,6 @@ const FlightWindow = 10 * time.Second
 // A CutRequest is the body of POST /v1/snapshot.
 type CutRequest struct {
 	Time hlc.Timestamp `json:"time"` // 0 is the node's present
-	// Keep is how long the node keeps the replica running that answers, because another
-	// cut will be asked for; 0 is not at all.
-	Keep string `json:"keep,omitempty"`
 }
 
 // A CutAnswer is what a node says of its part of a snapshot.
@@ -310,6 +307,8 @@ type CutAnswer struct {
 	Info
 	ID  string `json:"id"` // names it to the other requests, for a minute after the last one
 	Cut Cut    `json:"cut"`
+	// Peers are the other nodes that it knows.
+	Peers []string `json:"peers,omitempty"`
 	// Begins is when the node's first event was, if the cut is before it.
 	Begins hlc.Timestamp `json:"begins,omitempty"`
 	// Since is from when on what the node sent is known, 0 if from the beginning.

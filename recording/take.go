@@ -28,13 +28,13 @@ import (
 type SnapshotOptions struct {
 	Token string        // goes to nodes that want one
 	At    hlc.Timestamp // the cut; 0 is now, by this machine's clock
-	Keep  time.Duration // another one will be taken within this time: the nodes stay prepared
 	// Base is an earlier one in the same parent directory, to store only what came
 	// since; nil stores all.
 	Base *Recording
 	Tool string // for the manifest
-	// Partial takes the snapshot without the nodes that can't be reached or refuse: they
-	// stand in the manifest as missing. Otherwise each of them is an error.
+	// Partial takes the snapshot without the nodes that can't be reached or refuse, or
+	// that others know and no address is given of: they stand in the manifest as
+	// missing. Otherwise each of them is an error.
 	Partial bool
 	// Silent is how long a node may give no answer at all; 0 is SilentDefault.
 	Silent time.Duration
@@ -60,8 +60,8 @@ const (
 // HOST:PORT, a URL, or NAME=either. dir appears when all is in it and durable; what
 // a crash left half-done is removed by the next snapshot beside it.
 //
-// Nothing is written if a node can't be reached or refuses, an *IncompleteError;
-// with o.Partial if all do.
+// Nothing is written if a node can't be reached or refuses, or is a peer of another one
+// and not among addrs, an *IncompleteError; with o.Partial if all do.
 func TakeSnapshot(ctx context.Context, fsys vfs.FS, dir string, addrs []string, o SnapshotOptions) (*Recording, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("snapshot: no address of a node's admin API is given: want HOST:PORT,…")
@@ -156,6 +156,7 @@ func (t *taker) take(ctx context.Context, addrs []string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	parts = append(parts, unasked(parts)...)
 	service, err := t.service(parts)
 	if err == nil {
 		err = cmp.Or(t.incomplete(parts), t.before(parts))

@@ -144,13 +144,13 @@ func TestRollingSnapshotsAreKeptWhole(t *testing.T) {
 	c := newCluster(t, t.TempDir())
 	stop := c.busy()
 	dir := filepath.ToSlash(filepath.Join(t.TempDir(), "roll"))
-	roll, err := recording.NewRoller(vfs.OS(), dir, c.addrs(), 3, recording.SnapshotOptions{Keep: time.Minute})
+	roll, err := recording.NewRoller(vfs.OS(), dir, c.addrs(), 3, recording.SnapshotOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 7 {
 		if i == 4 { // another process goes on
-			if roll, err = recording.NewRoller(vfs.OS(), dir, c.addrs(), 3, recording.SnapshotOptions{Keep: time.Minute}); err != nil {
+			if roll, err = recording.NewRoller(vfs.OS(), dir, c.addrs(), 3, recording.SnapshotOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}

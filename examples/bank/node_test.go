@@ -244,7 +244,7 @@ func TestEverySnapshotHasTheRightTotal(t *testing.T) {
 		// They are taken under load and judged without: to judge one is to replay what
 		// happened meanwhile, which would never end. A Roller of its own begins with a
 		// whole one, so that it is no more than that.
-		roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, fmt.Sprint("roll", taken)), c.addrs(), burst, recording.SnapshotOptions{Keep: time.Minute})
+		roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, fmt.Sprint("roll", taken)), c.addrs(), burst, recording.SnapshotOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -430,6 +430,21 @@ func TestASnapshotWithoutANodeIsRefused(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("something was written")
+	}
+}
+
+// A node that others know is asked for, or the snapshot isn't whole.
+func TestASnapshotOfSomeNodesIsNoWholeOne(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	dir := filepath.ToSlash(filepath.Join(t.TempDir(), "s"))
+	_, err := recording.TakeSnapshot(c.ctx, vfs.OS(), dir, c.addrs()[:1], recording.SnapshotOptions{})
+	var lacks *recording.IncompleteError
+	if !errors.As(err, &lacks) || len(lacks.Lacks) != nodes-1 || lacks.Lacks[0] != "n2, which n1 knows: no address of it is given" {
+		t.Errorf("%v", err)
+	}
+	rec, err := recording.TakeSnapshot(c.ctx, vfs.OS(), dir, c.addrs()[:1], recording.SnapshotOptions{Partial: true})
+	if err != nil || len(rec.Incomplete()) != nodes-1 || len(rec.Manifest().Nodes) != nodes {
+		t.Errorf("%v, %v", rec, err)
 	}
 }
 

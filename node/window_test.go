@@ -1,0 +1,243 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"hindcast.dev/event"
+	"hindcast.dev/hlc"
+	"hindcast.dev/machine"
+	"hindcast.dev/recording"
+)
+
+// loose is a tally that takes messages in any order.
+type loose struct{ tally }
+
+func (*loose) Delivery() machine.Delivery { return machine.AnyOrder }
+
+// Step also tells its namesake elsewhere what it is told.
+func (l *loose) Step(ctx *machine.Context, ev event.Event) {
+	if m, ok := ev.Body.(Pass); ok {
+		ctx.Send(m.To, "loose", Add{m.Key, m.By})
+		ctx.Send(m.To, "nobody", Add{m.Key, m.By})
+	}
+	l.tally.Step(ctx, ev)
+}
+
+// talk has every node tell every other something, with a link that is cut for a
+// while.
+func talk(t *testing.T, nodes map[string]*Node, rounds int, key string) {
+	t.Helper()
+	for i := range rounds {
+		for name, n := range nodes {
+			if i == rounds/3 && name == "n1" {
+				must(t, n.SetFault(Fault{Kind: FaultCut, Peer: "n2", Direction: "out"}))
+			}
+			for to := range nodes {
+				if to == name {
+					continue
+				}
+				for _, m := range n.loop.Stepper().Machines() {
+					if _, err := n.Client().Do(within(t, patience), m, Pass{To: to, Key: key, By: 1}); err != nil && !errors.Is(err, ErrBusy) {
+						t.Fatal(err)
+					}
+				}
+			}
+			if i == 2*rounds/3 && name == "n1" {
+				must(t, n.SetFault(Fault{Kind: FaultHeal, Peer: "n2"}))
+			}
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sentTimes are when messages were sent: at such a cut one is under way.
+func sentTimes(t *testing.T, n *Node) (out []hlc.Timestamp) {
+	rd, err := n.j.NewReader(0)
+	must(t, err)
+	defer rd.Close()
+	for {
+		e, err := rd.Next()
+		if err != nil {
+			return out
+		}
+		if e.Kind == event.Message {
+			out = append(out, e.Sent)
+		}
+	}
+}
+
+// A taken is what all nodes say of a cut.
+type taken struct {
+	cuts     map[string]recording.Cut
+	arrivals map[string]recording.Arrivals
+	flights  map[string][]recording.Flight
+}
+
+// take asks all nodes for a cut, by way of the window or by stepping.
+func take(t *testing.T, nodes map[string]*Node, at hlc.Timestamp, stepping bool) taken {
+	t.Helper()
+	ctx := within(t, patience)
+	out := taken{map[string]recording.Cut{}, map[string]recording.Arrivals{}, map[string][]recording.Flight{}}
+	held := map[string]*heldCut{}
+	for name, n := range nodes {
+		a, err := n.Cut(ctx, at)
+		must(t, err)
+		held[name], err = n.snapshots.find(a.ID)
+		must(t, err)
+		if stepping {
+			a.Arrivals, err = n.snapshots.step(ctx, held[name])
+			must(t, err)
+		}
+		slices.Sort(a.Arrivals.Others)
+		out.cuts[name], out.arrivals[name] = a.Cut, a.Arrivals
+		n.snapshots.forget(a.ID)
+	}
+	for name, n := range nodes {
+		flights, err := n.snapshots.underWay(ctx, held[name], out.arrivals)
+		must(t, err)
+		out.flights[name] = flights
+	}
+	return out
+}
+
+// What the window knows of a cut is what a second copy of the machines finds out:
+// also after a restart, of machines in order and in none, and of messages that are
+// lost or refused.
+func TestTheWindowKnowsWhatSteppingFindsOut(t *testing.T) {
+	nodes := cluster(t, []string{"n1", "n2", "n3"}, func(o *Options) {
+		o.Registry = machine.Registry{"tally": registry()["tally"], "loose": {1: func() machine.Machine { return &loose{} }}}
+	})
+	talk(t, nodes, 12, "a")
+	stop(t, nodes["n2"])
+	nodes["n2"] = start(t, nodes["n2"].o)
+	linked(t, nodes["n1"])
+	talk(t, nodes, 12, "b")
+	steps := nodes["n2"].snapshots.steps.Load()
+	var times []hlc.Timestamp
+	for _, n := range nodes {
+		times = append(times, sentTimes(t, n)...)
+	}
+	underWay, lost := 0, 0
+	for range 40 {
+		at := times[rand.IntN(len(times))]
+		known, found := take(t, nodes, at, false), take(t, nodes, at, true)
+		if !reflect.DeepEqual(known, found) {
+			t.Fatalf("at %v:\n%+v\nstepping finds\n%+v", at, known, found)
+		}
+		for name, fs := range known.flights {
+			underWay += len(fs)
+			lost += len(nodes[name].snapshots.window.losses)
+		}
+	}
+	if underWay < 40 || lost == 0 {
+		t.Errorf("%d messages under way, %d lost: the test shows nothing", underWay, lost)
+	}
+	if got := nodes["n2"].snapshots.steps.Load() - steps; got != 40 {
+		t.Errorf("%d second copies, want one for each of the 40 cuts that asked for it", got)
+	}
+}
+
+// What the window had no room for is found out by stepping, and what had arrived by
+// then needn't be.
+func TestWhatTheWindowHasNoRoomForIsFoundOut(t *testing.T) {
+	nodes := cluster(t, []string{"n1", "n2"}, func(o *Options) { o.Limits.WindowBytes = 1 })
+	n1, n2 := nodes["n1"], nodes["n2"]
+	key, sum := strings.Repeat("k", 8<<10), int64(0)
+	for w := n1.snapshots.window; ; {
+		total(t, n1, Pass{To: "n2", Key: key, By: 1})
+		sum++
+		eventually(t, n2, "the message", func() bool { return peek(t, n2, key) == sum })
+		w.mu.Lock()
+		gone := w.first > 0
+		w.mu.Unlock()
+		if gone {
+			break
+		}
+	}
+	times := sentTimes(t, n2)
+	now, first := times[len(times)-1], times[0]
+	for _, at := range []hlc.Timestamp{now, first} {
+		steps := n1.snapshots.steps.Load()
+		known := take(t, nodes, at, false)
+		if stepped := n1.snapshots.steps.Load() > steps; stepped != (at == first) {
+			t.Errorf("at %v: stepped: %t", at, stepped)
+		}
+		if found := take(t, nodes, at, true); !reflect.DeepEqual(known, found) || len(known.flights["n1"]) == 0 {
+			t.Errorf("%+v\nstepping finds\n%+v", known, found)
+		}
+	}
+}
+
+// A node without a window steps for each cut, and one that went on from a checkpoint
+// for those soon after.
+func TestWithoutAWindowCutsAreStepped(t *testing.T) {
+	for _, size := range []int{-1, 1 << 20} {
+		o, _ := inMemory(options(t, "n1"))
+		o.Limits.WindowBytes = size
+		n := start(t, o)
+		total(t, n, Add{"k", 1})
+		_, err := n.Checkpoint(within(t, patience))
+		must(t, err)
+		total(t, n, Add{"k", 1})
+		stop(t, n)
+		n = start(t, n.o)
+		total(t, n, Add{"k", 1})
+		a, err := n.Cut(within(t, patience), 0)
+		must(t, err)
+		if got := n.snapshots.steps.Load(); got != 1 || a.Cut.From == 0 || a.Cut.Seq <= a.Cut.From {
+			t.Errorf("window of %d: %d second copies of the machines for %+v", size, got, a.Cut)
+		}
+	}
+}
+
+// The window is bounded in everything, and says from when on it knows.
+func TestTheWindowIsBounded(t *testing.T) {
+	o, _ := inMemory(options(t, "n1"))
+	n := start(t, o)
+	w := n.snapshots.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := &cameFrom{}
+	w.known = 0
+	w.came[origin{"tally", "n2"}] = f
+	for i := range arrivalsMax + 10 {
+		f.queue = append(f.queue, cameAt{numbered{1, uint64(i), 0}, hlc.Timestamp(i + 1)})
+		w.count++
+	}
+	w.forgetArrivals(func(c *cameFrom) int { return len(c.queue) / 2 })
+	if w.count != len(f.queue) || f.before.seq != uint64(arrivalsMax+10)/2-1 || w.known != hlc.Timestamp(f.before.seq+1) {
+		t.Errorf("%d of %d, before %+v, known from %v", len(f.queue), w.count, f.before, w.known)
+	}
+	for i := range foreignMax + 10 {
+		w.others = append(w.others, arrived{at: hlc.Timestamp(i + 1)})
+	}
+	if w.prune(1); len(w.others) != foreignMax || w.alone < 10 {
+		t.Errorf("%d, alone %v", len(w.others), w.alone)
+	}
+	w.others = nil
+}
+
+// Who asks for messages under way that must be stepped for doesn't wait longer than
+// he wants to.
+func TestSteppingForACutEndsWithItsContext(t *testing.T) {
+	o, _ := inMemory(options(t, "n1"))
+	o.Limits.WindowBytes = -1
+	n := start(t, o)
+	n.snapshots.stepping <- struct{}{}
+	defer func() { <-n.snapshots.stepping }()
+	if _, err := n.snapshots.step(ended(), &heldCut{time: 1}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
