@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -39,7 +38,8 @@ var (
 	snapItems  = flag.Int("snapshot.items", 30_000, "records of 100 bytes over all nodes, each of which has a copy of a third as many")
 	snapPairs  = flag.Int("snapshot.pairs", 5, "pairs of windows with and without")
 	snapWindow = flag.Duration("snapshot.window", 3*time.Second, "length of a window")
-	snapAlone  = flag.Bool("snapshot.replicas", true, "also compare replicas that follow without snapshots")
+	snapAlone  = flag.Bool("snapshot.alone", true, "also compare the log of messages that snapshots need with none, in two stores and without snapshots")
+	snapFirst  = flag.Bool("snapshot.first", true, "also show the seconds around a first snapshot, stored whole")
 )
 
 const (
@@ -54,12 +54,10 @@ type store struct {
 	addrs []string
 	keys  int
 	began time.Time
-
-	warmed bool // replicas follow
-	cooled int
 }
 
-func newStore(b *testing.B) *store {
+// newStore starts nodes with a log of messages of so many bytes at the most.
+func newStore(b *testing.B, windowBytes int) *store {
 	s := &store{b: b, keys: max(1, *snapItems/snapNodes)}
 	s.say("%d records on each of %d nodes", s.keys, snapNodes)
 	peers := map[string]string{}
@@ -80,7 +78,7 @@ func newStore(b *testing.B) *store {
 		// them itself, and that isn't what is measured.
 		n, err := node.Start(context.Background(), node.Options{Name: name, Service: kv.Name, Dir: dir, Build: snapBuild, CheckpointEvery: 1 << 40,
 			Registry: kv.Registry(), Seed: 1, Listen: peers[name], Peers: peers, Admin: "127.0.0.1:0", Durability: journal.Process,
-			Log: slog.New(slog.DiscardHandler)})
+			Limits: node.Limits{WindowBytes: windowBytes}, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -230,25 +228,46 @@ func (s *store) drive(d time.Duration, rate float64) window {
 }
 
 // BenchmarkSnapshot prints what snapshots cost a store at half of its full speed:
-// each second around one snapshot; and pairs of windows, one without and one with a
-// snapshot each second, or with the replicas alone. The replicas are there when a
-// window with them begins, and gone in those without. Of two pairs one begins with the
-// window that the other ends with, so that they are made anew for every second.
+// each second around one first snapshot; pairs of windows, one without and one with a
+// snapshot each second; and pairs of two stores, one without the log of messages that
+// snapshots need. Of two pairs one begins with what the other ends with. The stores
+// and their snapshots go on through all pairs.
 func BenchmarkSnapshot(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // the state is most of the memory
-	s := newStore(b)
+	s := newStore(b, 0)
 	full := s.drive(*snapWindow, 0)
 	half := full.rate / 2
 	s.say("full speed %.0f writes/s, half load %.0f", full.rate, half)
 	dir := filepath.ToSlash(b.TempDir())
+	if *snapFirst {
+		s.aroundOne(path.Join(dir, "one"), half)
+	}
+	roll := s.roller(path.Join(dir, "roll"))
+	b.ReportMetric(s.pairs("a snapshot each second", func(with bool) window { return s.window(half, with, roll) }), "%loss-snapshots")
+	if *snapAlone {
+		without := newStore(b, -1)
+		without.drive(*snapWindow, half)
+		b.ReportMetric(s.pairs("a log of messages", func(with bool) window {
+			runtime.GC()
+			if with {
+				return s.drive(*snapWindow, half)
+			}
+			return without.drive(*snapWindow, half)
+		}), "%loss-log")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// aroundOne prints the seconds before, during and after a first snapshot.
+func (s *store) aroundOne(dir string, half float64) {
 	began, done := time.Now(), make(chan time.Duration, 1)
 	took := time.Duration(0)
 	for sec, after := 0, 0; after < 4; sec++ {
 		if sec == 4 {
 			began = time.Now()
 			go func() {
-				if _, err := recording.TakeSnapshot(context.Background(), vfs.OS(), path.Join(dir, "one"), s.addrs, recording.SnapshotOptions{}); err != nil {
-					b.Error(err)
+				if _, err := recording.TakeSnapshot(context.Background(), vfs.OS(), dir, s.addrs, recording.SnapshotOptions{}); err != nil {
+					s.b.Error(err)
 				}
 				done <- time.Since(began)
 			}()
@@ -267,32 +286,19 @@ func BenchmarkSnapshot(b *testing.B) {
 		s.say("second %2d, %s: %6.0f writes/s, p50 %v, p99 %v", sec, phase, w.rate, w.quantile(0.5), w.quantile(0.99))
 	}
 	s.say("the snapshot took %v", took)
-	if err := os.RemoveAll(path.Join(dir, "one")); err != nil {
-		b.Error(err)
+	if err := os.RemoveAll(dir); err != nil {
+		s.b.Error(err)
 	}
-	rolled := s.pairs("a snapshot each second", half, s.roller(path.Join(dir, "roll")))
-	b.ReportMetric(rolled, "%loss-snapshots")
-	if *snapAlone {
-		b.ReportMetric(s.pairs("replicas without snapshots", half, s.warm(dir)), "%loss-replicas")
-	}
-	b.ReportMetric(0, "ns/op")
-}
-
-// A burden is what is compared with nothing: prepare is called before a window with
-// it, run during the window.
-type burden struct {
-	prepare func() error
-	run     func(stop <-chan struct{}) error
 }
 
 // pairs compares windows with and without something, which goes first by turns.
-func (s *store) pairs(what string, rate float64, with burden) float64 {
+func (s *store) pairs(what string, drive func(with bool) window) float64 {
 	var loss, lat []float64
 	for i := range *snapPairs {
 		var w [2]window // without, with
 		for k := range 2 {
 			on := (k + i) % 2
-			w[on] = s.window(rate, on == 1, with)
+			w[on] = drive(on == 1)
 		}
 		loss = append(loss, 100*(1-w[1].rate/w[0].rate))
 		lat = append(lat, 100*(float64(w[1].quantile(0.5))/float64(w[0].quantile(0.5))-1))
@@ -305,53 +311,41 @@ func (s *store) pairs(what string, rate float64, with burden) float64 {
 	return m
 }
 
-func (s *store) window(rate float64, on bool, with burden) window {
+// window is one with or without a snapshot each second, of which the first stores
+// what came since the last window with them and is taken before this one begins.
+func (s *store) window(rate float64, on bool, take func() error) window {
 	stop, done := make(chan struct{}), make(chan error, 1)
 	if on {
-		s.warmed = true
-		if err := with.prepare(); err != nil {
+		if err := take(); err != nil {
 			s.b.Error(err)
 		}
-		go func() { done <- with.run(stop) }()
-	} else {
-		s.cool()
-		done <- nil
 	}
 	runtime.GC()
+	go func() {
+		turn := time.NewTicker(time.Second)
+		defer turn.Stop()
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			case <-turn.C:
+			}
+			if !on {
+				continue
+			}
+			if err := take(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
 	w := s.drive(*snapWindow, rate)
 	close(stop)
 	if err := <-done; err != nil {
 		s.b.Error(err)
 	}
 	return w
-}
-
-// snapKeep is how long replicas go on after a snapshot: until they are let go.
-const snapKeep = 5 * time.Minute
-
-// checkpointEvery is how many times replicas are let go between two checkpoints, with
-// which the next ones begin.
-const checkpointEvery = 4
-
-// cool lets the replicas go, if there are any.
-func (s *store) cool() {
-	if !s.warmed {
-		return
-	}
-	s.warmed = false
-	s.cooled++
-	for _, n := range s.nodes {
-		_, err := n.Cut(context.Background(), 0, time.Nanosecond)
-		if err == nil && s.cooled%checkpointEvery == 0 {
-			_, err = n.Checkpoint(context.Background())
-		}
-		if err != nil {
-			s.b.Error(err)
-		}
-	}
-	time.Sleep(time.Second)
-	runtime.GC()
-	debug.FreeOSMemory()
 }
 
 // interval is the mean and half of its 95 % interval.
@@ -370,39 +364,16 @@ func interval(x []float64) (mean, half float64) {
 }
 
 // roller takes one snapshot after the other.
-func (s *store) roller(dir string) burden {
-	r, err := recording.NewRoller(vfs.OS(), dir, s.addrs, 3, recording.SnapshotOptions{Keep: snapKeep})
+func (s *store) roller(dir string) func() error {
+	r, err := recording.NewRoller(vfs.OS(), dir, s.addrs, 3, recording.SnapshotOptions{})
 	if err != nil {
 		s.b.Fatal(err)
 	}
-	take := func() error {
+	return func() error {
 		rec, err := r.Take(context.Background())
 		if err == nil {
 			err = rec.Trouble
 		}
 		return err
 	}
-	return burden{take, func(stop <-chan struct{}) error {
-		turn := time.NewTicker(time.Second)
-		defer turn.Stop()
-		for {
-			select {
-			case <-stop:
-				return nil
-			case <-turn.C:
-			}
-			if err := take(); err != nil {
-				return err
-			}
-		}
-	}}
-}
-
-// warm has the replicas follow and takes no snapshot that counts.
-func (s *store) warm(dir string) burden {
-	return burden{func() error {
-		at := path.Join(dir, "warm")
-		_, err := recording.TakeSnapshot(context.Background(), vfs.OS(), at, s.addrs, recording.SnapshotOptions{Keep: snapKeep})
-		return errors.Join(err, os.RemoveAll(at))
-	}, func(stop <-chan struct{}) error { <-stop; return nil }}
 }

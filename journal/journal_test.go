@@ -212,3 +212,37 @@ func TestUnstampedFramesComeAgainAfterAKill(t *testing.T) {
 	}
 	mustClose(t, j)
 }
+
+// A seek in the segment that is being stamped goes by what the consumer has indexed of
+// it so far, also of one that an earlier boot began.
+func TestASeekIntoTheLiveSegmentFindsItsPlace(t *testing.T) {
+	fsys := vfs.NewMem()
+	o := options(fsys)
+	o.SegmentBytes = 1 << 20
+	j := mustOpen(t, o)
+	const n = 2000
+	fill(t, j, 1, n)
+	mustClose(t, j)
+	j = mustOpen(t, o)
+	defer mustClose(t, j)
+	fill(t, j, n+1, n)
+	s := j.entered.Load()
+	if places := s.places.Load(); s.Number != 1 || places == nil || len(*places) < 3 {
+		t.Fatalf("segment %d, places %v: the test shows nothing", s.Number, places)
+	}
+	for seq := uint64(1); seq <= 2*n; seq += 97 {
+		r, err := j.NewReader(seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bySeq, err1 := r.Next()
+		err2 := r.SeekTime(bySeq.Stamp.Time)
+		byTime, err3 := r.Next()
+		if err := errors.Join(err1, err2, err3, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if bySeq.Stamp.Seq != seq || byTime.Stamp.Seq != seq {
+			t.Errorf("event %d: by its number %d, by its time %d", seq, bySeq.Stamp.Seq, byTime.Stamp.Seq)
+		}
+	}
+}
