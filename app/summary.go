@@ -52,7 +52,7 @@ type queryFault struct {
 func newSummary(sum rql.Summary, took time.Duration, err error) *summary {
 	s := &summary{Cuts: sum.Cuts, Rows: sum.Rows, Seconds: took.Seconds(), Incomplete: sum.Incomplete}
 	for _, e := range sum.Errors {
-		s.Errors = append(s.Errors, queryFault{string(e.Fault), e.Count, e.Pos.String(), e.Node, e.Seq, e.Time, e.Lattice})
+		s.Errors = append(s.Errors, queryFault{e.What(), e.Count, e.Pos.String(), e.Node, e.Seq, e.Time, e.Lattice})
 	}
 	for _, a := range sum.Absent {
 		s.Absent = append(s.Absent, newQueryNote(a.Note()))

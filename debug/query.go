@@ -65,7 +65,7 @@ func runQuery(ctx context.Context, s *Session, args string) error {
 		s.remark("no rows")
 	}
 	for _, f := range sum.Errors {
-		s.remark("note: %s, %d times, first at %s:%d", f.Fault, f.Count, termtext.Printable(f.Node), f.Seq)
+		s.remark("note: %s, %d times, first at %s:%d", f.What(), f.Count, termtext.Printable(f.Node), f.Seq)
 	}
 	return nil
 }

@@ -52,6 +52,9 @@ func (e *env) member(x *plan.Binary) bool {
 	case a.isNaN():
 		return false
 	}
+	for i := 0; i < len(ms) && !e.pairs[x.Equality].matched; i++ {
+		e.paired(x, a, ms[i])
+	}
 	found := slices.ContainsFunc(ms, func(m value) bool { return canonical(a, m) == 0 })
 	return found == (x.Op == syntax.In)
 }

@@ -78,6 +78,16 @@ func (e *env) fault(f Fault, pos syntax.Pos) {
 	}
 }
 
+// faultOf is fault for what two values were compared.
+func (e *env) faultOf(f Fault, pos syntax.Pos, a, b value) {
+	if f == "" {
+		return
+	}
+	if first := e.faults.add(f, pos, e.w); first != nil && f == FaultTypes {
+		first.Left, first.Right = a.typeName(), b.typeName()
+	}
+}
+
 // holds evaluates a condition: ⊥ and what is no bool are false.
 func (e *env) holds(x plan.Expr) bool {
 	v := e.eval(x)
@@ -267,7 +277,7 @@ func (e *env) binary(x *plan.Binary) value {
 	default:
 		v, f = arith(x.Op, a, b)
 	}
-	e.fault(f, x.Pos)
+	e.faultOf(f, x.Pos, a, b)
 	return v
 }
 

@@ -11,9 +11,10 @@ import (
 )
 
 // Joined is what a row of an event query has beside its Values: the events that
-// were joined. A row of a group of them has Group instead.
+// were joined, none if it is of a sub-query's group. A row of a group of them has
+// Group instead.
 type Joined struct {
-	At     hlc.Timestamp // of the event that happened last
+	At     hlc.Timestamp // of the event that happened last; means nothing without Events
 	Events []JoinedEvent // as written: FROM, then the JOINs
 }
 
@@ -108,7 +109,11 @@ func eventColumns(q *plan.EventQuery) []string {
 // appendJSON appends a row of an event query.
 func (j *Joined) appendJSON(b []byte, r *Row) []byte {
 	b = append(b, `{"at":`...)
-	b = appendTime(b, j.At)
+	if len(j.Events) > 0 {
+		b = appendTime(b, j.At)
+	} else {
+		b = append(b, "null"...)
+	}
 	b = appendCells(append(b, `,"values":`...), r.Values)
 	b = append(b, `,"events":{`...)
 	for i := range j.Events {
@@ -136,7 +141,10 @@ func (e *JoinedEvent) appendJSON(b []byte) []byte {
 
 // fields are the row for a table.
 func (j *Joined) fields(r *Row) []Field {
-	fs := []Field{{"at", event.Time(j.At)}}
+	fs := []Field{{"at", event.Null()}}
+	if len(j.Events) > 0 {
+		fs[0].Value = event.Time(j.At)
+	}
 	for i := range r.Values {
 		fs = append(fs, Field{r.Values[i].Name, orNull(r.Values[i].Value)})
 	}

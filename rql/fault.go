@@ -1,6 +1,7 @@
 package rql
 
 import (
+	"hindcast.dev/event"
 	"hindcast.dev/hlc"
 	"hindcast.dev/rql/syntax"
 )
@@ -37,6 +38,30 @@ type ErrorCount struct {
 	// Lattice says that it was met under POSSIBLY or DEFINITELY: the event is one of
 	// the last in the cut, none if the cut is the one that the search begins with.
 	Lattice bool
+	// Left and Right are the types that the first of FaultTypes compared, else "".
+	Left, Right string
+}
+
+// What is the kind for a person, with the types that were compared first.
+func (e *ErrorCount) What() string {
+	if e.Left == "" {
+		return string(e.Fault)
+	}
+	what := string(e.Fault) + ", " + article(e.Left) + " with " + article(e.Right)
+	if hint := typesHint(e.Left, e.Right); hint != "" {
+		what += " (" + hint + ")"
+	}
+	return what
+}
+
+// typesHint is the remedy where values of two types never meet, "" if there is no
+// usual one.
+func typesHint(left, right string) string {
+	time, text := event.TypeTime.String(), event.TypeString.String()
+	if left == time && right == text || left == text && right == time {
+		return "write a time without quotes"
+	}
+	return ""
 }
 
 // faults counts by kind, in the order in which the kinds first came.
@@ -44,11 +69,12 @@ type faults struct {
 	list []ErrorCount
 }
 
-func (f *faults) add(kind Fault, pos syntax.Pos, w *world) {
+// add counts a fault, and returns it if it is the first of its kind.
+func (f *faults) add(kind Fault, pos syntax.Pos, w *world) (first *ErrorCount) {
 	for i := range f.list {
 		if f.list[i].Fault == kind {
 			f.list[i].Count++
-			return
+			return nil
 		}
 	}
 	e := ErrorCount{Fault: kind, Count: 1, Pos: pos, Time: w.now}
@@ -56,4 +82,5 @@ func (f *faults) add(kind Fault, pos syntax.Pos, w *world) {
 		e.Node, e.Seq = w.names[w.event.Node], w.event.Seq
 	}
 	f.list = append(f.list, e)
+	return &f.list[len(f.list)-1]
 }

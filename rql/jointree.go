@@ -119,8 +119,9 @@ func (t *joinTree) ordered(ed *plan.JoinEdge, class, other int) (out []int, ok b
 	}
 	for _, n := range t.nodes[class] {
 		t.put(class, n)
-		holds, fault := compare(op, t.e.eval(mine), best)
-		t.e.fault(fault, ed.Cmp.Pos)
+		v := t.e.eval(mine)
+		holds, fault := compare(op, v, best)
+		t.e.faultOf(fault, ed.Cmp.Pos, v, best)
 		if holds {
 			out = append(out, n)
 		}

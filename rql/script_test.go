@@ -159,7 +159,7 @@ func ask(src *history.Mem, text string) string {
 		fmt.Fprintf(&out, "incomplete: %s\n", strings.Join(sum.Incomplete, " "))
 	}
 	for _, e := range sum.Errors {
-		fmt.Fprintf(&out, "error: %s, %d times, first at %s by %s:%d\n", e.Fault, e.Count, e.Pos, e.Node, e.Seq)
+		fmt.Fprintf(&out, "error: %s, %d times, first at %s by %s:%d\n", e.What(), e.Count, e.Pos, e.Node, e.Seq)
 	}
 	for _, a := range sum.Absent {
 		fmt.Fprintf(&out, "note: %s", a.Note().Render(text))

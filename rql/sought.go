@@ -35,13 +35,15 @@ type AbsentPath struct {
 const hasMax = 8
 
 // An Unequal is an = or != of the query whose sides had different types wherever
-// both had a value.
+// both had a value, or an IN or NOT IN to which a collection never had a member of
+// the type.
 type Unequal struct {
 	Op    syntax.Op
 	Pos   syntax.Pos
 	Left  string // the type of that side, the first time
 	Right string
 	Count uint64
+	path  string // on the right of IN, "" if there is something else
 }
 
 // A sought is a path of the query that was present at no cut so far.
@@ -196,8 +198,10 @@ func (e *engine) credible(s *sought, part bool) bool {
 	switch step := s.ref.Steps[s.depth]; {
 	case s.depth == 0:
 		return true
-	case s.depth > 2: // into a message that was in flight
+	case s.depth == 3: // into a message that was under way: all have the same fields
 		return false
+	case s.depth > 3: // into its data, and each kind of message has its own
+		return s.tell().Nearest == ""
 	case step.Kind == plan.StepKey && step.Key.Type() == event.TypeString: // a peer
 		return s.depth == 1 && slices.Contains(e.w.names, step.Key.AsString())
 	}
@@ -253,7 +257,8 @@ type pairing struct {
 	first   Unequal
 }
 
-// paired counts that an = or != has compared two values.
+// paired counts that an = or != has compared two values, or an IN one of its
+// members.
 func (e *env) paired(x *plan.Binary, a, b value) {
 	p := &e.pairs[x.Equality]
 	switch {
@@ -262,6 +267,9 @@ func (e *env) paired(x *plan.Binary, a, b value) {
 		p.matched = true
 	case p.first.Count == 0:
 		p.first = Unequal{Op: x.Op, Pos: x.Pos, Left: a.typeName(), Right: b.typeName(), Count: 1}
+		if s, ok := x.R.(*plan.Spread); ok && s.Ref != nil {
+			p.first.path = s.Ref.Text
+		}
 	default:
 		p.first.Count++
 	}
@@ -338,15 +346,22 @@ func (a *AbsentPath) Note() *syntax.Error {
 
 // Note is the remark for a person: its Render shows the place in the query.
 func (u *Unequal) Note() *syntax.Error {
-	never := "equal"
-	if u.Op == syntax.Ne {
+	what, never := " compares "+article(u.Left)+" with "+article(u.Right), "equal"
+	hint := typesHint(u.Left, u.Right)
+	switch u.Op {
+	case syntax.Ne:
 		never = "anything but unequal"
+	case syntax.In, syntax.NotIn:
+		what, never = " looks for "+article(u.Left)+" where there is "+article(u.Right), "found"
+		if u.path != "" && (u.Right == event.TypeSet.String() || u.Right == event.TypeList.String()) {
+			hint = "FLATTEN(" + u.path + ") has the members of each node's " + u.Right
+		}
 	}
 	times := "once"
 	if u.Count > 1 {
 		times = strconv.FormatUint(u.Count, 10) + " times"
 	}
-	return &syntax.Error{Pos: u.Pos, Msg: u.Op.String() + " compares " + article(u.Left) + " with " + article(u.Right) + ", " + times + ": never " + never}
+	return &syntax.Error{Pos: u.Pos, Msg: u.Op.String() + what + ", " + times + ": never " + never, Hint: hint}
 }
 
 func article(noun string) string {

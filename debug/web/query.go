@@ -135,7 +135,7 @@ func endOf(sum rql.Summary, text string) tableEnd {
 		if e.Node != "" {
 			at = fmt.Sprintf("by %s:%d", e.Node, e.Seq)
 		}
-		end.Notes = append(end.Notes, fmt.Sprintf("%s: %d times, first %s (place %s in the query)", e.Fault, e.Count, at, e.Pos))
+		end.Notes = append(end.Notes, fmt.Sprintf("%s: %d times, first %s (place %s in the query)", e.What(), e.Count, at, e.Pos))
 	}
 	return end
 }

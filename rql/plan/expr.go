@@ -163,7 +163,7 @@ type Binary struct {
 	syntax.Pos
 	Op   syntax.Op
 	L, R Expr
-	// Equality numbers the = and != of a query, in the order of the text.
+	// Equality numbers the =, !=, IN and NOT IN of a query, in the order of the text.
 	Equality int
 }
 

@@ -144,6 +144,8 @@ func (c *checker) binary(e *syntax.Binary) Expr {
 	case syntax.Since:
 		return c.since(e)
 	case syntax.In, syntax.NotIn:
+		b.Equality = c.out.Equalities
+		c.out.Equalities++
 		b.L = c.scalar(e.L)
 		b.R = c.set(e.R, "the right side of "+e.Op.String())
 	case syntax.Subset, syntax.Union, syntax.Intersect, syntax.Except:

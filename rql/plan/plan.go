@@ -34,7 +34,7 @@ type Query struct {
 	Emit      syntax.Emit
 	Limit     int64 // -1 without LIMIT
 	Locals    int   // how many quantified names there are, that of FOR EACH included
-	// Equalities is how many = and != there are: Binary.Equality is below it.
+	// Equalities is how many =, !=, IN and NOT IN there are: Binary.Equality is below it.
 	Equalities int
 	Cells      int // how many aggregates are worth keeping for one cut: Agg.Cell
 	Tallies    []*Agg
