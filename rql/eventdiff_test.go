@@ -257,7 +257,7 @@ func (w *oracleWorld) answer(q *oQuery) string {
 		} else if at := r.at; at >= 0 {
 			fmt.Fprintf(&b, `{"at":"%s",`, w.occs[at].ev.Time)
 		} else {
-			fmt.Fprintf(&b, `{"at":"%s",`, hlc.Timestamp(0))
+			b.WriteString(`{"at":null,`) // of a group
 		}
 		b.WriteString(`"values":{`)
 		for i, v := range r.values {
