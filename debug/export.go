@@ -47,6 +47,21 @@ func exportNames() string {
 	return strings.Join(names, ", ")
 }
 
+// Exporter returns what writes the History in a format, or only what lies between two
+// places: "A to B", as the command export understands it.
+func (s *Session) Exporter(ctx context.Context, format, span string) (write func(context.Context, io.Writer) error, err error) {
+	f, ok := Export(format)
+	if !ok {
+		return nil, commandErrorf("export", "%q: the formats are %s, like: export perfetto trace.json", format, exportNames())
+	}
+	from, to, err := s.between(ctx, "export", span)
+	if err != nil {
+		return nil, err
+	}
+	src := s.src
+	return func(ctx context.Context, w io.Writer) error { return f.Write(ctx, w, src, from, to) }, nil
+}
+
 func runExport(ctx context.Context, s *Session, args string) error {
 	head, span := args, ""
 	if i := lastWord(args, "over"); i >= 0 {
@@ -54,24 +69,20 @@ func runExport(ctx context.Context, s *Session, args string) error {
 	}
 	name, file, _ := strings.Cut(head, " ")
 	file = strings.TrimSpace(file)
-	format, ok := Export(name)
+	write, err := s.Exporter(ctx, name, span)
 	switch {
-	case !ok:
-		return commandErrorf("export", "%q: the formats are %s, like: export perfetto trace.json", name, exportNames())
+	case err != nil:
+		return err
 	case file == "":
 		return commandErrorf("export", "want a file, like: export %s trace.out", name)
 	case s.Create == nil:
 		return commandErrorf("export", "this session writes no files")
 	}
-	from, to, err := s.between(ctx, "export", span)
-	if err != nil {
-		return err
-	}
 	out, err := s.Create(file)
 	if err != nil {
 		return commandErrorf("export", "%v", err)
 	}
-	if err := errors.Join(format.Write(ctx, out, s.src, from, to), out.Close()); err != nil {
+	if err := errors.Join(write(ctx, out), out.Close()); err != nil {
 		return commandErrorf("export", "%s isn't whole: %v", file, err)
 	}
 	s.remark("written to %s", file)

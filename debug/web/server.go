@@ -196,6 +196,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/cut", "the cut at a coordinate, or a node's event nearest to it: `?axis=time&at=A&node=N`", s.cut},
 		{"GET /api/v1/lanes", "what each node does at a cut, and its last event: `?at=NODE:SEQ`", s.lanes},
 		{"POST /api/v1/places", "where places are along the axes: `{\"places\":[\"n1:3\"]}`", s.places},
+		{"GET /api/v1/export", "the History, or a stretch of it, as a file to keep: `?format=jsonl&from=A&to=B`", s.export},
 	}
 }
 
