@@ -1,0 +1,191 @@
+// @ts-check
+// The selected event: what it was given, what it changed and sent, why it happened.
+import { html, useEffect, useState } from '../vendor/htm-preact.js'
+import { useStore } from '../store.js'
+import { clock } from '../time.js'
+import { useAnswer } from './ask.js'
+import { BeforeAfter, EventLine, Fate, kindClass, LogLine, OriginLine, partsOf } from './parts.js'
+import { copy, placeName, Problem, Section } from './place.js'
+import { ValueTree } from './tree.js'
+import { plural, visible } from './text.js'
+
+/** @typedef {import('../types').Store} Store */
+/** @typedef {import('../types').Place} Place */
+
+/** @param {{store: Store}} props */
+export function EventPanel({ store }) {
+  const selected = useStore(store, (s) => s.selected)
+  const cut = useStore(store, (s) => s.cut)
+  const place = selected || cut
+  const at = place && !place.begin ? store.act.placeText(place) : ''
+  const settled = useSettled(at)
+  const told = useAnswer(store, 'event', settled)
+  const [origin, setOrigin] = useState('')
+  useEffect(() => setOrigin(''), [settled])
+  if (!place || place.begin) return html`<${Nowhere} store=${store} />`
+  const event = partsOf(told.answer, 'event')[0]
+  const stale = told.loading || settled !== at
+  return html`<section class=${'p-panel p-event' + (stale ? ' stale' : '')} aria-label="Event" aria-busy=${String(stale)}>
+    <${Head} store=${store} place=${place} event=${event} here=${!!cut && store.act.placeText(cut) === at} />
+    <${Problem} problem=${told.problem} />
+    ${event ? html`<${Cause} store=${store} event=${event} at=${settled} />
+      <${Payload} event=${event} />
+      <${Changes} store=${store} event=${event} at=${settled} origin=${origin} onOrigin=${setOrigin} />
+      <${Effects} store=${store} event=${event} at=${settled} />
+      <${Lines} store=${store} event=${event} />
+      <${Facts} store=${store} event=${event} />` : null}
+  </section>`
+}
+
+/**
+ * A text once it has been the same for a moment: a key held down asks nothing.
+ * @param {string} text
+ */
+function useSettled(text) {
+  const [settled, set] = useState(text)
+  useEffect(() => {
+    if (text === settled) return
+    const timer = setTimeout(() => set(text), 40)
+    return () => clearTimeout(timer)
+  }, [text])
+  return settled
+}
+
+/** @param {{store: Store}} props */
+function Nowhere({ store }) {
+  return html`<section class="p-panel" aria-label="Event"><p class="p-empty">Before the first event: nothing has happened yet.</p>
+    <p><button type="button" class="p-button" onClick=${() => store.act.command('step')}>Step to the first event</button></p></section>`
+}
+
+/** @param {{store: Store, place: Place, event: any, here: boolean}} props */
+function Head({ store, place, event, here }) {
+  const name = placeName(place)
+  return html`<header class="p-head">
+    <div class="p-title">${event ? html`<span class=${'p-kind ' + kindClass(event.kind)}>${visible(event.kind)}</span> ` : null}<h2>${event?.name ? visible(event.name) : event ? '' : '…'}</h2>
+      ${event?.peer ? html` <span class="p-dim">${event.kind === 'note' ? 'peer' : 'from'}</span> <b>${visible(event.peer)}</b>` : null}</div>
+    <div class="p-sub"><span class="p-node">${name}</span> <time title=${place.time}>${place.time ? clock(place.time) : ''}</time></div>
+    <div class="p-buttons" role="toolbar" aria-label="Go on from this event">
+      ${here ? html`<span class="p-here">the cut is here</span>` : html`<button type="button" class="p-button" onClick=${() => store.act.goto(store.act.placeText(place))}>Go here</button>`}
+      <button type="button" class="p-button" title=${`the event before on ${visible(place.name)}`} onClick=${() => store.act.command(`prev ${place.name}`)}>‹ ${visible(place.name)}</button>
+      <button type="button" class="p-button" title=${`the next event on ${visible(place.name)}`} onClick=${() => store.act.command(`next ${place.name}`)}>${visible(place.name)} ›</button>
+      <button type="button" class="p-button" onClick=${() => copy(store, store.act.placeText(place), 'the place')}>Copy</button>
+    </div>
+  </header>`
+}
+
+/** @param {{store: Store, event: any, at: string}} props */
+function Cause({ store, event, at }) {
+  const told = useAnswer(store, 'cause', event.id || event.kind === 'note' ? at : '')
+  const cause = partsOf(told.answer, 'event')[0]
+  const went = told.answer && `${told.answer.place.node}:${told.answer.place.seq}` !== at
+  return html`<div class="p-cause"><span class="p-label">Caused by</span>
+    ${cause && went ? html`<${EventLine} store=${store} it=${cause} /> <button type="button" class="p-button small" title="go to the event that caused this one (command: cause)"
+        onClick=${() => store.act.goto(`${cause.node}:${cause.seq}`)}>Follow</button>`
+      : html`<span class="p-dim">${told.problem ? visible(reason(told.problem.text)) : told.loading ? '…' : outside(event)}</span>`}
+  </div>`
+}
+
+/** @param {string} text */
+const reason = (text) => text.replace(/^cause: /, '')
+
+/** @param {any} event */
+const outside = (event) => (event.kind === 'request' ? 'a client, outside of the recording' : 'no message or timer of the recording')
+
+/** @param {{event: any}} props */
+function Payload({ event }) {
+  if (event.data === undefined) return null
+  return html`<${Section} title=${event.kind === 'note' ? 'Note' : 'Payload'}><${ValueTree} key=${`${event.node}:${event.seq}`} value=${event.data} label="Payload" /><//>`
+}
+
+/** How many changes are shown at once. */
+const changesShown = 100
+
+/** @param {{store: Store, event: any, at: string, origin: string, onOrigin: (path: string) => void}} props */
+function Changes({ store, event, at, origin, onOrigin }) {
+  const told = useAnswer(store, 'diff', at)
+  const [all, setAll] = useState(false)
+  const differences = partsOf(told.answer, 'difference')
+  const more = partsOf(told.answer, 'more')[0]
+  const left = partsOf(told.answer, 'leftOut')
+  const shown = all ? differences : differences.slice(0, changesShown)
+  const count = told.answer ? differences.length + (more?.count || 0) : event.changes?.length || 0
+  return html`<${Section} title="Changed" count=${count}>
+    ${!told.answer && told.loading ? html`<p class="p-dim">…</p>` : null}
+    ${told.answer && !count && !left.length ? html`<p class="p-dim">nothing: the state is as it was before</p>` : null}
+    <ul class="p-list">${shown.map((d) => html`<li class="p-diff" key=${d.path}>
+      <div class="p-diff-head"><span class="p-path">${visible(d.path)}</span><span class="p-actions">
+        <button type="button" class="p-icon" title="where the value came from (command: cause PATH)" aria-pressed=${String(origin === d.path)} onClick=${() => onOrigin(origin === d.path ? '' : d.path)}>origin</button>
+        <button type="button" class="p-icon" title="pin as a track under the lanes" onClick=${() => store.act.pin(d.path)}>pin</button></span></div>
+      <${BeforeAfter} before=${'before' in d ? d.before : undefined} after=${'after' in d ? d.after : undefined} />
+      ${origin === d.path ? html`<${Origin} store=${store} node=${d.node} path=${d.path} at=${at} />` : null}
+    </li>`)}</ul>
+    ${differences.length > shown.length ? html`<button type="button" class="p-link" onClick=${() => setAll(true)}>show all ${differences.length}</button>` : null}
+    ${more ? html`<p class="p-dim">… and ${plural(more.count, 'change')} more: the state panel has them all</p>` : null}
+    ${left.map((l) => html`<p class="p-dim"><span class="p-path">${visible(l.variable)}</span> is too large to be compared after every event <button type="button" class="p-icon" onClick=${() => store.act.command(`diff ${l.variable}`)}>compare</button></p>`)}
+  <//>`
+}
+
+/**
+ * The way of a value back to where it came from.
+ * @param {{store: Store, node: string, path: string, at: string}} props
+ */
+export function Origin({ store, node, path, at }) {
+  const told = useAnswer(store, `cause ${node} ${path}`, at)
+  const links = partsOf(told.answer, 'origin')
+  return html`<div class="p-chain"><div class="p-label">Where ${visible(path)} on ${visible(node)} came from</div>
+    <${Problem} problem=${told.problem} />
+    ${told.loading ? html`<p class="p-dim">…</p>` : null}
+    <ol>${links.map((l, i) => html`<li key=${i}><${OriginLine} store=${store} it=${l} /></li>`)}</ol>
+    ${partsOf(told.answer, 'remark').map((r) => html`<p class="p-dim">${visible(r.text)}</p>`)}
+  </div>`
+}
+
+/** @param {{store: Store, event: any, at: string}} props */
+function Effects({ store, event, at }) {
+  const has = event.effects?.length > 0
+  const told = useAnswer(store, 'effects', has ? at : '')
+  const effects = (has && told.answer ? partsOf(told.answer, 'effect') : event.effects || []).filter((/** @type {any} */ f) => f.kind !== 'log')
+  if (!effects.length) return html`<${Section} title="Effects" count=${0}><p class="p-dim">none: it sent nothing and set no timer</p><//>`
+  return html`<${Section} title="Effects" count=${effects.length}><ul class="p-list">
+    ${effects.map((/** @type {any} */ f, /** @type {number} */ i) => html`<${Effect} key=${i} store=${store} it=${f} />`)}
+  </ul><//>`
+}
+
+/** @param {{store: Store, it: any}} props */
+function Effect({ store, it }) {
+  const arrived = it.fate?.received?.[0]
+  return html`<li class=${'p-effect ' + (arrived ? 'arrived' : it.fate?.notes ? 'lost' : '')}>
+    <div class="p-diff-head"><span><span class="p-kind effect">${visible(it.kind)}</span> ${it.name ? html`<b>${visible(it.name)}</b>` : null}${it.peer ? html` <span class="p-dim">to</span> <b>${visible(it.peer)}</b>` : null}</span>
+      ${arrived ? html`<button type="button" class="p-button small" title="go to where it arrived" onClick=${() => store.act.goto(store.act.placeText(arrived))}>Follow</button>` : null}</div>
+    <div><${Fate} store=${store} fate=${it.fate} /></div>
+    ${it.data !== undefined ? html`<${ValueTree} value=${it.data} label=${`payload of ${it.name || it.kind}`} />` : null}
+  </li>`
+}
+
+/** @param {{store: Store, event: any}} props what it logged, and its Step's place in the code */
+function Lines({ store, event }) {
+  const logs = event.log || (event.effects || []).filter((/** @type {any} */ f) => f.kind === 'log').map((/** @type {any} */ f) => ({ level: f.name, data: f.data, event }))
+  if (!logs.length) return null
+  return html`<${Section} title="Logged" count=${logs.length}>${logs.map((/** @type {any} */ l) => html`<${LogLine} store=${store} it=${{ ...l, event: l.event || event }} />`)}<//>`
+}
+
+/** @param {{store: Store, event: any}} props */
+function Facts({ store, event }) {
+  const code = event.code || event.location
+  /** @type {[string, any][]} */
+  const facts = []
+  if (event.machine) facts.push(['Machine', visible(event.machine)])
+  if (code) facts.push(['Code', html`<${CodePlace} store=${store} code=${code} />`])
+  facts.push(['Timestamp', html`<code>${event.time}</code>`])
+  if (event.clock) facts.push(['Node’s clock', html`<code>${event.clock}</code>`])
+  if (event.id) facts.push(['Message', html`<code>${visible(event.id)}</code>`])
+  return html`<${Section} title="Details"><dl class="p-facts">${facts.map(([k, v]) => html`<dt>${k}</dt><dd>${v}</dd>`)}</dl><//>`
+}
+
+/** @param {{store: Store, code: any}} props */
+function CodePlace({ store, code }) {
+  const text = typeof code === 'string' ? code : `${code.file || ''}${code.line ? ':' + code.line : ''}`
+  const name = typeof code === 'string' ? '' : code.function || code.func || code.name || ''
+  return html`<code>${visible(name)}${name && text ? ' ' : ''}${visible(text)}</code> <button type="button" class="p-icon" onClick=${() => copy(store, text || name, 'the code’s place')}>copy</button>`
+}
+
