@@ -71,6 +71,7 @@ func Commands() []Command {
 		{Name: "watch", Aliases: []string{"w"}, Args: "[PATH]", Short: "show a variable, or a part of one, wherever the session comes to; alone it shows what is watched", run: runWatch},
 		{Name: "unwatch", Args: "PATH | all", Short: "show it no more", run: runUnwatch},
 		{Name: "mark", Aliases: []string{"m"}, Args: "NAME [\"NOTE\"]", Short: "give this place a name, for goto, and a note", Examples: []string{`mark stale "n3 missed the write"`}, run: runMark},
+		{Name: "note", Args: "MARK [\"NOTE\"]", Short: "give a mark another note, or none", Examples: []string{`note stale "the drop is at n1:838"`}, run: runNote},
 		{Name: "marks", Short: "list the marks", run: runMarks},
 		{Name: "unmark", Args: "NAME", Short: "remove a mark", run: runUnmark},
 		{Name: "compare", Args: "OTHER", Short: "hold another recording or History against this one, and go to where a node first did something else",

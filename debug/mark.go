@@ -82,6 +82,22 @@ func runMark(_ context.Context, s *Session, args string) error {
 	return nil
 }
 
+// runNote gives a mark another note, wherever the session is.
+func runNote(_ context.Context, s *Session, args string) error {
+	name, note, _ := strings.Cut(args, " ")
+	marks := s.Marks()
+	i := slices.IndexFunc(marks, func(m Mark) bool { return m.Name == name })
+	if i < 0 {
+		return commandErrorf("note", "no mark %q; marks lists them", name)
+	}
+	marks[i].Note = unquoteNote(strings.TrimSpace(note))
+	if err := s.changeMarks(marks); err != nil {
+		return commandErrorf("note", "%s has the note for this session alone: %v", name, err)
+	}
+	s.say(&s.marks[i])
+	return nil
+}
+
 // unquoteNote takes quotes around a whole note away.
 func unquoteNote(note string) string {
 	if len(note) >= 2 && (note[0] == '"' || note[0] == '\'') && note[len(note)-1] == note[0] {

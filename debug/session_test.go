@@ -248,7 +248,7 @@ func TestContinueAndRewindStopWhereTheWholeWalkSays(t *testing.T) {
 
 // Whatever is done, undo leads back through all that was, and redo to where it was.
 func TestUndoAndRedoLeadThroughWhatWas(t *testing.T) {
-	lines := []string{"step", "step 3", "back", "goto END", "goto START", "mark a", "mark b note", "unmark a", "break node n1", "break kind set", "delete 1",
+	lines := []string{"step", "step 3", "back", "goto END", "goto START", "mark a", "mark b note", "note b another", "unmark a", "break node n1", "break kind set", "delete 1",
 		"delete all", "watch log.n", "unwatch all", "next n1", "where log.n = 1"}
 	rapid.Check(t, func(rt *rapid.T) {
 		values := rapid.SliceOfN(rapid.Int64Range(0, 2), 5, 20).Draw(rt, "values")

@@ -30,7 +30,7 @@ const changesMarks = (line) => /^\s*(mark|m|unmark|undo|u|redo)\b/.test(line)
  */
 export function placeText(p) {
   if (!p || !p.seq) return 'START'
-  const name = 'name' in p && p.name ? p.name : String(p.node)
+  const name = typeof p.node === 'string' ? p.node : 'name' in p ? p.name : '' // of an event in an answer name is its own
   return `${name}:${p.seq}`
 }
 

@@ -1,7 +1,6 @@
 // @ts-check
 // Two Histories held against each other: where each node first did something else.
 import { html, useState } from '../vendor/htm-preact.js'
-import { useStore } from '../store.js'
 import { clock } from '../time.js'
 import { align } from './align.js'
 import { kept, keep } from './kept.js'

@@ -5,7 +5,7 @@ import { useStore } from '../store.js'
 import { clock } from '../time.js'
 import { useAnswer } from './ask.js'
 import { BeforeAfter, EventLine, Fate, kindClass, LogLine, OriginLine, partsOf } from './parts.js'
-import { copy, placeName, Problem, Section } from './place.js'
+import { copy, placeName, placeText, Problem, Section } from './place.js'
 import { ValueTree } from './tree.js'
 import { plural, visible } from './text.js'
 
@@ -17,7 +17,7 @@ export function EventPanel({ store }) {
   const selected = useStore(store, (s) => s.selected)
   const cut = useStore(store, (s) => s.cut)
   const place = selected || cut
-  const at = place && !place.begin ? store.act.placeText(place) : ''
+  const at = place && !place.begin ? placeText(place) : ''
   const settled = useSettled(at)
   const told = useAnswer(store, 'event', settled)
   const [origin, setOrigin] = useState('')
@@ -26,7 +26,7 @@ export function EventPanel({ store }) {
   const event = partsOf(told.answer, 'event')[0]
   const stale = told.loading || settled !== at
   return html`<section class=${'p-panel p-event' + (stale ? ' stale' : '')} aria-label="Event" aria-busy=${String(stale)}>
-    <${Head} store=${store} place=${place} event=${event} here=${!!cut && store.act.placeText(cut) === at} />
+    <${Head} store=${store} place=${place} event=${event} here=${!!cut && placeText(cut) === at} />
     <${Problem} problem=${told.problem} />
     ${event ? html`<${Cause} store=${store} event=${event} at=${settled} />
       <${Payload} event=${event} />
@@ -65,10 +65,10 @@ function Head({ store, place, event, here }) {
       ${event?.peer ? html` <span class="p-dim">${event.kind === 'note' ? 'peer' : 'from'}</span> <b>${visible(event.peer)}</b>` : null}</div>
     <div class="p-sub"><span class="p-node">${name}</span> <time title=${place.time}>${place.time ? clock(place.time) : ''}</time></div>
     <div class="p-buttons" role="toolbar" aria-label="Go on from this event">
-      ${here ? html`<span class="p-here">the cut is here</span>` : html`<button type="button" class="p-button" onClick=${() => store.act.goto(store.act.placeText(place))}>Go here</button>`}
+      ${here ? html`<span class="p-here">the cut is here</span>` : html`<button type="button" class="p-button" onClick=${() => store.act.goto(placeText(place))}>Go here</button>`}
       <button type="button" class="p-button" title=${`the event before on ${visible(place.name)}`} onClick=${() => store.act.command(`prev ${place.name}`)}>‹ ${visible(place.name)}</button>
       <button type="button" class="p-button" title=${`the next event on ${visible(place.name)}`} onClick=${() => store.act.command(`next ${place.name}`)}>${visible(place.name)} ›</button>
-      <button type="button" class="p-button" onClick=${() => copy(store, store.act.placeText(place), 'the place')}>Copy</button>
+      <button type="button" class="p-button" onClick=${() => copy(store, placeText(place), 'the place')}>Copy</button>
     </div>
   </header>`
 }
@@ -156,7 +156,7 @@ function Effect({ store, it }) {
   const arrived = it.fate?.received?.[0]
   return html`<li class=${'p-effect ' + (arrived ? 'arrived' : it.fate?.notes ? 'lost' : '')}>
     <div class="p-diff-head"><span><span class="p-kind effect">${visible(it.kind)}</span> ${it.name ? html`<b>${visible(it.name)}</b>` : null}${it.peer ? html` <span class="p-dim">to</span> <b>${visible(it.peer)}</b>` : null}</span>
-      ${arrived ? html`<button type="button" class="p-button small" title="go to where it arrived" onClick=${() => store.act.goto(store.act.placeText(arrived))}>Follow</button>` : null}</div>
+      ${arrived ? html`<button type="button" class="p-button small" title="go to where it arrived" onClick=${() => store.act.goto(placeText(arrived))}>Follow</button>` : null}</div>
     <div><${Fate} store=${store} fate=${it.fate} /></div>
     ${it.data !== undefined ? html`<${ValueTree} value=${it.data} label=${`payload of ${it.name || it.kind}`} />` : null}
   </li>`

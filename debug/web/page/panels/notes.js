@@ -26,7 +26,8 @@ export const plain = (text) => visibleText(text).replace(/[\\`*_{}[\]<>#|~!&]/g,
 export function permalink(href, mark) {
   const url = new URL(href)
   const hash = new URLSearchParams(url.hash.slice(1))
-  hash.set('at', mark.place.seq ? `${mark.place.node}:${mark.place.seq}` : 'START')
+  hash.set('cut', mark.place.seq ? `${mark.place.node}:${mark.place.seq}` : 'START')
+  for (const key of ['event', 'view']) hash.delete(key) // of where the page is now
   url.hash = hash.toString()
   return url.href
 }

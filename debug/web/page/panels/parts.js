@@ -61,7 +61,7 @@ function Help({ it }) {
 /** @param {PartProps} props */
 function NodeLine({ store, it }) {
   const state = it.state || 'unknown'
-  return html`<div class="p-part p-line"><span class=${'p-state ' + state.replace(' ', '-')}>${state}</span> <b>${visible(it.name)}</b>
+  return html`<div class="p-part p-line"><span class=${'p-run ' + state.replace(' ', '-')}>${state}</span> <b>${visible(it.name)}</b>
     <span class="p-dim">${it.events.toLocaleString('en-US')} events, <${TimeLink} store=${store} time=${it.first} /> … <${TimeLink} store=${store} time=${it.last} /></span>
     ${(it.unknown || []).map((/** @type {string[]} */ u) => html`<span class="p-warn"> unknown ${clock(u[0])} … ${clock(u[1])}</span>`)}
     ${it.reason ? html`<span class="p-warn"> ${visible(it.reason)}</span>` : null}</div>`

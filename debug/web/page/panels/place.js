@@ -9,20 +9,27 @@ import { visible } from './text.js'
 /** @typedef {import('../types').AnswerPlace} AnswerPlace */
 
 /**
+ * A place as goto understands it. In answers of commands node is a name, and name
+ * that of the event; elsewhere node is a number and name its name.
+ * @param {Place|AnswerPlace|null|undefined} p
+ */
+export function placeText(p) {
+  if (!p || !p.seq) return 'START'
+  return `${typeof p.node === 'string' ? p.node : /** @type {Place} */ (p).name}:${p.seq}`
+}
+
+/**
  * The name of a place as it is shown: n1:17.
  * @param {Place|AnswerPlace|null|undefined} p
  */
-export function placeName(p) {
-  if (!p || !p.seq) return 'START'
-  return visible(`${'name' in p && p.name ? p.name : p.node}:${p.seq}`)
-}
+export const placeName = (p) => visible(placeText(p))
 
 /**
  * Goes to a place.
  * @param {Store} store
  * @param {Place|AnswerPlace|string} place
  */
-export const go = (store, place) => store.act.goto(typeof place === 'string' ? place : store.act.placeText(place))
+export const go = (store, place) => store.act.goto(typeof place === 'string' ? place : placeText(place))
 
 /**
  * A place that leads there.

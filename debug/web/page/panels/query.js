@@ -6,7 +6,7 @@ import { placeOf } from '../api.js'
 import { problemOf, stream } from './ask.js'
 import { Editor } from './editor.js'
 import { kept, keep } from './kept.js'
-import { download, placeName } from './place.js'
+import { download, placeName, placeText } from './place.js'
 import { cellText, columnsOf, csv, examples, jsonl } from './rows.js'
 import { Table } from './table.js'
 import { plural, visible, visibleText } from './text.js'
@@ -138,7 +138,7 @@ function Outcome({ store, run }) {
 /** @param {Store} store @param {TableRow} r */
 function goRow(store, r) {
   const p = /** @type {import('../types').Place} */ (r.places?.[0])
-  store.act.goto(p.seq ? store.act.placeText(p) : p.time || 'START')
+  store.act.goto(p.seq ? placeText(p) : p.time || 'START')
 }
 
 /** @param {{run: Run}} props */

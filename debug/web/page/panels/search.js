@@ -8,7 +8,7 @@ import { placeOf } from '../api.js'
 import { problemOf, stream } from './ask.js'
 import { kept, keep } from './kept.js'
 import { kindClass } from './parts.js'
-import { placeName, Problem } from './place.js'
+import { placeName, placeText, Problem } from './place.js'
 import { Table } from './table.js'
 import { plural, visible } from './text.js'
 
@@ -129,6 +129,6 @@ function Found({ store, search }) {
     <${Problem} problem=${search.problem} />
     <div class="p-row"><span role="status" class="p-dim">${search.running ? 'searching, ' : ''}${search.hits.length ? plural(search.hits.length, 'hit') : search.running ? '' : search.problem ? '' : 'nothing found'}${search.end?.partial ? `: ${visible(search.end.partial)}` : ''}${active >= 0 ? `, this is number ${active + 1}` : ''}</span>
       ${search.hits.length ? html`<button type="button" class="p-icon" title="p" onClick=${() => store.act.nextHit(-1)}>‹ previous</button><button type="button" class="p-icon" title="n" onClick=${() => store.act.nextHit(1)}>next ›</button>` : null}</div>
-    ${search.hits.length ? html`<${Table} rows=${search.hits} columns=${columns} label="Hits" active=${active} onPick=${(/** @type {Hit} */ h) => store.act.goto(h.place.seq ? store.act.placeText(h.place) : h.place.time || 'START')} />` : null}
+    ${search.hits.length ? html`<${Table} rows=${search.hits} columns=${columns} label="Hits" active=${active} onPick=${(/** @type {Hit} */ h) => store.act.goto(h.place.seq ? placeText(h.place) : h.place.time || 'START')} />` : null}
   </div>`
 }

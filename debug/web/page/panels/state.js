@@ -6,7 +6,7 @@ import { get, problemOf, useAnswer } from './ask.js'
 import { CutDiff } from './diffs.js'
 import { Origin } from './event.js'
 import { partsOf } from './parts.js'
-import { copy, placeName, Problem } from './place.js'
+import { copy, placeName, placeText, Problem } from './place.js'
 import { keyOf, loadMore, openable, stateRows } from './staterows.js'
 import { Tree, ValueTree } from './tree.js'
 import { visible } from './text.js'
@@ -23,7 +23,7 @@ export function StatePanel({ store }) {
   const cut = useStore(store, (s) => s.cut)
   const about = useStore(store, (s) => s.about)
   const lanes = useStore(store, (s) => s.laneStates)
-  const at = cut ? store.act.placeText(cut) : 'START'
+  const at = cut ? placeText(cut) : 'START'
   const [open, setOpen] = useState(/** @type {Set<string>|null} */ (null))
   const [active, setActive] = useState('')
   const [other, setOther] = useState('')
@@ -36,7 +36,7 @@ export function StatePanel({ store }) {
   const rows = stateRows(about.nodes, listings, open, lanes, cut)
   const chosen = rows.find((r) => r.id === active)
   const toggle = (/** @type {TreeRow} */ row) => {
-    if (row.data?.more) return more(row.data)
+    if (row.data?.more) void more(row.data)
     if (row.open === null) return
     const next = new Set(open)
     if (next.has(row.id)) next.delete(row.id)

@@ -72,7 +72,7 @@ export function stateRows(nodes, listings, open, lanes, cut) {
     const state = listing && !listing.known ? 'not begun' : lanes[n]?.state || ''
     const here = !!cut && cut.node === n
     rows.push({ id, level: 1, open: open.has(id), class: 'node' + (here ? ' here' : ''), label: `${node.name} ${state}`, data: { node: n },
-      content: html`<b class="p-node">${visible(node.name)}</b>${state ? html`<span class=${'p-state ' + state.replace(' ', '-')}>${state}</span>` : null}${here ? html`<span class="p-here">last event</span>` : null}` })
+      content: html`<b class="p-node">${visible(node.name)}</b>${state ? html`<span class=${'p-run ' + state.replace(' ', '-')}>${state}</span>` : null}${here ? html`<span class="p-here">last event</span>` : null}` })
     if (open.has(id)) inside(rows, listings, open, n, '', 2)
   })
   return rows

@@ -3,7 +3,7 @@
 // walked, and a long one is drawn in part.
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js'
 import { useWindow } from './window.js'
-import { entries, isOpenable, kindOf, pathInto, preview, sizeOf } from './value.js'
+import { entries, isOpenable, kindOf, pathInto, preview, sizeOf, toText } from './value.js'
 import { visible } from './text.js'
 
 /**
@@ -132,7 +132,7 @@ export function valueRows(value, open, path = '') {
       const has = isOpenable(e.value)
       const isOpen = has && open.has(child)
       const to = pathInto(at, e, level === 1)
-      rows.push({ id: child, level, open: has ? isOpen : null, content: valueLine(e.key, e.value), label: `${e.key}: ${preview(e.value, 60)}`, data: { path: to, value: e.value } })
+      rows.push({ id: child, level, open: has ? isOpen : null, content: valueLine(e.key, e.value, isOpen), label: `${e.key}: ${preview(e.value, 60)}`, data: { path: to, value: e.value } })
       if (isOpen) inside(e.value, child, to, level + 1)
     })
     const left = sizeOf(v) - shown
@@ -142,9 +142,9 @@ export function valueRows(value, open, path = '') {
   return rows
 }
 
-/** @param {string} key @param {unknown} value */
-export function valueLine(key, value) {
-  return html`<span class="p-key">${visible(key)}</span><${Value} value=${value} />`
+/** @param {string} key @param {unknown} value @param {boolean} open */
+function valueLine(key, value, open) {
+  return html`<span class="p-key">${visible(key)}</span>${open ? html`<span class="p-count">${sizeOf(value).toLocaleString('en-US')}</span>` : html`<${Value} value=${value} />`}`
 }
 
 /**
@@ -162,8 +162,10 @@ export function Value({ value, max = 160 }) {
  */
 export function ValueTree({ value, label, path }) {
   const [open, setOpen] = useState(() => firstOpen(value))
+  const [active, setActive] = useState('')
   if (!isOpenable(value)) return html`<div class="p-scalar"><${Value} value=${value} max=${100000} /></div>`
   const rows = valueRows(value, open, path)
+  const chosen = rows.find((r) => r.id === active)
   const toggle = (/** @type {TreeRow} */ row) => {
     const next = new Map(open)
     if (row.data?.more !== undefined) next.set(row.data.more, row.data.to)
@@ -171,7 +173,8 @@ export function ValueTree({ value, label, path }) {
     else if (row.open !== null) next.set(row.id, page)
     setOpen(next)
   }
-  return html`<${Tree} rows=${rows} label=${label} onToggle=${toggle} onEnter=${toggle} fit=${true} />`
+  return html`<${Tree} rows=${rows} label=${label} active=${active || undefined} onActive=${(/** @type {TreeRow} */ r) => setActive(r.id)} onToggle=${toggle} onEnter=${toggle} fit=${true} />
+    ${chosen?.data?.value !== undefined && !sizeOf(chosen.data.value) && toText(chosen.data.value).length > 30 ? html`<div class="p-scalar"><${Value} value=${chosen.data.value} max=${100000} /></div>` : null}`
 }
 
 /** What is small is open at once. @param {unknown} value */
