@@ -66,7 +66,7 @@ otel        go.opentelemetry.io/otel
 grpc        google.golang.org/grpc
 parquet     github.com/parquet-go/parquet-go
 nats        github.com/nats-io
-bubbletea   github.com/charmbracelet
+bubbletea   charm.land/bubbletea/v2
 `
 
 // moduleLaw says which package may use which module beyond the standard

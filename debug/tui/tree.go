@@ -1,0 +1,302 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/termtext"
+)
+
+// Bounds on what the tree of the state shows.
+const (
+	childrenMax  = 500    // of one value
+	foundMax     = 300    // lines of a search
+	lookedAtMax  = 200000 // values that a search looks at
+	nodesOpenMax = 8      // with more nodes, those that the event isn't on begin closed
+)
+
+// A tree is which parts of the state are open, or what is searched for in it.
+type tree struct {
+	turned map[string]bool // opened or closed by hand
+	filter string          // lower case; "" shows the tree
+	stale  bool
+}
+
+func (t *tree) init() { t.turned = map[string]bool{} }
+
+// toggle opens or closes an entry, by its key.
+func (t *tree) toggle(key string) {
+	t.turned[key] = !t.turned[key]
+	t.stale = true
+}
+
+// isOpen reports whether an entry is open, given how it begins.
+func (t *tree) isOpen(key string, begins bool) bool { return begins != t.turned[key] }
+
+// fold opens or closes the chosen entry, or goes to the one that it is in.
+func (t *tree) fold(l *list, open bool) tea.Cmd {
+	if l.cur >= len(l.lines) {
+		return nil
+	}
+	n := l.lines[l.cur]
+	isOpen := l.cur+1 < len(l.lines) && l.lines[l.cur+1].depth > n.depth
+	switch {
+	case n.open != "" && isOpen != open:
+		t.toggle(n.open)
+	case !open:
+		for i := l.cur; i >= 0; i-- {
+			if l.lines[i].depth < n.depth {
+				l.cur = i
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// A forester makes the lines of a tree.
+type forester struct {
+	t     *tree
+	g     *global
+	width int
+	node  int
+	now   *history.State
+	was   *history.State // nil on other nodes than the event's
+	lines []line
+	left  int // values that may still be looked at
+}
+
+// stateLines are the state of all nodes at the cut, as far as it is open.
+func (m *model) stateLines(width int) []line {
+	m.tree.stale = false
+	g := &m.global
+	if g.err != nil {
+		l := &liner{width: width}
+		l.wrapped("", red, g.err.Error(), "")
+		return l.lines
+	}
+	if g.states == nil {
+		return []line{styled(dim, "reading …")}
+	}
+	f := &forester{t: &m.tree, g: g, width: width, left: lookedAtMax}
+	if m.tree.filter != "" {
+		f.lines = append(f.lines, styled(yellow, fmt.Sprintf("with %q in it; Esc shows all", m.tree.filter)))
+	}
+	for _, w := range m.watched {
+		f.lines = append(f.lines, styled(cyan, "watch  "+w))
+	}
+	for n := range g.meta.Nodes {
+		f.branch(n)
+	}
+	if m.tree.filter != "" && len(f.lines) == 1 {
+		f.lines = append(f.lines, styled(dim, "nothing at this cut"))
+	}
+	return f.lines
+}
+
+// branch adds a node and its variables.
+func (f *forester) branch(n int) {
+	f.node, f.now, f.was = n, f.g.states[n], nil
+	if n == f.g.at.Node && f.g.at != history.Begin {
+		f.was = f.g.was
+	}
+	name := termtext.Printable(f.g.meta.Nodes[n].Name)
+	if f.now == nil {
+		if f.t.filter == "" {
+			f.lines = append(f.lines, line{parts: []part{{"  " + name, bold}, {"  nothing is recorded up to here", dim}}})
+		}
+		return
+	}
+	if f.t.filter != "" {
+		f.search(name)
+		return
+	}
+	key := "node " + strconv.Itoa(n)
+	open := f.t.isOpen(key, len(f.g.meta.Nodes) <= nodesOpenMax || f.was != nil)
+	parts := []part{{sign(open) + name, bold}}
+	if f.was != nil {
+		parts = append(parts, part{"  ◆ the event is here", yellow})
+	}
+	f.lines = append(f.lines, line{parts: parts, open: key})
+	if !open {
+		return
+	}
+	for id := range f.g.meta.Vars {
+		f.variable(history.VarID(id))
+	}
+}
+
+func sign(open bool) string {
+	if open {
+		return "▾ "
+	}
+	return "▸ "
+}
+
+// variable adds a variable of the node.
+func (f *forester) variable(id history.VarID) {
+	v := &f.g.meta.Vars[id]
+	now, was := f.now.Get(id), f.now.Get(id)
+	if f.was != nil {
+		was = f.was.Get(id)
+	}
+	if v.BulkyAt(f.node, f.g.at.Time) {
+		text := "too large to be compared after every event: Enter shows it"
+		f.lines = append(f.lines, line{depth: 1, parts: []part{{"    " + termtext.Printable(v.Name) + "  ", 0}, {text, dim}},
+			do: "state " + termtext.Printable(f.g.meta.Nodes[f.node].Name) + " " + event.PathString(v.Name, nil)})
+		return
+	}
+	if !now.IsAbsent() || !was.IsAbsent() {
+		f.value(v.Name, fmt.Sprintf("%d %s", f.node, event.PathString(v.Name, nil)), now, was, 1)
+	}
+}
+
+// value adds a value, and what is inside if it is open.
+func (f *forester) value(name, key string, now, was event.Value, depth int) {
+	changed := !event.Equal(now, was)
+	inside := isContainer(now) && now.Len() > 0
+	open := inside && f.t.isOpen(key, false)
+	head, st, n := strings.Repeat("  ", depth), style(0), line{depth: depth}
+	switch {
+	case inside:
+		head, n.open = head+sign(open), key
+	default:
+		head += "  "
+	}
+	if changed {
+		st = yellow | bold
+		head = head[:len(head)-len("  ")] + "* "
+		if inside {
+			head = strings.Repeat("  ", depth-1) + "* " + sign(open)
+		}
+	}
+	text := preview(now, f.width)
+	switch {
+	case now.IsAbsent():
+		text = "gone; it was " + preview(was, f.width)
+	case open:
+		text = fmt.Sprintf("(%d)", now.Len())
+	}
+	n.parts = []part{{head + termtext.Printable(name), st}, {" = ", dim}, {text, st}}
+	f.lines = append(f.lines, n)
+	if open {
+		f.inside(key, now, was, depth+1)
+	}
+}
+
+// inside adds the members of a value.
+func (f *forester) inside(key string, now, was event.Value, depth int) {
+	i := 0
+	for k, v := range entries(now) {
+		if i++; i > childrenMax {
+			f.lines = append(f.lines, line{depth: depth, parts: []part{{fmt.Sprintf("%s… and %d more: state PATH shows one", strings.Repeat("  ", depth+1), now.Len()-childrenMax), dim}}})
+			return
+		}
+		name := strings.Trim(preview(k, f.width), `"`)
+		f.value(name, key+"\x00"+preview(k, 1000), v, was.Index(k), depth)
+	}
+	if was.Type() != event.TypeMap || now.Type() != event.TypeMap {
+		return
+	}
+	for k, v := range was.AsMap().All() {
+		if i++; i > childrenMax {
+			return
+		}
+		if now.Index(k).IsAbsent() {
+			f.value(strings.Trim(preview(k, f.width), `"`), "", event.Absent, v, depth)
+		}
+	}
+}
+
+// search adds what has the filter in its path or its value.
+func (f *forester) search(node string) {
+	for id := range f.g.meta.Vars {
+		v := f.now.Get(history.VarID(id))
+		if !v.IsAbsent() {
+			f.find(node, f.g.meta.Vars[id].Name, nil, v)
+		}
+	}
+}
+
+func (f *forester) find(node, name string, steps []event.Value, v event.Value) {
+	if f.left--; f.left < 0 || len(f.lines) >= foundMax {
+		return
+	}
+	path := event.PathString(name, steps)
+	if isContainer(v) && v.Len() > 0 {
+		for k, in := range entries(v) {
+			f.find(node, name, append(steps[:len(steps):len(steps)], k), in)
+			if f.left < 0 || len(f.lines) >= foundMax {
+				return
+			}
+		}
+		return
+	}
+	text := preview(v, 4*f.width)
+	if strings.Contains(strings.ToLower(node+" "+path+" "+text), f.t.filter) {
+		f.lines = append(f.lines, line{parts: []part{{termtext.Pad(node, 10) + " ", bold}, {termtext.Printable(path), 0}, {" = ", dim}, {text, 0}}})
+	}
+}
+
+func isContainer(v event.Value) bool {
+	t := v.Type()
+	return t == event.TypeMap || t == event.TypeList || t == event.TypeSet
+}
+
+// entries are the members of a value by key, or by place.
+func entries(v event.Value) func(yield func(k, v event.Value) bool) {
+	if v.Type() == event.TypeMap {
+		return v.AsMap().All()
+	}
+	return func(yield func(k, v event.Value) bool) {
+		for i, in := range v.Members() {
+			if !yield(event.Int(int64(i)), in) {
+				return
+			}
+		}
+	}
+}
+
+// preview is a value as one line, of about so many bytes at most: what is behind
+// isn't looked at.
+func preview(v event.Value, most int) string {
+	if v.IsAbsent() {
+		return "—"
+	}
+	return string(appendPreview(nil, v, most))
+}
+
+func appendPreview(b []byte, v event.Value, most int) []byte {
+	switch {
+	case isContainer(v):
+		open, close := "[", "]"
+		if v.Type() == event.TypeMap {
+			open, close = "{", "}"
+		}
+		b = append(b, open...)
+		first := true
+		for k, in := range entries(v) {
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			if len(b) > most {
+				return append(b, "…"...)
+			}
+			if v.Type() == event.TypeMap {
+				b = append(appendPreview(b, k, most), ':')
+			}
+			b = appendPreview(b, in, most)
+		}
+		return append(b, close...)
+	case v.Type() == event.TypeString && len(v.AsString()) > most:
+		s := []rune(v.AsString()[:most])
+		return append(event.String(string(s[:max(len(s)-1, 0)])).AppendJSON(b), "…"...)
+	}
+	return v.AppendJSON(b)
+}

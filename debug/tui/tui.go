@@ -1,0 +1,162 @@
+// Package tui is the debugger in a terminal: the space-time diagram, the state of
+// all nodes at the cut, what an event changed and sent, and the commands of a
+// session, on one screen.
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	tea "charm.land/bubbletea/v2"
+	"golang.org/x/term"
+
+	"hindcast.dev/debug"
+	"hindcast.dev/history"
+)
+
+// Options say what is shown, and where.
+type Options struct {
+	// Title is what is opened, for people.
+	Title string
+	// Session is the place that is moved. Run uses it alone until it returns.
+	Session *debug.Session
+	// Survey is made by Run while it shows what there is already; nil: Run makes one
+	// of its own.
+	Survey *debug.Survey
+	// Greeting is shown until something happens, "" if there is nothing to say.
+	Greeting string
+	// In and Out are the terminal.
+	In  *os.File
+	Out *os.File
+	// Environ are the variables that describe the terminal; nil are the process's.
+	Environ []string
+	// Plain draws in ASCII alone.
+	Plain bool
+}
+
+// ErrNoTerminal is returned by Run where In or Out is no terminal that it can draw
+// on; the error says what to do instead.
+var ErrNoTerminal = errors.New("no terminal to draw on")
+
+// Check reports whether Run can draw on these files, with an error that wraps
+// ErrNoTerminal if not.
+func Check(in, out *os.File, environ []string) error {
+	const remedy = "hindcast debug without --tui asks for commands line by line, and --script FILE carries out those of a file"
+	switch {
+	case out == nil || !term.IsTerminal(int(out.Fd())):
+		return fmt.Errorf("%w: standard output isn't one; %s", ErrNoTerminal, remedy)
+	case in == nil || !term.IsTerminal(int(in.Fd())):
+		return fmt.Errorf("%w: standard input isn't one; %s", ErrNoTerminal, remedy)
+	}
+	if kind := variable(environ, "TERM"); kind == "" || kind == "dumb" {
+		return fmt.Errorf("%w: TERM=%q can't place the cursor; set TERM to what the terminal is, or: %s", ErrNoTerminal, kind, remedy)
+	}
+	return nil
+}
+
+// variable is the value of an environment variable; nil is the process's
+// environment.
+func variable(environ []string, name string) string {
+	if environ == nil {
+		return os.Getenv(name)
+	}
+	value := ""
+	for _, e := range environ {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// Run shows the session until it is quit or ctx ends. The terminal is afterwards
+// what it was before, whatever happens.
+func Run(ctx context.Context, o Options) error {
+	if err := Check(o.In, o.Out, o.Environ); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := newModel(ctx, o)
+	defer m.work.end()
+	defer cancel()
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out)}
+	if o.Environ != nil {
+		options = append(options, tea.WithEnvironment(o.Environ))
+	}
+	_, err := tea.NewProgram(m, options...).Run()
+	switch {
+	case errors.Is(err, tea.ErrProgramPanic):
+		return errors.New("the terminal program failed, as shown above; hindcast debug without --tui goes on from here")
+	case errors.Is(err, tea.ErrInterrupted), errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil:
+		return context.Canceled
+	case err != nil:
+		return fmt.Errorf("terminal: %w", err)
+	}
+	return nil
+}
+
+// A workshop runs what takes time beside the screen, and sees to it that all of it
+// has ended when the program has.
+type workshop struct {
+	ctx    context.Context
+	mu     sync.Mutex
+	closed bool
+	left   sync.WaitGroup
+
+	// walking is held while the session gets another source in the place of the one
+	// that loads read, and read-held by loads.
+	walking sync.RWMutex
+	src     history.Source
+}
+
+// do is a Cmd for f, which isn't begun any more once end was called.
+func (w *workshop) do(f func(ctx context.Context) tea.Msg) tea.Cmd {
+	return func() tea.Msg {
+		w.mu.Lock()
+		if w.closed {
+			w.mu.Unlock()
+			return nil
+		}
+		w.left.Add(1)
+		w.mu.Unlock()
+		defer w.left.Done()
+		return f(w.ctx)
+	}
+}
+
+// end waits for all that was begun.
+func (w *workshop) end() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.left.Wait()
+}
+
+// reading gives f the source that is looked at, which stays open until f is done.
+func (w *workshop) reading(f func(src history.Source)) {
+	w.walking.RLock()
+	defer w.walking.RUnlock()
+	f(w.src)
+}
+
+// replaced has a session tell which source it goes on with.
+func (w *workshop) replaced(s *debug.Session) {
+	walk := s.Walk
+	if walk == nil {
+		return
+	}
+	s.Walk = func(ctx context.Context, variables []string) (history.Source, error) {
+		w.walking.Lock()
+		defer w.walking.Unlock()
+		src, err := walk(ctx, variables)
+		if err == nil {
+			w.src = src
+		}
+		return src, err
+	}
+}
