@@ -28,13 +28,14 @@ type debugFlags struct {
 	script    string
 	keepGoing bool
 	ascii     bool
+	tui       bool
 }
 
 // debugCommand moves through a History.
 func debugCommand(services []Service) *cobra.Command {
 	f := &debugFlags{}
 	c := &cobra.Command{
-		Use:   "debug [--web | --script FILE] WHAT",
+		Use:   "debug [--web | --tui | --script FILE] WHAT",
 		Short: "Step through a recording, forwards and backwards",
 		Long: `Step through a recording, forwards and backwards: see any event, the state of all
 nodes at any moment, what caused what, and where a condition holds.
@@ -43,6 +44,11 @@ On a terminal it asks for commands; 'help' lists them. With --script, or where
 standard input is no terminal, it carries out commands from there and stops at
 the first that fails. A crash box is opened at the event that was fatal, and what
 sim has kept where the failure was seen.
+
+--tui draws on all of the terminal: the diagram of what happened, the state of all
+nodes at the cut, what each event changed and sent, and the same commands; ? there
+lists the keys. It needs 40 columns and 10 rows, shows more on 80 by 24 and best on
+more than that; it does without colour (NO_COLOR) and, with --ascii, with ASCII.
 
 --web serves a page instead, to this machine alone unless --listen says otherwise,
 and prints its URL, which holds a token: whoever has it sees what was recorded.
@@ -55,6 +61,7 @@ As WHAT, - is a History in text form or a log on standard input, which is copied
 a file as long as it is open; commands then come from the terminal, --script or
 --web.`,
 		Example: `  hindcast debug demo
+  hindcast debug --tui demo
   hindcast debug --web --open demo
   printf 'where node.up = false\ndiagram 10\n' | hindcast debug incident
   hindcast debug --script steps.txt --exec ./myservice incident
@@ -68,14 +75,18 @@ a file as long as it is open; commands then come from the terminal, --script or
 	f.openFlags.add(c)
 	c.Flags().StringVar(&f.script, "script", "", "carry out the commands of this file, - for standard input")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "go on after a command of the script that failed")
-	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw diagrams in ASCII")
+	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw in ASCII alone")
+	c.Flags().BoolVar(&f.tui, "tui", false, "draw on all of the terminal, with keys to move")
 	f.webFlags.add(c)
 	return c
 }
 
 func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) error {
-	if err := f.checkWeb(c); err != nil {
+	if err := errors.Join(f.checkTUI(), f.checkWeb(c)); err != nil {
 		return err
+	}
+	if f.tui {
+		return f.showTUI(c, services, what)
 	}
 	if f.web {
 		return f.serveWeb(c, services, what)

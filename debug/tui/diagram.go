@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"hindcast.dev/debug"
+	"hindcast.dev/event"
 	"hindcast.dev/history"
 )
 
@@ -89,29 +90,40 @@ func lanesFor(d *diagramView, before []int) []int {
 		}
 		return lanes
 	}
-	here, _ := slices.BinarySearchFunc(d.rows, d.at, func(e history.Event, p history.Position) int { return e.Position.Compare(p) })
-	near := nodesBy(d.rows, here, d.h/2)
-	for _, n := range near[:min(room, len(near))] {
-		if slices.Contains(before, n) || len(lanes) == 0 {
-			lanes = append(lanes, n)
-		}
-	}
-	for _, n := range near {
-		if len(lanes) < room && !slices.Contains(lanes, n) {
-			lanes = append(lanes, n)
+	near := nodesNear(d)
+	for _, keep := range []bool{true, false} {
+		for i, n := range near {
+			if len(lanes) < room && !slices.Contains(lanes, n) && (i == 0 || !keep || slices.Contains(before, n)) {
+				lanes = append(lanes, n)
+			}
 		}
 	}
 	slices.Sort(lanes)
 	return lanes
 }
 
-// nodesBy are the nodes of the events up to so far from one, the nearest first.
-func nodesBy(rows []history.Event, here, far int) (nodes []int) {
-	for d := range far + 1 {
-		for _, i := range []int{here - d, here + d} {
-			if i >= 0 && i < len(rows) && !slices.Contains(nodes, rows[i].Node) {
-				nodes = append(nodes, rows[i].Node)
+// nodesNear are the nodes of the events around the cut: its own, those that exchange
+// messages, and then the others; the nearest first.
+func nodesNear(d *diagramView) (nodes []int) {
+	here, _ := slices.BinarySearchFunc(d.rows, d.at, func(e history.Event, p history.Position) int { return e.Position.Compare(p) })
+	var quiet []int
+	for far := range d.h + 1 {
+		for _, i := range []int{here - far, here + far} {
+			if i < 0 || i >= len(d.rows) || slices.Contains(nodes, d.rows[i].Node) {
+				continue
 			}
+			e := &d.rows[i]
+			sends := e.Kind == event.Message.String() || slices.ContainsFunc(e.Effects, func(f history.Effect) bool { return f.Kind == "send" })
+			if sends || far == 0 {
+				nodes = append(nodes, e.Node)
+			} else {
+				quiet = append(quiet, e.Node)
+			}
+		}
+	}
+	for _, n := range quiet {
+		if !slices.Contains(nodes, n) {
+			nodes = append(nodes, n)
 		}
 	}
 	return nodes

@@ -207,7 +207,7 @@ func (m *model) drawTabs(a area) {
 	x := 1
 	for p := pane(0); p < panes; p++ {
 		st, name := dim, fmt.Sprintf(" %d %s ", int(p)+1, paneNames[p])
-		if a.w < 70 {
+		if a.w < 53 {
 			name = fmt.Sprintf(" %d%s", int(p)+1, paneNames[p])
 		}
 		if p == m.side {

@@ -58,7 +58,6 @@ type model struct {
 	hits    hits
 	watched []string
 	message message
-	follow  bool
 }
 
 // A message is what the last line says.

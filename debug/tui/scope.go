@@ -189,8 +189,11 @@ func (m *model) drawRuler(a area) {
 	a.line(0, 0, bold, f.Axis.String())
 }
 
-// clock is the time of day, UTC.
-func clock(t hlc.Timestamp) string { return t.Time().UTC().Format("15:04:05.000000") }
+// clock is the time of day, as in a Timestamp's text.
+func clock(t hlc.Timestamp) string {
+	text := t.String()
+	return text[len("2006-01-02T"):len("2006-01-02T15:04:05.000000")]
+}
 
 func (m *model) legend(f *timeline.Frame) string {
 	span := fmt.Sprintf("%d events", f.Events)

@@ -23,11 +23,8 @@ const (
 	cyan
 )
 
-const (
-	attributes = bold | dim | underline | reverse
-	// behind marks the cell behind a wide character.
-	behind rune = -1
-)
+// behind marks the cell behind a wide character.
+const behind rune = -1
 
 // A cell is one column of one row.
 type cell struct {

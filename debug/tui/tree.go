@@ -90,8 +90,16 @@ func (m *model) stateLines(width int) []line {
 	for _, w := range m.watched {
 		f.lines = append(f.lines, styled(cyan, "watch  "+w))
 	}
+	var empty []string
 	for n := range g.meta.Nodes {
+		if st := g.states[n]; st != nil && len(st.Vars()) == 0 && n != g.at.Node {
+			empty = append(empty, g.meta.Nodes[n].Name)
+			continue
+		}
 		f.branch(n)
+	}
+	if len(empty) > 0 && m.tree.filter == "" {
+		f.lines = append(f.lines, styled(dim, "  without variables: "+strings.Join(empty, ", ")))
 	}
 	if m.tree.filter != "" && len(f.lines) == 1 {
 		f.lines = append(f.lines, styled(dim, "nothing at this cut"))
