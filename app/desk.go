@@ -34,6 +34,7 @@ type desk struct {
 	mu    sync.Mutex
 	o     *opened
 	old   []io.Closer // Histories that were replaced
+	code  *codePlaces
 	book  notebook
 	kept  bool // the notebook's marks could be read, so they can be written
 	marks []debug.Mark
@@ -41,7 +42,7 @@ type desk struct {
 
 // newDesk reads the notebook of what was opened.
 func newDesk(c *cobra.Command, services []Service, flags openFlags, o *opened, what string) *desk {
-	d := &desk{c: c, services: services, flags: flags, what: what, o: o, book: notebookOf(o, what), kept: true}
+	d := &desk{c: c, services: services, flags: flags, what: what, o: o, book: notebookOf(o, what), kept: true, code: newCodePlaces(o.service.Machines)}
 	var err error
 	if d.marks, err = d.book.read(); err != nil {
 		warn(c, []string{err.Error()})
@@ -69,6 +70,9 @@ func (d *desk) session(out io.Writer) *debug.Session {
 	s.Create = d.create
 	if d.o.Recording != nil {
 		s.Replay = d.replay
+	}
+	if r := d.o.Recording; r == nil || r.Manifest().Service == d.o.service.Name {
+		s.Code = d.code.of
 	}
 	s.SetMarks(d.marks)
 	if d.kept {

@@ -51,7 +51,8 @@ func (f *openFlags) add(c *cobra.Command) {
 // opened is a WHAT that was opened.
 type opened struct {
 	*replay.Opened
-	temp string // directory to remove, "" if there is none
+	temp    string  // directory to remove, "" if there is none
+	service Service // that this program would replay it with; zero if none
 }
 
 // Close closes the History and removes what was made for it.
@@ -71,7 +72,7 @@ func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Servi
 	if o.Token, err = readToken(f.tokenFile); err != nil {
 		return nil, Usage(err)
 	}
-	s, ok := serviceOf(services, what)
+	s, ok := serviceOf(services, what) // the zero Service if it isn't known here
 	if _, err := os.Stat(what); !ok && errors.Is(err, fs.ErrNotExist) && strings.Contains(what, ":") {
 		s, ok = liveService(ctx, services, what, o.Token)
 	}
@@ -98,7 +99,7 @@ func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Servi
 		return nil, errors.Join(Usage(fmt.Errorf("--exec %s: %s is a History already, there is nothing to replay", f.exec, what)), src.Close())
 	}
 	warn(c, src.Warnings)
-	return &opened{src, temp}, nil
+	return &opened{src, temp, s}, nil
 }
 
 // openError gives what replay.Open returned its exit code: what can't be opened

@@ -25,6 +25,8 @@ type Event struct {
 	Data     event.Value   `json:"data,omitzero"`
 	Effects  []*Effect     `json:"effects,omitempty"`
 	Changes  []Assignment  `json:"changes,omitempty"`
+	Log      []Logged      `json:"log,omitempty"`     // effects of kind log among them
+	Code     *Code         `json:"code,omitempty"`    // that handled it, if it is known
 	LeftOut  []string      `json:"leftOut,omitempty"` // variables that may have changed too
 }
 
@@ -43,6 +45,9 @@ func (e *Event) writeText(t *textForm) {
 	}
 	if e.Machine != "" {
 		t.line("  machine  %s", termtext.Printable(e.Machine))
+	}
+	if e.Code != nil {
+		t.line("  code     %s", e.Code.text())
 	}
 	if e.Physical != 0 {
 		t.line("  clock    %s", e.Physical)

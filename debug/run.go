@@ -209,7 +209,11 @@ func runEvent(ctx context.Context, s *Session, _ string) error {
 	if err != nil {
 		return commandErrorf("event", "%v", err)
 	}
-	s.say(s.whole(e))
+	v := s.whole(e)
+	if v.Code, err = s.codeOf(ctx, e); err != nil {
+		return err
+	}
+	s.say(v)
 	return nil
 }
 
@@ -227,6 +231,7 @@ func (s *Session) whole(e *history.Event) *Event {
 		}
 		v.Changes = append(v.Changes, Assignment{event.PathString(s.meta.Vars[c.Var].Name, c.Path), c.Value})
 	}
+	v.Log = logged(e)
 	s.leftOut(e.Node, e.Time, "", func(name string) { v.LeftOut = append(v.LeftOut, name) })
 	return v
 }
@@ -266,13 +271,8 @@ func runLog(ctx context.Context, s *Session, args string) error {
 // logLines are what an event has to say for the log: notes and log effects.
 func (s *Session) logLines(e *history.Event) []*LogLine {
 	var lines []*LogLine
-	if e.Kind == event.Note.String() {
-		lines = append(lines, &LogLine{Event: s.headline(e), Data: e.Data})
-	}
-	for i := range e.Effects {
-		if f := &e.Effects[i]; f.Kind == event.EffectLog.String() {
-			lines = append(lines, &LogLine{Event: s.headline(e), Level: f.Name, Data: f.Data})
-		}
+	for _, l := range logged(e) {
+		lines = append(lines, &LogLine{Event: s.headline(e), Level: l.Level, Data: l.Data})
 	}
 	return lines
 }

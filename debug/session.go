@@ -61,6 +61,9 @@ type Session struct {
 	Open func(ctx context.Context, what string) (history.Source, error)
 	// Replay replays what the History was made of with another build. nil if it can't.
 	Replay func(ctx context.Context, binary string) (history.Source, error)
+	// Code tells where the code of a machine stands, of a version (0: not known which),
+	// for a node that ran a build. nil if nobody knows.
+	Code func(build, machine string, version uint32) (Code, bool)
 	// Create makes a file that is exported to. nil if none may be made.
 	Create func(name string) (io.WriteCloser, error)
 	// KeepMarks is called with all marks when they have changed. nil: they last as
