@@ -105,6 +105,11 @@ export function createApi() {
       const decoded = decodeFrame(await res.arrayBuffer())
       return { axis, view: { from: whole(view.from), to: whole(Math.ceil(view.to)) }, nodes: nodes || decoded.lanes.map((_, i) => i), ...decoded }
     },
+    async merged(axis, view, columns, nodes, rest, signal) {
+      const q = query({ ...stretch(axis, view, nodes), columns, merge: 1, rest: rest ? 1 : undefined })
+      const res = await ask('api/v1/frame?' + q, { headers, signal })
+      return { axis, view: { from: whole(view.from), to: whole(Math.ceil(view.to)) }, nodes: [-1], ...decodeFrame(await res.arrayBuffer()) }
+    },
     async events(axis, view, nodes, signal) {
       const a = await get('events?' + query(stretch(axis, view, nodes)), signal)
       return { axis, view, nodes: nodes || [], ...a }

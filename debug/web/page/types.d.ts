@@ -262,6 +262,8 @@ export interface Api {
   commands(): Promise<Command[]>
   complete(line: string, pos: number): Promise<{ head: string, candidates: string[] | null, tail: string }>
   frame(axis: Axis, view: View, columns: number, nodes: number[] | null, signal?: AbortSignal): Promise<Frame>
+  /** A frame of one lane: all nodes, those named, or (rest) all but those. */
+  merged(axis: Axis, view: View, columns: number, nodes: number[] | null, rest: boolean, signal?: AbortSignal): Promise<Frame>
   events(axis: Axis, view: View, nodes: number[] | null, signal?: AbortSignal): Promise<Drawn>
   state(at: string, options?: { node?: string, path?: string, skip?: number }, signal?: AbortSignal): Promise<any>
   cone(at: string, signal?: AbortSignal): Promise<{ nodes: ConeEnd[] }>
