@@ -20,9 +20,11 @@ type View struct {
 	From, To uint64 // coordinates, both included; To is not before From
 	Columns  int    // at least 1, at most ColumnsMax
 	Lanes    []int  // nodes; nil are all
+	Merged   bool   // all of them as one, without what is down
 }
 
-// A Frame is a View drawn: for each lane as many cells as there are columns.
+// A Frame is a View drawn: for each lane, or for all of them merged, as many cells
+// as there are columns.
 type Frame struct {
 	View
 	Cells  [][]Cell    // by place in Lanes
@@ -56,7 +58,7 @@ func (x *Index) check(v *View) error {
 			v.Lanes = append(v.Lanes, n)
 		}
 	}
-	if len(v.Lanes)*v.Columns > CellsMax {
+	if !v.Merged && len(v.Lanes)*v.Columns > CellsMax {
 		return fmt.Errorf("%d lanes of %d columns are more than %d cells", len(v.Lanes), v.Columns, CellsMax)
 	}
 	for _, n := range v.Lanes {
@@ -102,6 +104,9 @@ func (x *Index) Frame(v View) (*Frame, error) {
 	if err := x.check(&v); err != nil {
 		return nil, err
 	}
+	if v.Merged {
+		return x.merged(v), nil
+	}
 	f := &Frame{View: v, Cells: make([][]Cell, len(v.Lanes)), Down: make([][]Stretch, len(v.Lanes))}
 	cells := make([]Cell, len(v.Lanes)*v.Columns)
 	for i, n := range v.Lanes {
@@ -110,6 +115,22 @@ func (x *Index) Frame(v View) (*Frame, error) {
 		f.Down[i] = x.lanes[n].down(&v)
 	}
 	return f, nil
+}
+
+// merged is the frame of a view whose lanes are drawn as one.
+func (x *Index) merged(v View) *Frame {
+	f := &Frame{View: v, Down: make([][]Stretch, 1)}
+	sum, cells := make([]Cell, v.Columns), make([]Cell, v.Columns)
+	for _, n := range v.Lanes {
+		f.Events += x.lanes[n].draw(&v, cells)
+		for i := range cells {
+			sum[i].Count += cells[i].Count
+			sum[i].Class |= cells[i].Class
+		}
+		clear(cells)
+	}
+	f.Cells = [][]Cell{sum}
+	return f
 }
 
 // draw fills a lane's cells and returns how many events are in them.

@@ -187,6 +187,12 @@ func TestFramesAreWhatCountingTheEventsGives(t *testing.T) {
 		if f.Events != len(inView) || fmt.Sprint(f.Cells) != fmt.Sprint(want) {
 			rt.Fatalf("%+v: %d events %v\nwant %d %v", v, f.Events, f.Cells, len(inView), want)
 		}
+		one := v
+		one.Merged = true
+		m, err := x.Frame(one)
+		if err != nil || m.Events != f.Events || fmt.Sprint(m.Cells) != fmt.Sprint([][]Cell{together(want, v.Columns)}) {
+			rt.Fatalf("%+v, merged: %v, %v\nwant what is together in %v", v, m.Cells, err, want)
+		}
 		at, n, err := x.Events(v, len(inView))
 		if err != nil || n != len(inView) || !slices.Equal(at, inView) {
 			rt.Fatalf("%+v: %d events %v, %v\nwant %v", v, n, at, err, inView)
@@ -197,6 +203,18 @@ func TestFramesAreWhatCountingTheEventsGives(t *testing.T) {
 			}
 		}
 	})
+}
+
+// together are the cells of several lanes as those of one.
+func together(lanes [][]Cell, columns int) []Cell {
+	sum := make([]Cell, columns)
+	for _, cells := range lanes {
+		for i, c := range cells {
+			sum[i].Count += c.Count
+			sum[i].Class |= c.Class
+		}
+	}
+	return sum
 }
 
 // Columns are as wide as each other, to one coordinate, and an edge is where the

@@ -158,7 +158,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// view reads ?axis=&from=&to=&columns=&lanes=0,1,2.
+// view reads ?axis=&from=&to=&columns=&lanes=0,1,2&rest=1&merge=1.
 func (s *Server) view(q url.Values) (x *timeline.Index, v timeline.View, err error) {
 	if x = s.survey.Index(); x == nil {
 		return nil, v, timeline.ErrNotLinked
@@ -190,7 +190,25 @@ func (s *Server) view(q url.Values) (x *timeline.Index, v timeline.View, err err
 		}
 		v.Lanes = append(v.Lanes, n)
 	}
+	if v.Merged = q.Get("merge") != ""; q.Get("rest") != "" {
+		v.Lanes = restOf(v.Lanes, len(x.Meta().Nodes))
+	}
 	return x, v, nil
+}
+
+// restOf are the nodes of n that lanes doesn't name.
+func restOf(lanes []int, n int) []int {
+	named := make(map[int]bool, len(lanes))
+	for _, l := range lanes {
+		named[l] = true
+	}
+	rest := []int{}
+	for l := range n {
+		if !named[l] {
+			rest = append(rest, l)
+		}
+	}
+	return rest
 }
 
 // frameMagic begins a frame, whose form docs/debug-http.md tells.
@@ -222,8 +240,8 @@ func (s *Server) frame(w http.ResponseWriter, r *http.Request) error {
 func appendFrame(b []byte, f *timeline.Frame) []byte {
 	le := binary.LittleEndian
 	b = append(b, frameMagic...)
-	b = le.AppendUint32(le.AppendUint32(le.AppendUint32(b, uint32(f.Columns)), uint32(len(f.Lanes))), uint32(f.Events))
-	for i := range f.Lanes {
+	b = le.AppendUint32(le.AppendUint32(le.AppendUint32(b, uint32(f.Columns)), uint32(len(f.Cells))), uint32(f.Events))
+	for i := range f.Cells {
 		at := len(b)
 		b = le.AppendUint32(b, 0)
 		n := uint32(0)

@@ -1,6 +1,9 @@
 package web
 
-import "testing"
+import (
+	"encoding/binary"
+	"testing"
+)
 
 func TestPlacesHaveTheirCoordinates(t *testing.T) {
 	hs := serve(t, "")
@@ -51,6 +54,20 @@ func TestLanesSayWhatNodesDoAtACut(t *testing.T) {
 		var a struct{ Nodes [3]lane }
 		if code := read(t, hs, "GET", "/api/v1/lanes?at="+at, "", &a); code != 200 || a.Nodes != want {
 			t.Errorf("at %s: %d %+v, want %+v", at, code, a.Nodes, want)
+		}
+	}
+}
+
+func TestLanesMayBeMergedInAFrame(t *testing.T) {
+	hs := serve(t, "")
+	le := binary.LittleEndian
+	for query, want := range map[string][2]uint32{"merge=1": {1, 5}, "lanes=0&rest=1": {2, 2}, "lanes=0&rest=1&merge=1": {1, 2}, "lanes=0,1,2&rest=1&merge=1": {1, 0}} {
+		res, b := ask(t, hs, "GET", "/api/v1/frame?axis=time&from=0&to=17179869184&columns=5&"+query, "")
+		if res.StatusCode != 200 || len(b) < 16 {
+			t.Fatalf("%s: %d %q", query, res.StatusCode, b)
+		}
+		if got := [2]uint32{le.Uint32(b[8:]), le.Uint32(b[12:])}; got != want {
+			t.Errorf("%s: %d lanes of %d events, want %v", query, got[0], got[1], want)
 		}
 	}
 }

@@ -185,7 +185,7 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/command", "carries out a command of the session: `{\"line\":\"step\"}`; with `\"at\":\"NODE:SEQ\"` as if it were there, and it stays where it is", s.command},
 		{"GET /api/v1/commands", "the table of commands", s.commands},
 		{"POST /api/v1/complete", "what a line may go on with: `{\"line\":\"go\",\"pos\":2}`", s.complete},
-		{"GET /api/v1/frame", "how many events of each node fall in each column, as binary cells: `?axis=time&from=A&to=B&columns=N`", s.frame},
+		{"GET /api/v1/frame", "how many events of each node fall in each column, as binary cells: `?axis=time&from=A&to=B&columns=N`, of `&lanes=0,2` or with `&rest=1` of all others, and with `&merge=1` together", s.frame},
 		{"GET /api/v1/events", "the events of a stretch and their messages, if there are few: `?axis=time&from=A&to=B`", s.events},
 		{"POST /api/v1/query", "asks a statement of RQL, answers line by line: `{\"statement\":\"SHOW NODES\"}`", s.query},
 		{"POST /api/v1/query/complete", "what a statement may go on with: `{\"statement\":\"SEL\",\"pos\":3}`", s.completeQuery},

@@ -11,14 +11,10 @@ import { followLive } from './live.js'
 import { TopBar } from './topbar.js'
 import { Status } from './status.js'
 import { Diagram } from './diagram/index.js'
+import { EventPanel, StatePanel, QueryPanel, NotebookPanel, ComparePanel, Palette, SearchBox } from './panels/index.js'
 
 /** @typedef {import('./types').Store} Store */
 /** @typedef {import('./types').Tab} Tab */
-
-const panelsPath = './panels/index.js'
-const none = () => html`<p class="muted pad">This panel isn't there.</p>`
-/** @type {any} */
-const { EventPanel = none, StatePanel = none, QueryPanel = none, NotebookPanel = none, ComparePanel = none, Palette = () => null, SearchBox = () => null } = await import(panelsPath).catch(() => ({}))
 
 /** How often it is asked how far the index is, in milliseconds. */
 const askAgain = 400
