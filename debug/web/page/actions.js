@@ -2,7 +2,7 @@
 // What can be done: every change of the state that asks the server goes through here.
 import { aborted, ApiError, placeOf } from './api.js'
 import { timeAt } from './time.js'
-import { clampView, coordinate, spanOf } from './diagram/view.js'
+import { clampView, coordinate, spanOf, whole } from './diagram/view.js'
 
 /** @typedef {import('./types').Store} Store */
 /** @typedef {import('./types').State} State */
@@ -173,13 +173,13 @@ function viewActions(store) {
       const here = s.selected || s.cut
       const at = here && coordinate(here, axis)
       const width = Math.max(1, span.to - span.from) * part
-      if (part > 0.98 || at === undefined || at === null) setView(axis, span.from, span.to)
+      if (part > 0.98 || at === undefined || at === null) setView(axis, ...whole(span))
       else setView(axis, at - width / 2, at + width / 2)
     },
     fit() {
       const s = store.get()
       const span = spanOf(s.about, s.axis)
-      if (span) setView(s.axis, span.from, span.to)
+      if (span) setView(s.axis, ...whole(span))
     },
     /** @type {Actions['zoom']} */
     zoom(factor, at = middle(store.get())) {
@@ -194,10 +194,13 @@ function viewActions(store) {
     },
     /** @type {Actions['reveal']} */
     reveal(place) {
-      const { axis, view } = store.get()
+      const { axis, view, about } = store.get()
       const at = coordinate(place, axis)
+      const span = spanOf(about, axis)
       const width = view.to - view.from
-      if (at === undefined || (at >= view.from + width * 0.03 && at <= view.to - width * 0.03)) return
+      const edge = width * 0.03
+      if (at === undefined || !span || (at >= view.from + edge && at <= view.to - edge)) return
+      if (at >= view.from && at <= view.to && (view.from < span.from + edge || view.to > span.to - edge)) return // it is at the very end
       setView(axis, at - width / 2, at + width / 2)
     },
   }

@@ -124,8 +124,7 @@ async function open(store) {
   document.title = `${about.title} · Hindcast`
   store.set({ about, lanes, ready: about.index.state })
   await indexed(store)
-  const span = store.get().about?.spans.time
-  if (span) store.act.setView('time', span.from, span.to)
+  store.act.fit()
   const link = parseLink(location.hash)
   await applyLink(store, link)
   if (!store.get().cut) await store.act.command('goto START')

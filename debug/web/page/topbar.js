@@ -64,9 +64,10 @@ export function TopBar({ store, search }) {
   useStore(store, (s) => s.theme)
   return html`<header class="topbar">
     <h1 title=${about?.title}><img src="icon.svg" alt="" width="20" height="20" /><span>${about?.title || 'Hindcast'}</span></h1>
-    <${Position} store=${store} />
     <${AxisSwitch} store=${store} />
+    <${Position} store=${store} />
     <div class="grow"></div>
+    <button class="find" title="Search (/)" onClick=${() => store.set({ searching: true })}>Search <kbd>/</kbd></button>
     ${search}
     <${LiveStatus} store=${store} />
     <button class="icon" title="All commands (:)" aria-label="All commands" onClick=${() => store.set({ palette: true })}>⌘</button>

@@ -35,8 +35,8 @@ function palette() {
   table[classes.recv] = pixel(t.recv, 0.8)
   table[classes.request] = pixel(t.request, 0.8)
   table[classes.timer] = pixel(t.timer, 0.8)
-  table[classes.other] = pixel(t.other, 0.8)
-  table[classes.note] = pixel(t.note, 0.7)
+  table[classes.other] = pixel(t.other, 0.55)
+  table[classes.note] = pixel(t.note, 0.6)
   table[0] = pixel(t.note, 0.7)
   return { table, boot: pixel(t.boot), link: pixel(t.link), drop: pixel(t.drop) }
 }

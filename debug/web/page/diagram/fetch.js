@@ -37,7 +37,7 @@ const cellsMax = 4_000_000
 export function createFetcher(store) {
   /** @type {Want|null} */
   let want = null
-  const asking = { frame: /** @type {AbortController|null} */ (null), events: /** @type {AbortController|null} */ (null), what: '', failedAt: 0 }
+  const asking = { frame: /** @type {AbortController|null} */ (null), events: /** @type {AbortController|null} */ (null), what: '', failedAt: -Infinity }
   let frameKey = ''
   let drawnKey = ''
   let known = 0

@@ -46,6 +46,16 @@ export function clampView(view, span, axis) {
 }
 
 /**
+ * A view of all that there is, and a little beside it.
+ * @param {View} span
+ * @returns {[number, number]}
+ */
+export function whole(span) {
+  const beside = (span.to - span.from) * 0.012
+  return [span.from - beside, span.to + beside]
+}
+
+/**
  * Where a place is along an axis; undefined where that isn't known.
  * @param {Place|Coordinates} p
  * @param {Axis} axis
