@@ -97,8 +97,9 @@ type Index struct {
 	lanes  []lane // by node
 	events uint32
 	linked bool
-	links  []link // in the order of the walk of their receives
-	depth  uint32 // the largest
+	links  []link  // in the order of the walk of their receives
+	depth  uint32  // the largest
+	growth *growth // nil: it can't be extended
 }
 
 // A lane is the events of one node, in order.

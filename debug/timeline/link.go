@@ -14,11 +14,14 @@ func sortPositions(at []history.Position) {
 	slices.SortFunc(at, func(a, b history.Position) int { return a.Compare(b) })
 }
 
+// linkFields are what of an event tells of its messages.
+const linkFields = history.FieldKind | history.FieldMessage | history.FieldEffects | history.FieldData
+
 // Link returns an Index of the same events that knows their messages too, as
 // causal.Links tells them. A receive before its sending, as in a recording with
 // broken clocks, is none.
 func (x *Index) Link(ctx context.Context, tell func(float64)) (*Index, error) {
-	c, err := history.WalkThrough(ctx, x.src, history.Begin, history.End, nil, history.Lens{Fields: history.FieldKind | history.FieldMessage | history.FieldEffects | history.FieldData})
+	c, err := history.WalkThrough(ctx, x.src, history.Begin, history.End, nil, history.Lens{Fields: linkFields})
 	if err != nil {
 		return nil, err
 	}
