@@ -14,15 +14,21 @@ import (
 // where the command went is the Answer's Place, and what it would have changed
 // (marks, breakpoints, what is watched) is as it was.
 func (s *Session) AskAt(ctx context.Context, at history.Position, line string) (*Answer, error) {
-	before, travelled, keep := s.view, s.past, s.KeepMarks
-	defer func() { s.view, s.past, s.KeepMarks = before, travelled, keep }()
-	s.at, s.past, s.KeepMarks = at, past{}, nil
+	if err := s.Refresh(ctx); err != nil {
+		return &Answer{Line: line, Parts: []Part{}}, err
+	}
+	before, travelled, keep, following := s.view, s.past, s.KeepMarks, s.following
+	defer func() { s.view, s.past, s.KeepMarks, s.following = before, travelled, keep, following }()
+	s.at, s.past, s.KeepMarks, s.following = at, past{}, nil, false
 	return s.Ask(ctx, line)
 }
 
 // Compile compiles a statement of RQL and returns the History to ask, in which
 // there is what the statement names. A mistake in it is a *syntax.Error.
 func (s *Session) Compile(ctx context.Context, statement string) (*rql.Query, history.Source, error) {
+	if err := s.Refresh(ctx); err != nil {
+		return nil, nil, err
+	}
 	q, err := rql.Compile(s.meta, statement)
 	if err != nil {
 		return nil, nil, err

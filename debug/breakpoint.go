@@ -269,31 +269,50 @@ func runContinue(ctx context.Context, s *Session, _ string) error {
 	if err := s.breaksSet("continue"); err != nil {
 		return err
 	}
+	from := s.at
+	for {
+		found, err := s.runTo(ctx, from)
+		if found || err != nil {
+			return err
+		}
+		more, err := s.more(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			s.at = s.meta.Last
+			s.remark("no breakpoint stops before the end")
+			return s.showPlace(ctx)
+		}
+		from = s.at
+	}
+}
+
+// runTo goes to the next breakpoint behind a place, if there is one.
+func (s *Session) runTo(ctx context.Context, from history.Position) (found bool, err error) {
 	cs, whole, err := s.catchers(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	p := s.at
+	p := from
 	if whole {
 		p = history.Begin
 	}
 	t, err := s.trapFrom(ctx, cs, p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer t.cur.Close()
 	for {
 		err := t.next()
 		if errors.Is(err, io.EOF) {
-			s.at = s.meta.Last
-			s.remark("no breakpoint stops before the end")
-			return s.showPlace(ctx)
+			return false, nil
 		}
 		if err != nil {
-			return fmt.Errorf("continue: %w", err)
+			return false, fmt.Errorf("continue: %w", err)
 		}
-		if len(t.hit) > 0 && t.at.Compare(s.at) > 0 {
-			return s.stop(ctx, t.at, t.hit, t.catchers)
+		if len(t.hit) > 0 && t.at.Compare(from) > 0 {
+			return true, s.stop(ctx, t.at, t.hit, t.catchers)
 		}
 	}
 }

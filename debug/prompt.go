@@ -54,6 +54,9 @@ func (s *Session) doInterruptible(ctx context.Context, line string) error {
 	defer stop()
 	err := s.Do(ctx, line)
 	if errors.Is(err, context.Canceled) {
+		if s.following {
+			return errors.New("interrupted: the place follows the end")
+		}
 		return errors.New("interrupted: the place is unchanged")
 	}
 	return err

@@ -57,6 +57,9 @@ type Session struct {
 	// Live, if not nil, is what the History is a moment of: every command begins with
 	// what there is then.
 	Live Live
+	// Waits has continue and where wait at the end of a History that grows, while the
+	// session follows it.
+	Waits bool
 	// Open opens another History, which the session closes. nil if it can't.
 	Open func(ctx context.Context, what string) (history.Source, error)
 	// Replay replays what the History was made of with another build. nil if it can't.
@@ -72,6 +75,8 @@ type Session struct {
 
 	lost map[string][]Drop  // by message id; nil until first needed
 	hits []history.Position // where matches of the last motif begin, ascending
+	// following: the place is the end of a History that grows.
+	following bool
 }
 
 // NewSession opens a session at the beginning of a History. What commands that
@@ -118,8 +123,12 @@ func (s *Session) Do(ctx context.Context, line string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.Refresh(ctx); err != nil {
+		return err
+	}
 	before := s.view
 	err = c.run(ctx, s, strings.TrimSpace(args))
+	s.leave()
 	if !c.travels {
 		s.remember(before)
 	}
@@ -159,7 +168,7 @@ func (s *Session) index() *timeline.Index {
 		return nil
 	}
 	x := s.Index()
-	if x == nil || uint64(x.Len()) != s.meta.Events {
+	if x == nil || uint64(x.Len()) != s.meta.Events || x.Meta().First != s.meta.First || x.Meta().Last != s.meta.Last {
 		return nil
 	}
 	return x
@@ -273,6 +282,9 @@ func (s *Session) seek(ctx context.Context, t hlc.Timestamp) error {
 
 // Locate is the place that a text names, as goto understands it.
 func (s *Session) Locate(ctx context.Context, text string) (history.Position, error) {
+	if err := s.Refresh(ctx); err != nil {
+		return history.Begin, err
+	}
 	return s.parsePlace(ctx, text)
 }
 

@@ -2,6 +2,7 @@ package debug
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"hindcast.dev/debug/timeline"
@@ -11,13 +12,23 @@ import (
 // A Survey is what takes a walk through a whole History to know: where its events
 // are, which messages they sent and received, and why some were lost. It is made
 // in the background by Run, one thing after the other; whoever needs one asks for
-// it and does without as long as it isn't there. Safe for concurrent use.
+// it and does without as long as it isn't there. Of a History that grows it is kept
+// up at the cost of what is new. Safe for concurrent use.
 type Survey struct {
-	src    history.Source
-	index  atomic.Pointer[timeline.Index]
+	live   Live // nil: it doesn't grow
+	seen   atomic.Pointer[seen]
 	lost   atomic.Pointer[map[string][]Drop]
 	done   atomic.Uint64 // of the present step, in millionths
 	failed atomic.Pointer[error]
+
+	mu      sync.Mutex
+	changed chan struct{} // closed when there is more; nil if nobody waits for that
+}
+
+// A seen is a History and where its events are, as far as that is known.
+type seen struct {
+	src   history.Source
+	index *timeline.Index
 }
 
 // A Surveyed says how far a Survey is: what is being looked for, how much of it is
@@ -39,9 +50,14 @@ const (
 )
 
 // NewSurvey returns a Survey that knows nothing yet.
-func NewSurvey(src history.Source) *Survey { return &Survey{src: src} }
+func NewSurvey(src history.Source) *Survey {
+	v := &Survey{}
+	v.seen.Store(&seen{src: src})
+	return v
+}
 
-// Run makes the survey, until it is done or ctx ends.
+// Run makes the survey, until it is done or ctx ends. That of a History that grows is
+// done when nothing comes any more.
 func (v *Survey) Run(ctx context.Context) error {
 	err := v.run(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -51,18 +67,22 @@ func (v *Survey) Run(ctx context.Context) error {
 }
 
 func (v *Survey) run(ctx context.Context) error {
+	if v.live != nil {
+		return v.follow(ctx)
+	}
 	tell := func(part float64) { v.done.Store(uint64(part * 1e6)) }
-	x, err := timeline.Build(ctx, v.src, tell)
+	src := v.seen.Load().src
+	x, err := timeline.Build(ctx, src, tell)
 	if err != nil {
 		return err
 	}
-	v.index.Store(x)
+	v.seen.Store(&seen{src, x})
 	tell(0)
 	if x, err = x.Link(ctx, tell); err != nil {
 		return err
 	}
-	v.index.Store(x)
-	lost, err := Drops(ctx, v.src)
+	v.seen.Store(&seen{src, x})
+	lost, err := Drops(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -72,7 +92,13 @@ func (v *Survey) run(ctx context.Context) error {
 
 // Index is where the events are, and their messages if it is linked; nil as long as
 // that isn't known.
-func (v *Survey) Index() *timeline.Index { return v.index.Load() }
+func (v *Survey) Index() *timeline.Index { return v.seen.Load().index }
+
+// Seen is a History with its Index, which is nil as long as that isn't known.
+func (v *Survey) Seen() (history.Source, *timeline.Index) {
+	at := v.seen.Load()
+	return at.src, at.index
+}
 
 // Lost are the notes on messages that were dropped, as Drops tells them; nil as long
 // as they aren't known.
@@ -86,7 +112,7 @@ func (v *Survey) Lost() map[string][]Drop {
 // Progress says how far it is.
 func (v *Survey) Progress() Surveyed {
 	p := Surveyed{Step: SurveyReady, Done: float64(v.done.Load()) / 1e6}
-	switch x := v.index.Load(); {
+	switch x := v.Index(); {
 	case x == nil:
 		p.Step = SurveyEvents
 	case !x.Linked():

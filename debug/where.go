@@ -20,30 +20,44 @@ const (
 )
 
 func runWhere(ctx context.Context, s *Session, args string) error {
+	for {
+		done, err := s.whereFrom(ctx, args)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// whereFrom goes to the next cut at which a condition begins to hold; done is false if
+// there was none, and now there is more behind here, which was the end.
+func (s *Session) whereFrom(ctx context.Context, args string) (done bool, err error) {
 	c, err := s.condition(ctx, "where", args)
 	if err != nil {
-		return err
+		return true, err
 	}
 	w, err := s.watchFrom(ctx, c, s.at)
 	if err != nil {
-		return err
+		return true, err
 	}
 	defer w.Close()
 	before := false
 	for {
 		ok, err := w.next()
 		if errors.Is(err, io.EOF) {
+			if more, err := s.more(ctx); more || err != nil {
+				return false, err
+			}
 			s.notFound("later", before, w)
 			s.showNotes(w, args)
-			return s.showPlace(ctx)
+			return true, s.showPlace(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("where: %w", err)
+			return true, fmt.Errorf("where: %w", err)
 		}
 		if ok && !before && w.at.Compare(s.at) > 0 {
 			s.at = w.at
 			s.showWitness(w)
-			return s.showPlace(ctx)
+			return true, s.showPlace(ctx)
 		}
 		before = ok
 	}

@@ -1,0 +1,153 @@
+package debug
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"time"
+
+	"hindcast.dev/debug/timeline"
+	"hindcast.dev/history"
+	"hindcast.dev/live"
+)
+
+// surveyEvery is how often a Survey is kept up at most.
+const surveyEvery = 100 * time.Millisecond
+
+// A follower is a Source that may continue an earlier one.
+type follower interface {
+	Continues(earlier history.Source) bool
+}
+
+// NewLiveSurvey returns a Survey of what grows. It is a Live too: what there is Now is
+// what its Index is of.
+func NewLiveSurvey(l Live) *Survey {
+	v := NewSurvey(l.Now())
+	v.live = l
+	v.changed = make(chan struct{})
+	return v
+}
+
+// follow keeps the survey up until nothing comes any more, or ctx ends.
+func (v *Survey) follow(ctx context.Context) error {
+	pace := time.NewTimer(0)
+	defer pace.Stop()
+	for {
+		changed, ended := v.live.Changed(), v.live.Status().Ended
+		if err := v.extend(ctx, v.live.Now()); err != nil {
+			return err
+		}
+		v.tell()
+		if ended {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pace.C:
+		}
+		pace.Reset(surveyEvery)
+	}
+}
+
+// extend takes in what src has more than what was seen.
+func (v *Survey) extend(ctx context.Context, src history.Source) error {
+	old, x := v.seen.Load(), timeline.New()
+	from := history.Begin
+	if f, ok := history.Unwrap(src).(follower); ok && old.index != nil && f.Continues(old.src) {
+		x, from = old.index, after(old.src.Meta().Last)
+	}
+	x, err := x.Extend(ctx, src)
+	if err != nil {
+		return err
+	}
+	if err := v.drop(ctx, src, from); err != nil {
+		return err
+	}
+	v.seen.Store(&seen{src, x})
+	return nil
+}
+
+// drop takes in the notes on lost messages from a position on.
+func (v *Survey) drop(ctx context.Context, src history.Source, from history.Position) error {
+	if from == history.Begin {
+		lost, err := Drops(ctx, src)
+		if err == nil {
+			v.lost.Store(&lost)
+		}
+		return err
+	}
+	c, err := src.Walk(ctx, from, history.End, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	was := v.Lost()
+	lost, own := was, false
+	change := func() map[string][]Drop {
+		if !own { // others read the one from before
+			lost, own = maps.Clone(was), true
+		}
+		return lost
+	}
+	for {
+		e, err := c.Next()
+		if errors.Is(err, io.EOF) {
+			v.lost.Store(&lost)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for id := range e.Received() {
+			if _, ok := lost[id]; ok {
+				delete(change(), id)
+			}
+		}
+		id, d := DropOf(e)
+		if id == "" {
+			continue
+		}
+		m, err := src.Message(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(m.Receives) == 0 {
+			change()[id] = append(lost[id][:len(lost[id]):len(lost[id])], d)
+		}
+	}
+}
+
+// tell tells who waits that there is more.
+func (v *Survey) tell() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+// Now implements Live.
+func (v *Survey) Now() history.Source { return v.seen.Load().src }
+
+// Changed implements Live.
+func (v *Survey) Changed() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.changed
+}
+
+// Status implements Live: the events are those that the Survey has seen.
+func (v *Survey) Status() live.Status {
+	if v.live == nil {
+		return live.Status{Ended: true, Events: v.Now().Meta().Events, Reach: v.Now().Meta().Last.Time}
+	}
+	s := v.live.Status()
+	s.Events = v.Now().Meta().Events
+	return s
+}
