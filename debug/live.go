@@ -70,6 +70,9 @@ func (s *Session) renumber(old *history.Meta) {
 			move(&views[i].at)
 		}
 	}
+	for i := range s.hits {
+		move(&s.hits[i])
+	}
 }
 
 func countOf(n uint64, what string) string {

@@ -232,7 +232,7 @@ func TestASurveyIsKeptUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := grows(t, 60_000, "n1", "n2")
 		v := NewLiveSurvey(g)
-		if err := v.extend(t.Context(), g.Now()); err != nil {
+		if err := v.extend(t.Context(), g.Now(), g.Status()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

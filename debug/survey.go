@@ -7,6 +7,7 @@ import (
 
 	"hindcast.dev/debug/timeline"
 	"hindcast.dev/history"
+	"hindcast.dev/live"
 )
 
 // A Survey is what takes a walk through a whole History to know: where its events
@@ -27,8 +28,9 @@ type Survey struct {
 
 // A seen is a History and where its events are, as far as that is known.
 type seen struct {
-	src   history.Source
-	index *timeline.Index
+	src    history.Source
+	index  *timeline.Index
+	status live.Status
 }
 
 // A Surveyed says how far a Survey is: what is being looked for, how much of it is
@@ -52,7 +54,8 @@ const (
 // NewSurvey returns a Survey that knows nothing yet.
 func NewSurvey(src history.Source) *Survey {
 	v := &Survey{}
-	v.seen.Store(&seen{src: src})
+	meta := src.Meta()
+	v.seen.Store(&seen{src: src, status: live.Status{Events: meta.Events, Reach: meta.Last.Time, Ended: true}})
 	return v
 }
 
@@ -71,17 +74,18 @@ func (v *Survey) run(ctx context.Context) error {
 		return v.follow(ctx)
 	}
 	tell := func(part float64) { v.done.Store(uint64(part * 1e6)) }
-	src := v.seen.Load().src
+	now := *v.seen.Load()
+	src := now.src
 	x, err := timeline.Build(ctx, src, tell)
 	if err != nil {
 		return err
 	}
-	v.seen.Store(&seen{src, x})
+	v.seen.Store(&seen{src, x, now.status})
 	tell(0)
 	if x, err = x.Link(ctx, tell); err != nil {
 		return err
 	}
-	v.seen.Store(&seen{src, x})
+	v.seen.Store(&seen{src, x, now.status})
 	lost, err := Drops(ctx, src)
 	if err != nil {
 		return err

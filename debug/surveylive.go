@@ -23,9 +23,11 @@ type follower interface {
 // NewLiveSurvey returns a Survey of what grows. It is a Live too: what there is Now is
 // what its Index is of.
 func NewLiveSurvey(l Live) *Survey {
-	v := NewSurvey(l.Now())
-	v.live = l
-	v.changed = make(chan struct{})
+	v := &Survey{live: l, changed: make(chan struct{})}
+	st := l.Status()
+	src := l.Now()
+	st.Events, st.Ended = src.Meta().Events, false
+	v.seen.Store(&seen{src: src, status: st})
 	return v
 }
 
@@ -34,12 +36,13 @@ func (v *Survey) follow(ctx context.Context) error {
 	pace := time.NewTimer(0)
 	defer pace.Stop()
 	for {
-		changed, ended := v.live.Changed(), v.live.Status().Ended
-		if err := v.extend(ctx, v.live.Now()); err != nil {
+		changed := v.live.Changed()
+		st := v.live.Status() // what it says is there is in what is there after it
+		if err := v.extend(ctx, v.live.Now(), st); err != nil {
 			return err
 		}
 		v.tell()
-		if ended {
+		if st.Ended {
 			return nil
 		}
 		select {
@@ -57,7 +60,7 @@ func (v *Survey) follow(ctx context.Context) error {
 }
 
 // extend takes in what src has more than what was seen.
-func (v *Survey) extend(ctx context.Context, src history.Source) error {
+func (v *Survey) extend(ctx context.Context, src history.Source, st live.Status) error {
 	old, x := v.seen.Load(), timeline.New()
 	from := history.Begin
 	if f, ok := history.Unwrap(src).(follower); ok && old.index != nil && f.Continues(old.src) {
@@ -70,7 +73,8 @@ func (v *Survey) extend(ctx context.Context, src history.Source) error {
 	if err := v.drop(ctx, src, from); err != nil {
 		return err
 	}
-	v.seen.Store(&seen{src, x})
+	st.Events = src.Meta().Events
+	v.seen.Store(&seen{src, x, st})
 	return nil
 }
 
@@ -142,12 +146,5 @@ func (v *Survey) Changed() <-chan struct{} {
 	return v.changed
 }
 
-// Status implements Live: the events are those that the Survey has seen.
-func (v *Survey) Status() live.Status {
-	if v.live == nil {
-		return live.Status{Ended: true, Events: v.Now().Meta().Events, Reach: v.Now().Meta().Last.Time}
-	}
-	s := v.live.Status()
-	s.Events = v.Now().Meta().Events
-	return s
-}
+// Status implements Live: it is that of what the Survey has seen.
+func (v *Survey) Status() live.Status { return v.seen.Load().status }

@@ -249,6 +249,9 @@ func (l *lane) find(seq uint64) (int, bool) {
 // Meta is that of the History.
 func (x *Index) Meta() *history.Meta { return x.meta }
 
+// Source is the History that the events are of.
+func (x *Index) Source() history.Source { return x.src }
+
 // Len is how many events there are.
 func (x *Index) Len() int { return int(x.events) }
 

@@ -31,7 +31,7 @@ type aboutSpan struct {
 // about says what is opened. Coordinates along time are HLC time since the first
 // event: JavaScript's numbers hold those of 24 days to the unit.
 func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
-	meta := s.opts.Source.Meta()
+	meta := s.source().Meta()
 	type answer struct {
 		Title     string               `json:"title"`
 		Events    uint64               `json:"events"`
@@ -46,9 +46,10 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 		Begin     map[string]any       `json:"begin"`          // where sessions begin
 		Note      string               `json:"note,omitempty"` // why there
 		Control   bool                 `json:"control"`        // sessions may do more than look
+		Live      bool                 `json:"live,omitempty"` // it grows: GET /api/v1/live
 	}
-	a := answer{Title: s.opts.Title, Events: meta.Events, First: meta.First.Time, Last: meta.Last.Time, Second: hlc.TicksPerSecond << hlc.LogicalBits,
-		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: s.place(s.opts.Begin), Note: s.opts.Note, Control: s.opts.Control}
+	a := answer{Title: s.opts.Title, Events: meta.Events, First: s.origin(), Last: meta.Last.Time, Second: hlc.TicksPerSecond << hlc.LogicalBits,
+		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: s.place(s.opts.Begin), Note: s.opts.Note, Control: s.opts.Control, Live: s.opts.Live != nil}
 	for i := range meta.Nodes {
 		n := &meta.Nodes[i]
 		out := aboutNode{Name: n.Name, Events: n.Events, Reason: n.Reason}
@@ -83,24 +84,23 @@ func (s *Server) building() map[string]any {
 
 // offset is a time on the axis of time, ±∞ cut down to what JSON has.
 func (s *Server) offset(t hlc.Timestamp) float64 {
-	first := s.opts.Source.Meta().First.Time
 	if t == hlc.Max {
 		return math.MaxFloat64
 	}
-	return float64(t) - float64(first)
+	return float64(t) - float64(s.origin())
 }
 
 // outward is a coordinate as it is told, inward as it is asked for.
 func (s *Server) outward(a timeline.Axis, at uint64) uint64 {
 	if a == timeline.Time {
-		at -= uint64(s.opts.Source.Meta().First.Time)
+		at -= uint64(s.origin())
 	}
 	return at
 }
 
 func (s *Server) inward(a timeline.Axis, at uint64) uint64 {
 	if a == timeline.Time {
-		return at + min(uint64(s.opts.Source.Meta().First.Time), math.MaxUint64-at)
+		return at + min(uint64(s.origin()), math.MaxUint64-at)
 	}
 	return at
 }
@@ -351,7 +351,7 @@ func (s *Server) place(p history.Position) map[string]any {
 	if p == history.Begin {
 		return map[string]any{"begin": true}
 	}
-	out := map[string]any{"node": p.Node, "name": s.opts.Source.Meta().Nodes[p.Node].Name, "seq": p.Seq, "time": p.Time.String()}
+	out := map[string]any{"node": p.Node, "name": s.source().Meta().Nodes[p.Node].Name, "seq": p.Seq, "time": p.Time.String()}
 	if x := s.survey.Index(); x != nil {
 		for _, a := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
 			if at, ok := x.Coordinate(a, p); ok {

@@ -88,7 +88,7 @@ func (d *drawing) draw(ctx context.Context, at []history.Position) error {
 	}
 	if d.axis == timeline.Depth { // which events are near each other there needn't be in the walk
 		for _, p := range at {
-			e, err := d.s.opts.Source.Event(ctx, p.Node, p.Seq)
+			e, err := d.x.Source().Event(ctx, p.Node, p.Seq)
 			if err == nil {
 				err = d.event(ctx, e, want)
 			}
@@ -99,14 +99,14 @@ func (d *drawing) draw(ctx context.Context, at []history.Position) error {
 		return nil
 	}
 	var lanes []int
-	for n := range d.s.opts.Source.Meta().Nodes {
+	for n := range d.x.Source().Meta().Nodes {
 		if nodes[n] {
 			lanes = append(lanes, n)
 		}
 	}
 	end := at[len(at)-1]
 	end.Seq++
-	c, err := history.WalkThrough(ctx, d.s.opts.Source, at[0], end, lanes, history.Lens{Fields: shownFields})
+	c, err := history.WalkThrough(ctx, d.x.Source(), at[0], end, lanes, history.Lens{Fields: shownFields})
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (d *drawing) event(ctx context.Context, e *history.Event, drawn map[history
 	if e.ID == "" || e.Kind == "note" {
 		return nil
 	}
-	m, err := d.s.opts.Source.Message(ctx, e.ID)
+	m, err := d.x.Source().Message(ctx, e.ID)
 	if err != nil || m.Sent && drawn[m.Send] {
 		return err
 	}
@@ -161,11 +161,11 @@ func (d *drawing) event(ctx context.Context, e *history.Event, drawn map[history
 
 // sent draws the arrows of a message from its sender.
 func (d *drawing) sent(ctx context.Context, from *drawnEnd, f *history.Effect) error {
-	m, err := d.s.opts.Source.Message(ctx, f.ID)
+	m, err := d.x.Source().Message(ctx, f.ID)
 	if err != nil {
 		return err
 	}
-	toward, ok := d.s.opts.Source.Meta().NodeIndex(f.Peer)
+	toward, ok := d.x.Source().Meta().NodeIndex(f.Peer)
 	if !ok {
 		toward = -1
 	}

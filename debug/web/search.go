@@ -48,7 +48,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var q *rql.Query
-	src, before := s.opts.Source, 0
+	src, before := s.source(), 0
 	if body.Where != "" {
 		var statement string
 		statement, before = t.session.Whenever(body.Where)
@@ -165,11 +165,12 @@ func (s *Server) searchState(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.states.at(r.Context(), p)
+	src := s.source()
+	all, err := s.states.at(r.Context(), src, p)
 	if err != nil {
 		return err
 	}
-	meta := s.opts.Source.Meta()
+	meta := src.Meta()
 	f := &stateSearch{text: text, ctx: r.Context(), found: []found{}}
 	for n := range meta.Nodes {
 		if name := q.Get("node"); all[n] == nil || name != "" && name != meta.Nodes[n].Name {

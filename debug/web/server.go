@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"hindcast.dev/debug"
@@ -60,14 +62,25 @@ type Server struct {
 	states states
 	page   map[string]pageFile
 	ticket tickets
+	first  atomic.Uint64 // see origin
+	closed chan struct{} // when Run is over
+	close  func()        // closes it
+	heard  atomic.Int32  // how many listen to what grows
 }
 
 // New returns a Server. Run builds what it draws from.
 func New(o Options) *Server {
-	s := &Server{opts: o, mux: http.NewServeMux(), survey: debug.NewSurvey(o.Source), states: states{src: o.Source}, page: embedded()}
+	s := &Server{opts: o, mux: http.NewServeMux(), survey: debug.NewSurvey(o.Source), page: embedded(), closed: make(chan struct{})}
+	if o.Live != nil {
+		s.survey = debug.NewLiveSurvey(o.Live)
+	}
+	s.close = sync.OnceFunc(func() { close(s.closed) })
 	s.tabs.make = func() *debug.Session {
 		session := o.Session()
 		session.Index = s.survey.Index
+		if o.Live != nil {
+			session.Live = s.survey
+		}
 		session.MoveTo(o.Begin)
 		return session
 	}
@@ -84,7 +97,13 @@ func New(o Options) *Server {
 
 // Run indexes the events and then the messages, until it is done or ctx ends.
 // Until then the page waits for what needs them.
-func (s *Server) Run(ctx context.Context) error { return s.survey.Run(ctx) }
+//
+// Of what grows it is done when nothing comes any more; then those who listen are
+// told so.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.close()
+	return s.survey.Run(ctx)
+}
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -195,6 +214,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/cone", "the causal past and future of an event: `?at=NODE:SEQ`", s.cone},
 		{"GET /api/v1/cut", "the cut at a coordinate, or a node's event nearest to it: `?axis=time&at=A&node=N`", s.cut},
 		{"GET /api/v1/lanes", "what each node does at a cut, and its last event: `?at=NODE:SEQ`", s.lanes},
+		{"GET /api/v1/live", "what grows, while it does, as Server-Sent Events: how many events there are, up to when, and which nodes aren't heard", s.live},
 		{"POST /api/v1/places", "where places are along the axes: `{\"places\":[\"n1:3\"]}`", s.places},
 		{"GET /api/v1/export", "the History, or a stretch of it, as a file to keep: `?format=jsonl&from=A&to=B`", s.export},
 	}

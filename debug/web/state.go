@@ -24,12 +24,12 @@ const (
 // states keeps the states of the cuts that were asked for last. What it gives isn't
 // changed.
 type states struct {
-	src  history.Source
 	mu   sync.Mutex
 	kept []keptStates // the one used last at the end
 }
 
 type keptStates struct {
+	src    history.Source
 	at     history.Position
 	states []*history.State
 }
@@ -41,9 +41,16 @@ func after(p history.Position) history.Position {
 	return p
 }
 
+// goesOn reports whether what is at a cut of a History is that of another one, too.
+func goesOn(src, earlier history.Source) bool {
+	m, ok := history.Unwrap(src).(*history.Moment)
+	return src == earlier || ok && m.Continues(earlier)
+}
+
 // at returns the states of all nodes just after the event at p.
-func (s *states) at(ctx context.Context, p history.Position) ([]*history.State, error) {
+func (s *states) at(ctx context.Context, src history.Source, p history.Position) ([]*history.State, error) {
 	s.mu.Lock()
+	s.kept = slices.DeleteFunc(s.kept, func(k keptStates) bool { return !goesOn(src, k.src) })
 	i := slices.IndexFunc(s.kept, func(k keptStates) bool { return k.at == p })
 	if i >= 0 {
 		k := s.kept[i]
@@ -52,7 +59,7 @@ func (s *states) at(ctx context.Context, p history.Position) ([]*history.State, 
 		return k.states, nil
 	}
 	s.mu.Unlock()
-	c, err := history.WalkThrough(ctx, s.src, after(p), after(p), nil, history.Lens{All: true})
+	c, err := history.WalkThrough(ctx, src, after(p), after(p), nil, history.Lens{All: true})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +70,7 @@ func (s *states) at(ctx context.Context, p history.Position) ([]*history.State, 
 	if len(s.kept) == statesKept {
 		s.kept = slices.Delete(s.kept, 0, 1)
 	}
-	s.kept = append(s.kept, keptStates{p, found})
+	s.kept = append(s.kept, keptStates{src, p, found})
 	return found, nil
 }
 
@@ -90,14 +97,15 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.states.at(r.Context(), p)
+	src := s.source()
+	all, err := s.states.at(r.Context(), src, p)
 	if err != nil {
 		return err
 	}
-	meta := s.opts.Source.Meta()
+	meta := src.Meta()
 	q := r.URL.Query()
 	skip, _ := strconv.Atoi(q.Get("skip"))
-	before, err := s.before(r.Context(), p)
+	before, err := before(r.Context(), src, p)
 	if err != nil {
 		return err
 	}
@@ -130,11 +138,11 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 }
 
 // before is the state of the event's node just before it.
-func (s *Server) before(ctx context.Context, p history.Position) (*history.State, error) {
+func before(ctx context.Context, src history.Source, p history.Position) (*history.State, error) {
 	if p == history.Begin {
 		return nil, nil
 	}
-	c, err := history.WalkThrough(ctx, s.opts.Source, p, p, []int{p.Node}, history.Lens{All: true})
+	c, err := history.WalkThrough(ctx, src, p, p, []int{p.Node}, history.Lens{All: true})
 	if err != nil {
 		return nil, err
 	}
