@@ -55,6 +55,7 @@ compress    github.com/klauspost/compress
 liner       github.com/peterh/liner
 cobra       github.com/spf13/cobra
 rapid       pgregory.net/rapid
+chromedp    github.com/chromedp
 goleak      go.uber.org/goleak
 go-internal github.com/rogpeppe/go-internal
 x/tools     golang.org/x/tools
@@ -73,7 +74,7 @@ bubbletea   charm.land/bubbletea/v2
 // library; one that isn't here may use none. A module that pulls in more than a
 // few packages belongs to the one package named for it.
 const moduleLaw = `
-tests           rapid goleak go-internal x/tools x/sys
+tests           rapid goleak go-internal x/tools x/sys chromedp
 vfs             x/sys
 metrics         x/sys
 prompt          liner x/sys
