@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,13 +65,13 @@ func servePage(t *testing.T, args ...string) *pageServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.kill)
-	line, err := bufio.NewReader(out).ReadBytes('\n')
 	var told struct{ URL string }
-	if err != nil || json.Unmarshal(line, &told) != nil || told.URL == "" {
+	if err := json.NewDecoder(out).Decode(&told); err != nil || told.URL == "" {
 		s.kill()
-		t.Fatalf("debug --web printed %q (%v), want its URL as JSON; standard error:\n%s", line, err, &s.errs)
+		t.Fatalf("debug --web printed no URL (%v); standard error:\n%s", err, &s.errs)
 	}
 	s.URL = told.URL
+	go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
 	return s
 }
 
