@@ -68,6 +68,7 @@ func (d *desk) session(out io.Writer) *debug.Session {
 	s.Walk = d.walk
 	s.Open = d.open
 	s.Create = d.create
+	s.Title = d.what
 	if d.o.Recording != nil {
 		s.Replay = d.replay
 	}

@@ -77,8 +77,10 @@ func Commands() []Command {
 		{Name: "compare", Args: "OTHER", Short: "hold another recording or History against this one, and go to where a node first did something else",
 			Long: "The events of each node are compared one by one: kind, names, payload, effects and changes, but not times. Good for the same seed with and without a fix, or a run with and without the fault.", run: runCompare},
 		{Name: "whatif", Args: "--exec BINARY", Short: "replay the recording with another build, and go to where that would first have done something else", run: runWhatIf},
-		{Name: "export", Args: "FORMAT FILE [over PLACE to PLACE]", Short: "write the History, or a stretch of it, to a file for other tools",
-			Long: "The formats are jsonl, which hindcast opens again, perfetto, for ui.perfetto.dev, and shiviz.", Examples: []string{"export perfetto trace.json", "export jsonl part.jsonl over -100ms to +100ms"}, run: runExport},
+		{Name: "export", Args: "FORMAT FILE [over PLACE to PLACE]", Short: "write the present view as a page, or the History, or a stretch of it, for other tools",
+			Long: "The formats are html, a page with the diagram, the event, the state of all nodes, the notebook and the last query, which opens without a server; jsonl, which hindcast opens again; perfetto, for ui.perfetto.dev; and shiviz. " +
+				"A page needs no FILE: it is named after the place.",
+			Examples: []string{"export html", "export html stale.html over -20ms to +20ms", "export perfetto trace.json", "export jsonl part.jsonl over -100ms to +100ms"}, run: runExport},
 		{Name: "live", Short: "tell how far the nodes that are followed have told, and which aren't heard", run: runLive},
 		{Name: "follow", Args: "[on | off]", Short: "keep the place at the end of what the nodes tell, until a command goes elsewhere",
 			Long: "Of nodes that run. While the place follows the end, continue and where wait there for what comes, until Ctrl-C.", run: runFollow},

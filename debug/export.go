@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"hindcast.dev/export/html"
 	"hindcast.dev/export/perfetto"
 	"hindcast.dev/export/shiviz"
 	"hindcast.dev/history"
@@ -20,9 +21,13 @@ type ExportFormat struct {
 	Write func(ctx context.Context, w io.Writer, src history.Source, from, to history.Position) error
 }
 
+// htmlFormat is the form of what a session shows, and not of a History.
+const htmlFormat = "html"
+
 // ExportFormats are the forms that there are.
 func ExportFormats() []ExportFormat {
 	return []ExportFormat{
+		{htmlFormat, "a page with diagram, event and state of one moment, which needs no server", html.WriteSpan},
 		{"jsonl", "the text form of a History, a line for each event, which hindcast opens again", history.WriteTextBetween},
 		{"perfetto", "a trace for ui.perfetto.dev and chrome://tracing", perfetto.Write},
 		{"shiviz", "a log with vector clocks, for ShiViz", shiviz.Write},
@@ -58,6 +63,13 @@ func (s *Session) Exporter(ctx context.Context, format, span string) (write func
 	if err != nil {
 		return nil, err
 	}
+	if format == htmlFormat {
+		v, err := s.page(ctx, span)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ context.Context, w io.Writer) error { return v.Write(w) }, nil
+	}
 	src := s.src
 	return func(ctx context.Context, w io.Writer) error { return f.Write(ctx, w, src, from, to) }, nil
 }
@@ -69,6 +81,9 @@ func runExport(ctx context.Context, s *Session, args string) error {
 	}
 	name, file, _ := strings.Cut(head, " ")
 	file = strings.TrimSpace(file)
+	if file == "" && name == htmlFormat {
+		file = s.viewFile()
+	}
 	write, err := s.Exporter(ctx, name, span)
 	switch {
 	case err != nil:

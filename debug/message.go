@@ -1,6 +1,7 @@
 package debug
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,30 +19,45 @@ func runCause(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return commandErrorf("cause", "%v", err)
 	}
-	cause := e.ID
-	if cause == "" {
-		cause = dropped(e)
-	}
-	if cause == "" {
-		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), termtext.Printable(e.Kind))
-	}
-	m, err := s.src.Message(ctx, cause)
+	at, found, err := s.causeOf(ctx, e)
 	if err != nil {
 		return err
 	}
-	if m.Sent && m.Send != e.Position {
-		s.at = m.Send
+	if found {
+		s.at = at
 		return s.showPlace(ctx)
+	}
+	cause := cmp.Or(e.ID, dropped(e))
+	if cause == "" {
+		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), termtext.Printable(e.Kind))
+	}
+	id, err := event.ParseMessageID(cause)
+	if _, ok := s.meta.NodeIndex(id.Node); err == nil && ok {
+		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, termtext.Printable(id.Node))
+	}
+	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), termtext.Printable(cause))
+}
+
+// causeOf is the event that sent what another is the receive of, or set its timer.
+func (s *Session) causeOf(ctx context.Context, e *history.Event) (p history.Position, found bool, err error) {
+	cause := cmp.Or(e.ID, dropped(e))
+	if cause == "" {
+		return p, false, nil
+	}
+	m, err := s.src.Message(ctx, cause)
+	if err != nil {
+		return p, false, err
+	}
+	if m.Sent && m.Send != e.Position {
+		return m.Send, true, nil
 	}
 	id, err := event.ParseMessageID(cause)
 	if n, ok := s.meta.NodeIndex(id.Node); err == nil && ok {
 		if c, err := s.src.Event(ctx, n, id.Seq); err == nil && c.Position.Compare(e.Position) < 0 {
-			s.at = c.Position
-			return s.showPlace(ctx)
+			return c.Position, true, nil
 		}
-		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, termtext.Printable(id.Node))
 	}
-	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), termtext.Printable(cause))
+	return p, false, nil
 }
 
 func runEffects(ctx context.Context, s *Session, _ string) error {

@@ -47,17 +47,21 @@ func runQuery(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
+	s.asked = &asked{statement: args}
 	shown := 0
 	sum, err := q.Run(ctx, s.src, rql.Options{Now: s.meta.Last.Time}, func(r *rql.Row) error {
 		if shown == rowsMax {
 			return errEnough
 		}
 		shown++
-		s.say(&Row{r})
+		row := &Row{r}
+		s.asked.rows = append(s.asked.rows, row)
+		s.say(row)
 		return nil
 	})
 	switch {
 	case errors.Is(err, errEnough):
+		s.asked.more = true
 		s.remark("… and more: hindcast query shows all rows, LIMIT bounds them")
 	case err != nil:
 		return fmt.Errorf("query: %w", err)

@@ -73,8 +73,12 @@ type Session struct {
 	// long as the session.
 	KeepMarks func([]Mark) error
 
-	lost map[string][]Drop  // by message id; nil until first needed
-	hits []history.Position // where matches of the last motif begin, ascending
+	// Title says what is opened, for pages that are exported.
+	Title string
+
+	asked *asked             // the last query
+	lost  map[string][]Drop  // by message id; nil until first needed
+	hits  []history.Position // where matches of the last motif begin, ascending
 	// following: the place is the end of a History that grows.
 	following bool
 }

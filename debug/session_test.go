@@ -628,3 +628,49 @@ func TestADiagramKeepsTheLettersOfMessages(t *testing.T) {
 		t.Errorf("labels %v, want the second message's kept, a, and b for the first", labels)
 	}
 }
+
+// A closingBuffer is a file that a session made.
+type closingBuffer struct {
+	strings.Builder
+	closed bool
+}
+
+func (b *closingBuffer) Close() error { b.closed = true; return nil }
+
+func TestThePresentViewIsAPage(t *testing.T) {
+	src := load(t, `{"node":"n1","ts":@1,"kind":"request","name":"Put","effects":[{"kind":"send","id":"1","to":"n2","name":"Copy"},{"kind":"send","id":"2","to":"n2","name":"Gone"}],"set":{"kv.count":1}}
+{"node":"n2","ts":@2,"kind":"recv","id":"1","from":"n1","name":"Copy","set":{"kv.count":1}}
+{"node":"n1","ts":@3,"kind":"note","name":"drop","data":{"message":"2","peer":"n2","reason":"full"}}
+`)
+	s := NewSession(src, io.Discard)
+	s.Title = "a store"
+	files := map[string]*closingBuffer{}
+	s.Create = func(name string) (io.WriteCloser, error) {
+		files[name] = &closingBuffer{}
+		return files[name], nil
+	}
+	for _, line := range []string{"export html", "goto n2:1", `mark here "the copy"`, "query SELECT kv.count FROM kv", "export html copy.html", "goto n1:1", "export html put.html over START to n2:1"} {
+		if err := s.Do(context.Background(), line); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
+	for file, want := range map[string][]string{
+		"hindcast-START.html": {"the beginning", "a store"},
+		"copy.html":           {"came of", ">n1:1<", "the copy", "SELECT kv.count FROM kv", "3 events drawn"},
+		"put.html":            {"dropped: full", "received at n2:1", "2 events drawn; left out are 0 events before and 1 after"},
+	} {
+		f := files[file]
+		if f == nil || !f.closed {
+			t.Errorf("%s isn't written", file)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(f.String(), w) {
+				t.Errorf("%s has no %q", file, w)
+			}
+		}
+	}
+	if err := s.Do(context.Background(), "export html x.html over n1:9 to n2:1"); err == nil {
+		t.Error("a stretch that isn't there")
+	}
+}

@@ -26,6 +26,7 @@ type flight struct {
 	from, to   int32  // nodes; -1 is unknown
 	send, recv uint32 // places, none where that isn't recorded
 	cause      uint32 // the place of what the sender was handling, none if it is none that counts
+	turn       uint32 // how many things the sender had begun to handle
 	first      uint32 // the number of this message's first flight
 	fits       uint32 // the steps, as bits, whose constraint it meets
 }
@@ -47,6 +48,7 @@ type collector struct {
 	m      *Motif
 	links  *causal.Links[uint32] // the number of a message's first flight, plus 1
 	begun  []uint32              // by node: the place of what it handles
+	turns  []uint32              // by node: how many things it has begun to handle
 	active []bool                // by node
 	named  map[naming]bool
 	buf    []byte
@@ -60,7 +62,7 @@ var begins = map[string]bool{"recv": true, "request": true, "timer": true, "resu
 func collect(ctx context.Context, src history.Source, m *Motif, from, to history.Position, max int) (*material, error) {
 	meta := src.Meta()
 	c := &collector{material: &material{meta: meta, events: make([][]uint32, len(m.steps))}, m: m,
-		links: causal.NewLinks[uint32](len(meta.Nodes), 0), begun: make([]uint32, len(meta.Nodes)), active: make([]bool, len(meta.Nodes)), named: map[naming]bool{}}
+		links: causal.NewLinks[uint32](len(meta.Nodes), 0), begun: make([]uint32, len(meta.Nodes)), turns: make([]uint32, len(meta.Nodes)), active: make([]bool, len(meta.Nodes)), named: map[naming]bool{}}
 	for n := range c.begun {
 		c.begun[n] = none
 	}
@@ -113,6 +115,7 @@ func (c *collector) event(e *history.Event) {
 	}
 	if begins[e.Kind] {
 		c.begun[e.Node] = at
+		c.turns[e.Node]++
 	}
 	for l := range e.Departures() {
 		if l.Kind == event.Message.String() {
@@ -133,7 +136,7 @@ func (c *collector) send(e *history.Event, l history.Link, at uint32) {
 	}
 	c.active[e.Node] = true
 	sent.Value = uint32(len(c.flights)) + 1
-	c.flights = append(c.flights, flight{from: int32(e.Node), to: int32(max(m.To, -1)), send: at, recv: none, cause: c.begun[e.Node],
+	c.flights = append(c.flights, flight{from: int32(e.Node), to: int32(max(m.To, -1)), send: at, recv: none, cause: c.begun[e.Node], turn: c.turns[e.Node],
 		first: uint32(len(c.flights)), fits: c.fits(e, f.Name, "", f.Data)})
 }
 

@@ -14,10 +14,10 @@ type stir struct {
 }
 
 // fans finds the broadcasts, or the gathers: stretches of what a node does in which
-// it sends to ever other nodes and receives nothing, or the other way round, if
-// there are enough of these nodes. A node that comes twice begins a new one. Of
-// messages that don't meet the constraint those that would end a stretch do so all
-// the same.
+// it sends to ever other nodes while it handles one thing, or receives from ever
+// other nodes and sends nothing, if there are enough of these nodes. A node that
+// comes twice begins a new one. Of messages that don't meet the constraint those that
+// would end a stretch do so all the same.
 func (x *material) fans(m *Motif, limit int, r *Result) {
 	want := m.fan.count
 	if want == 0 {
@@ -41,7 +41,7 @@ func (x *material) fans(m *Motif, limit int, r *Result) {
 			if f.fits&1 == 0 || x.other(f, m.fan.in) < 0 {
 				continue
 			}
-			if x.hasPeer(run, f, m.fan.in) || len(run) > 0 && x.tooLate(m, run[0], s.flight) {
+			if len(run) > 0 && (x.hasPeer(run, f, m.fan.in) || x.tooLate(m, run[0], s.flight) || s.out && x.flights[run[0]].turn != f.turn) {
 				flush()
 			}
 			run = append(run, s.flight)
