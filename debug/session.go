@@ -273,13 +273,12 @@ func (s *Session) seek(ctx context.Context, t hlc.Timestamp) error {
 	if t < hlc.Max {
 		end = history.Position{Time: t + 1}
 	}
-	es, err := s.src.Before(ctx, end, 1, nil)
+	at, ok, err := history.PlaceBefore(ctx, s.src, end, nil)
 	if err != nil {
 		return err
 	}
-	s.at = history.Begin
-	if len(es) > 0 {
-		s.at = es[0].Position
+	if s.at = at; !ok {
+		s.at = history.Begin
 	}
 	return nil
 }

@@ -2,7 +2,11 @@ package history
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"hindcast.dev/hlc"
 )
@@ -94,16 +98,52 @@ func (d *Disk) WalkThrough(ctx context.Context, from, to Position, nodes []int, 
 		}
 	}
 	c := &narrowCursor{ctx: ctx, states: make([]*State, len(d.nodes)), to: to}
-	var streams []*narrowStream
-	for _, n := range chosen {
-		s := &narrowStream{disk: d, node: n, look: look{want: want, fields: lens.Fields}, scratch: &c.scratch}
-		if c.states[n], err = s.start(ctx, from); err != nil {
-			return nil, err
-		}
-		streams = append(streams, s)
+	streams := make([]*narrowStream, len(chosen))
+	for i, n := range chosen {
+		streams[i] = &narrowStream{disk: d, node: n, look: look{want: want, fields: lens.Fields}}
+	}
+	if err := c.start(streams, from); err != nil {
+		return nil, err
 	}
 	return c, c.begin(streams)
 }
+
+// start finds the states just before from, by several goroutines if there are many
+// nodes: each takes a block, and maybe a base, to be read.
+func (c *narrowCursor) start(streams []*narrowStream, from Position) error {
+	workers := max(1, min(runtime.GOMAXPROCS(0), len(streams)/startNodes))
+	errs := make([]error, workers)
+	var next atomic.Int64
+	work := func(worker int) {
+		var scratch []byte
+		var spare *blockReader
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(streams) || errs[worker] != nil {
+				return
+			}
+			s := streams[i]
+			s.scratch, s.reader = &scratch, spare
+			c.states[s.node], errs[worker] = s.start(c.ctx, from)
+			if s.scratch, spare = &c.scratch, nil; from.Compare(c.to) >= 0 { // nothing follows
+				if s.reader != nil {
+					s.reader.left = 0
+				}
+				s.reader, spare = nil, s.reader
+			}
+		}
+	}
+	var wait sync.WaitGroup
+	for worker := 1; worker < workers; worker++ {
+		wait.Go(func() { work(worker) })
+	}
+	work(0)
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// startNodes is for how many nodes a goroutine is worth while.
+const startNodes = 8
 
 // A look is what of a run's blocks is read.
 type look struct {
