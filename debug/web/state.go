@@ -5,13 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
-	"hindcast.dev/debug"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
-	"hindcast.dev/termtext"
 )
 
 // Bounds on an answer about the state.
@@ -129,7 +126,7 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 			if err := l.list(q.Get("path")); err != nil {
 				return problemf(http.StatusBadRequest, "", "path: %v", err)
 			}
-			ns.Children, ns.More = l.children, l.more
+			ns.Children, ns.More = append(ns.Children, l.children...), l.more
 		}
 		out = append(out, ns)
 	}
@@ -208,7 +205,7 @@ func into(s *history.State, id history.VarID, steps []event.Value) event.Value {
 func (l *lister) inside(name string, steps []event.Value, now, was event.Value) {
 	add := func(k, now, was event.Value) {
 		in := append(steps[:len(steps):len(steps)], k)
-		l.add(strings.Trim(debug.FormatValue(k), `"`), event.PathString(name, in), now, was, false)
+		l.add(scalarText(k), event.PathString(name, in), now, was, false)
 	}
 	switch now.Type() {
 	case event.TypeMap:
@@ -239,7 +236,7 @@ func (l *lister) add(key, path string, now, was event.Value, bulky bool) {
 		l.more++
 		return
 	}
-	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: termtext.Clip(debug.FormatValue(now), previewColumns)}
+	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: preview(now, previewColumns)}
 	switch now.Type() {
 	case event.TypeMap, event.TypeList, event.TypeSet:
 		c.Size = now.Len()

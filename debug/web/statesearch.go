@@ -6,7 +6,6 @@ import (
 
 	"hindcast.dev/debug"
 	"hindcast.dev/event"
-	"hindcast.dev/termtext"
 )
 
 // A stateSearch looks for a text in states.
@@ -68,7 +67,7 @@ func (f *stateSearch) add(node int, name string, steps []event.Value, v event.Va
 		f.over = true
 		return
 	}
-	f.found = append(f.found, found{node, event.PathString(name, steps), termtext.Clip(debug.FormatValue(v), previewColumns)})
+	f.found = append(f.found, found{node, event.PathString(name, steps), preview(v, previewColumns)})
 }
 
 func (f *stateSearch) has(s string) bool {

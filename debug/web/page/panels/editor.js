@@ -1,6 +1,6 @@
 // @ts-check
 // A field for RQL: completion at the caret, and mistakes shown where they are.
-import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js'
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/htm-preact.js'
 import { get } from './ask.js'
 import { byteOffset, indexOfByte, wordAt } from './text.js'
 
@@ -49,13 +49,16 @@ export function Editor({ store, text, onText, onRun, mistake, label }) {
     onText(e.target.value)
     complete(120)
   }
-  const size = Math.min(12, Math.max(3, text.split('\n').length + 1))
+  const marker = useRef(/** @type {HTMLElement|null} */ (null))
+  const list = useRef(/** @type {HTMLElement|null} */ (null))
+  useLayoutEffect(() => fitHeight(area.current), [text])
+  useLayoutEffect(() => putBelow(list.current, marker.current), [offer])
   return html`<div class="p-editor">
-    <${Backdrop} text=${text} mistake=${mistake} offer=${offer} />
-    <textarea ref=${area} value=${text} rows=${size} spellcheck=${false} autocomplete="off" autocapitalize="off" aria-label=${label} aria-invalid=${mistake ? 'true' : 'false'}
+    <${Backdrop} text=${text} mistake=${mistake} offer=${offer} marker=${marker} />
+    <textarea ref=${area} value=${text} rows="3" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-label=${label} aria-invalid=${mistake ? 'true' : 'false'}
       aria-autocomplete="list" aria-controls="p-offer" aria-activedescendant=${offer && offer.at >= 0 ? `p-offer-${offer.at}` : undefined}
       placeholder="SELECT … FROM … WHEN …" onKeyDown=${keydown} onInput=${input} onBlur=${() => setTimeout(() => setOffer(null), 150)} />
-    ${offer ? html`<${Offers} offer=${offer} text=${text} onTake=${(/** @type {number} */ at) => take({ ...offer, at })} />` : null}
+    ${offer ? html`<${Offers} offer=${offer} list=${list} onTake=${(/** @type {number} */ at) => take({ ...offer, at })} />` : null}
   </div>`
 }
 
@@ -90,27 +93,39 @@ function useCompletion(store, area, set) {
   }
 }
 
+/** As high as its text, up to a bound. @param {HTMLTextAreaElement|null} el */
+function fitHeight(el) {
+  if (!el) return
+  el.style.height = 'auto'
+  el.style.height = `${Math.min(el.scrollHeight + 2, window.innerHeight * 0.4)}px`
+}
+
+/**
+ * Puts a list below the word that it completes.
+ * @param {HTMLElement|null} list
+ * @param {HTMLElement|null} word
+ */
+function putBelow(list, word) {
+  const box = list?.parentElement
+  if (!list || !word || !box) return
+  list.style.top = `${word.offsetTop + word.offsetHeight + 2}px`
+  list.style.left = `${Math.max(0, Math.min(word.offsetLeft, box.clientWidth - list.offsetWidth))}px`
+}
+
 /**
  * The text behind the field, with what is wrong underlined.
- * @param {{text: string, mistake: Mistake|null, offer: Offer|null}} props
+ * @param {{text: string, mistake: Mistake|null, offer: Offer|null, marker: {current: HTMLElement|null}}} props
  */
-function Backdrop({ text, mistake }) {
+function Backdrop({ text, mistake, offer, marker }) {
+  if (offer) return html`<pre class="p-backdrop" aria-hidden="true">${text.slice(0, offer.start)}<span ref=${marker}>${text.slice(offer.start, offer.caret)}</span>${text.slice(offer.caret)}</pre>`
   if (!mistake || mistake.offset === undefined || mistake.offset < 0) return html`<pre class="p-backdrop" aria-hidden="true">${text}</pre>`
   const [from, to] = wordAt(text, indexOfByte(text, mistake.offset))
   return html`<pre class="p-backdrop" aria-hidden="true">${text.slice(0, from)}<mark>${text.slice(from, to) || ' '}</mark>${text.slice(to)}</pre>`
 }
 
-/** @param {{offer: Offer, text: string, onTake: (at: number) => void}} props */
-function Offers({ offer, text, onTake }) {
-  const before = text.slice(0, offer.start)
-  const line = before.split('\n').length
-  const column = offer.start - (before.lastIndexOf('\n') + 1)
-  const placed = (/** @type {HTMLElement|null} */ el) => {
-    if (!el) return
-    el.style.top = `calc(${line} * 1.45em + 10px)`
-    el.style.left = `min(${column}ch + 8px, 100% - 16em)`
-  }
-  return html`<ul class="p-offer" id="p-offer" role="listbox" aria-label="Completions" ref=${placed}>
+/** @param {{offer: Offer, list: {current: HTMLElement|null}, onTake: (at: number) => void}} props */
+function Offers({ offer, list, onTake }) {
+  return html`<ul class="p-offer" id="p-offer" role="listbox" aria-label="Completions" ref=${list}>
     ${offer.list.map((c, i) => html`<li id=${`p-offer-${i}`} role="option" aria-selected=${String(i === offer.at)} class=${i === offer.at ? 'active' : ''}
       onMouseDown=${(/** @type {Event} */ e) => (e.preventDefault(), onTake(i))}>${c}</li>`)}
   </ul>`

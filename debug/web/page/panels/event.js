@@ -79,7 +79,7 @@ function Cause({ store, event, at }) {
   const cause = partsOf(told.answer, 'event')[0]
   const went = told.answer && `${told.answer.place.node}:${told.answer.place.seq}` !== at
   return html`<div class="p-cause"><span class="p-label">Caused by</span>
-    ${cause && went ? html`<${EventLine} store=${store} it=${cause} /> <button type="button" class="p-button small" title="go to the event that caused this one (command: cause)"
+    ${cause && went ? html`<span><${EventLine} store=${store} it=${cause} /></span> <button type="button" class="p-button small" title="go to the event that caused this one (command: cause)"
         onClick=${() => store.act.goto(`${cause.node}:${cause.seq}`)}>Follow</button>`
       : html`<span class="p-dim">${told.problem ? visible(reason(told.problem.text)) : told.loading ? '…' : outside(event)}</span>`}
   </div>`

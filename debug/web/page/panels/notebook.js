@@ -50,8 +50,8 @@ function MarkItem({ store, mark, here }) {
     if (note !== (mark.note || '')) await store.act.command(`note ${mark.name}${quoted(note.trim())}`)
     setEditing(false)
   }
-  return html`<li class=${'p-mark' + (here ? ' here' : '')}>
-    <div class="p-diff-head"><span><b>${visible(mark.name)}</b> <${PlaceLink} store=${store} place=${mark.place} /> <span class="p-time">${mark.place.time ? clock(mark.place.time) : ''}</span>${here ? html` <span class="p-here">here</span>` : null}</span>
+  return html`<li class=${'p-mark' + (here ? ' here' : '')} aria-current=${here ? 'location' : undefined}>
+    <div class="p-diff-head"><span><b>${visible(mark.name)}</b> <${PlaceLink} store=${store} place=${mark.place} /> <span class="p-time">${mark.place.time ? clock(mark.place.time) : ''}</span></span>
       <span class="p-actions"><button type="button" class="p-icon" aria-expanded=${String(editing)} onClick=${() => setEditing(!editing)}>edit</button>
         <button type="button" class="p-icon" onClick=${() => copy(store, permalink(location.href, mark), 'the link')}>link</button>
         <button type="button" class="p-icon" aria-label=${`remove mark ${visible(mark.name)}`} title="remove; undo (u) brings it back" onClick=${() => store.act.unmark(mark.name)}>remove</button></span></div>

@@ -83,7 +83,7 @@ function Line({ store, line, onLine, onRun, table, input }) {
     const a = text ? await store.api.complete(text, byteOffset(text, at)).catch(() => null) : null
     if (mine !== asked.current) return
     const list = (a?.candidates || []).slice(0, 40)
-    setOffer(a && list.length && !(list.length === 1 && a.head + list[0] + a.tail === text) ? { head: a.head, list, tail: a.tail, at: -1 } : null)
+    setOffer(a && list.length && /\s/.test(text.trimStart()) && !(list.length === 1 && a.head + list[0] + a.tail === text) ? { head: a.head, list, tail: a.tail, at: -1 } : null)
   }
   const type = (/** @type {string} */ text) => {
     past.current.at = -1
@@ -98,6 +98,7 @@ function Line({ store, line, onLine, onRun, table, input }) {
     input.current?.focus()
     if (!offer.tail && !/[.:(]$/.test(text)) complete(text)
   }
+  const named = /\s/.test(line.trimStart()) // else the table itself is what is offered
   const run = () => {
     setOffer(null)
     past.current = { lines: [line.trim(), ...past.current.lines.filter((l) => l !== line.trim())], at: -1, typed: '' }
@@ -107,6 +108,7 @@ function Line({ store, line, onLine, onRun, table, input }) {
     if (e.key === 'Escape') return
     e.stopPropagation()
     if (e.key === 'Enter') offer && offer.at >= 0 ? take(offer.at) : run()
+    else if (e.key === 'Tab' && !e.shiftKey && !named) matching(table, line)[0] && type(matching(table, line)[0].name + ' ')
     else if (e.key === 'Tab' && !e.shiftKey && offer) offer.list.length === 1 || offer.at >= 0 ? take(Math.max(0, offer.at)) : setOffer({ ...offer, at: 0 })
     else if (e.key === 'ArrowDown' && offer && offer.at >= 0) setOffer({ ...offer, at: Math.min(offer.at + 1, offer.list.length - 1) })
     else if (e.key === 'ArrowUp' && offer && offer.at >= 0) setOffer({ ...offer, at: offer.at - 1 })

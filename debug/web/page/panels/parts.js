@@ -193,7 +193,7 @@ export function OriginLine({ store, it }) {
   const how = it.from === 'message' ? html`from the message: <code>${visible(it.field)}</code>`
     : it.from === 'outside' ? html`from outside: <code>${visible(it.field)}</code>`
       : 'made here: it isn’t in what the event was given'
-  return html`<div class=${'p-part p-origin ' + visible(it.from)}><${EventLine} store=${store} it=${it.event} />
+  return html`<div class=${'p-part p-origin' + (it.from === 'message' ? ' on' : '')}><${EventLine} store=${store} it=${it.event} />
     <div class="p-line">${it.path ? html`<span class="p-path">${visible(it.path)}</span> = ` : 'passes on '}<${Value} value=${it.value} max=${200} /> <span class="p-dim">${how}</span></div></div>`
 }
 

@@ -117,7 +117,7 @@ async function ask(store, at, key, skip, signal) {
   const [node, path] = JSON.parse(key)
   const q = new URLSearchParams({ at, node: store.get().about?.nodes[node]?.name || '', path, skip: String(skip) })
   const a = await get(store, 'state?' + q, undefined, signal)
-  return a.nodes.find((/** @type {any} */ n) => n.node === node) || { known: false, children: [] }
+  return { known: false, children: [], ...a.nodes.find((/** @type {any} */ n) => n.node === node) }
 }
 
 /** @param {{store: Store, row: TreeRow, at: string}} props */

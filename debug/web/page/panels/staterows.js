@@ -69,11 +69,12 @@ export function stateRows(nodes, listings, open, lanes, cut) {
   nodes.forEach((node, n) => {
     const id = keyOf(n, '')
     const listing = listings.get(id)
-    const state = listing && !listing.known ? 'not begun' : lanes[n]?.state || ''
+    const state = listing && !listing.known ? '' : lanes[n]?.state || ''
     const here = !!cut && cut.node === n
-    rows.push({ id, level: 1, open: open.has(id), class: 'node' + (here ? ' here' : ''), label: `${node.name} ${state}`, data: { node: n },
-      content: html`<b class="p-node">${visible(node.name)}</b>${state ? html`<span class=${'p-run ' + state.replace(' ', '-')}>${state}</span>` : null}${here ? html`<span class="p-here">last event</span>` : null}` })
-    if (open.has(id)) inside(rows, listings, open, n, '', 2)
+    const empty = listing && !listing.children.length ? (listing.known ? 'nothing is set' : 'nothing recorded up to here') : ''
+    rows.push({ id, level: 1, open: empty ? null : open.has(id), class: 'node' + (here ? ' here' : ''), label: `${node.name} ${state}`, data: { node: n },
+      content: html`<b class="p-node">${visible(node.name)}</b>${state ? html`<span class=${'p-run ' + state.replace(' ', '-')}>${state}</span>` : null}${here ? html`<span class="p-here">last event</span>` : null}${empty ? html`<span class="p-run">${empty}</span>` : null}` })
+    if (open.has(id) && !empty) inside(rows, listings, open, n, '', 2)
   })
   return rows
 }
@@ -91,9 +92,6 @@ function inside(rows, listings, open, node, path, level) {
   if (!listing) {
     rows.push({ id: keyOf(node, path) + '…', level, open: null, content: html`<span class="p-dim">…</span>` })
     return
-  }
-  if (!listing.children.length) {
-    rows.push({ id: keyOf(node, path) + '-', level, open: null, content: html`<span class="p-dim">${listing.known ? 'nothing is set' : 'nothing of it is recorded up to here'}</span>` })
   }
   for (const c of listing.children) {
     const id = keyOf(node, c.path)

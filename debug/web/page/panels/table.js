@@ -1,6 +1,6 @@
 // @ts-check
 // A table of many rows.
-import { html, useState } from '../vendor/htm-preact.js'
+import { html, useEffect, useState } from '../vendor/htm-preact.js'
 import { useWindow } from './window.js'
 
 const rowHeight = 24
@@ -17,7 +17,11 @@ const rowHeight = 24
 export function Table({ rows, columns, label, active, onPick, rowClass }) {
   const [own, setOwn] = useState(0)
   const { ref, from, to, show } = useWindow(rows.length, rowHeight)
-  const at = Math.min(active !== undefined && active >= 0 ? active : own, rows.length - 1)
+  useEffect(() => {
+    if (active === undefined || active < 0) return
+    setOwn(active)
+    show(active)
+  }, [active])
   const move = (/** @type {number} */ i) => {
     const next = Math.min(Math.max(i, 0), rows.length - 1)
     setOwn(next)
@@ -37,8 +41,8 @@ export function Table({ rows, columns, label, active, onPick, rowClass }) {
       <thead><tr aria-rowindex="1">${columns.map((c) => html`<th scope="col" class=${c.class || ''}>${c.title}</th>`)}</tr></thead>
       <tbody>
         ${from > 0 ? html`<tr aria-hidden="true" class="p-spacer"><td colspan=${columns.length} ref=${spacer(from)}></td></tr>` : null}
-        ${rows.slice(from, to).map((row, i) => html`<tr key=${from + i} aria-rowindex=${from + i + 2} aria-current=${from + i === at ? 'true' : undefined}
-            class=${`${from + i === at ? 'active ' : ''}${rowClass?.(row, from + i) || ''}`} onClick=${() => (setOwn(from + i), onPick?.(row, from + i))}>
+        ${rows.slice(from, to).map((row, i) => html`<tr key=${from + i} aria-rowindex=${from + i + 2} aria-current=${from + i === active ? 'true' : undefined}
+            class=${`${from + i === active ? 'active ' : ''}${from + i === own ? 'cursor ' : ''}${rowClass?.(row, from + i) || ''}`} onClick=${() => (setOwn(from + i), onPick?.(row, from + i))}>
           ${columns.map((c) => html`<td class=${c.class || ''} title=${c.text?.(row)}>${c.cell(row)}</td>`)}
         </tr>`)}
         ${to < rows.length ? html`<tr aria-hidden="true" class="p-spacer"><td colspan=${columns.length} ref=${spacer(rows.length - to)}></td></tr>` : null}
