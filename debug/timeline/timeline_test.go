@@ -205,6 +205,48 @@ func TestFramesAreWhatCountingTheEventsGives(t *testing.T) {
 	})
 }
 
+// A message with one end in a view crosses its border.
+func TestMessagesCrossAViewsBorder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		src := world(rt)
+		x, all := linked(rt, src), facts(rt, src)
+		v := View{Axis: Axis(rapid.IntRange(0, 2).Draw(rt, "axis")), Columns: 1}
+		from, to, ok := x.Span(v.Axis)
+		if !ok {
+			return
+		}
+		v.From = rapid.Uint64Range(from, to).Draw(rt, "from")
+		v.To = rapid.Uint64Range(v.From, to).Draw(rt, "to")
+		if rapid.Bool().Draw(rt, "some lanes") {
+			v.Lanes = []int{len(src.Meta().Nodes) - 1}
+		}
+		inside := func(f *fact) bool {
+			return f.at(v.Axis) >= v.From && f.at(v.Axis) <= v.To && (v.Lanes == nil || f.Node == v.Lanes[0])
+		}
+		want := Crossing{map[history.Position][]history.Position{}, map[history.Position][]history.Position{}}
+		last := map[int]bool{}
+		for i := range all {
+			f, causes := &all[i], all[i].causes
+			if last[f.Node] {
+				causes = causes[1:] // the event before it on its lane
+			}
+			last[f.Node] = true
+			for _, k := range causes {
+				switch s := &all[k]; {
+				case inside(f) && !inside(s):
+					want.In[f.Position] = append(want.In[f.Position], s.Position)
+				case !inside(f) && inside(s):
+					want.Out[s.Position] = append(want.Out[s.Position], f.Position)
+				}
+			}
+		}
+		got, err := x.Crossing(v)
+		if err != nil || fmt.Sprint(*got) != fmt.Sprint(want) {
+			rt.Fatalf("%+v: %v, %v\nwant %v", v, got, err, want)
+		}
+	})
+}
+
 // together are the cells of several lanes as those of one.
 func together(lanes [][]Cell, columns int) []Cell {
 	sum := make([]Cell, columns)

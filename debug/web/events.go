@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 
+	"hindcast.dev/causal"
 	"hindcast.dev/debug"
 	"hindcast.dev/debug/timeline"
 	"hindcast.dev/history"
@@ -54,7 +57,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return problemf(http.StatusBadRequest, "", "%v", err)
 	}
-	d := drawing{s: s, x: x, axis: v.Axis, lost: s.survey.Lost(), messages: []drawnMessage{}, events: []drawnEvent{}}
+	d := drawing{s: s, x: x, v: v, lost: s.survey.Lost(), messages: []drawnMessage{}, events: []drawnEvent{}}
 	if err := d.draw(r.Context(), at); err != nil {
 		return err
 	}
@@ -62,51 +65,92 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// A drawing collects what there is to draw.
+// A drawing collects what there is to draw. Which send a receive is of, both in the
+// stretch, it finds out as everything does, by links; of a message with one end in
+// the stretch the index knows the other, so that nothing is looked up one by one.
 type drawing struct {
 	s        *Server
 	x        *timeline.Index
-	axis     timeline.Axis
+	v        timeline.View
 	lost     map[string][]debug.Drop
+	links    *causal.Links[*flight]
+	crossing *timeline.Crossing // nil while the index doesn't know the messages
+	flights  []*flight
 	events   []drawnEvent
 	messages []drawnMessage
 }
 
+// A flight is a message that an event of the stretch sent, and where it arrived.
+type flight struct {
+	from    history.Position
+	message drawnMessage
+	id      string
+	to      []history.Position
+}
+
 // shownFields are what a drawing needs of an event.
-const shownFields = history.FieldKind | history.FieldMessage | history.FieldEffects
+const shownFields = history.FieldKind | history.FieldMessage | history.FieldEffects | history.FieldData
 
 // draw draws events at positions in walk order.
-func (d *drawing) draw(ctx context.Context, at []history.Position) error {
+func (d *drawing) draw(ctx context.Context, at []history.Position) (err error) {
 	if len(at) == 0 {
 		return nil
 	}
-	want := make(map[history.Position]bool, len(at))
-	nodes := map[int]bool{}
+	if d.crossing, err = d.x.Crossing(d.v); err != nil && !errors.Is(err, timeline.ErrNotLinked) {
+		return err
+	}
+	d.links = causal.NewLinks[*flight](len(d.x.Source().Meta().Nodes), -1)
+	if err := d.walk(ctx, at, func(e *history.Event) { d.event(e) }); err != nil {
+		return err
+	}
+	if d.crossing == nil {
+		d.flights = slices.DeleteFunc(d.flights, func(f *flight) bool { return len(f.to) == 0 })
+	} else if err := d.arriveOutside(ctx); err != nil {
+		return err
+	}
+	for _, f := range d.flights {
+		d.sent(f)
+	}
+	return nil
+}
+
+// walk calls each with the events at positions, in walk order.
+func (d *drawing) walk(ctx context.Context, at []history.Position, each func(*history.Event)) error {
+	nodes := map[int][]history.Position{}
 	for _, p := range at {
-		want[p] = true
-		nodes[p.Node] = true
+		nodes[p.Node] = append(nodes[p.Node], p)
 	}
-	if d.axis == timeline.Depth { // which events are near each other there needn't be in the walk
+	if d.v.Axis != timeline.Depth {
+		want := make(map[history.Position]bool, len(at))
 		for _, p := range at {
-			e, err := d.x.Source().Event(ctx, p.Node, p.Seq)
-			if err == nil {
-				err = d.event(ctx, e, want)
-			}
-			if err != nil {
-				return err
-			}
+			want[p] = true
 		}
-		return nil
+		return d.walkThrough(ctx, at[0], at[len(at)-1], slices.Sorted(maps.Keys(nodes)), want, each)
 	}
-	var lanes []int
-	for n := range d.x.Source().Meta().Nodes {
-		if nodes[n] {
-			lanes = append(lanes, n)
+	// Which events are as deep needn't be near each other in the walk, but in a lane.
+	var all []*history.Event
+	for node, in := range nodes {
+		err := d.walkThrough(ctx, in[0], in[len(in)-1], []int{node}, nil, func(e *history.Event) {
+			kept := *e
+			kept.Effects = slices.Clone(e.Effects)
+			all = append(all, &kept)
+		})
+		if err != nil {
+			return err
 		}
 	}
-	end := at[len(at)-1]
-	end.Seq++
-	c, err := history.WalkThrough(ctx, d.x.Source(), at[0], end, lanes, history.Lens{Fields: shownFields})
+	slices.SortFunc(all, func(a, b *history.Event) int { return a.Position.Compare(b.Position) })
+	for _, e := range all {
+		each(e)
+	}
+	return nil
+}
+
+// walkThrough calls each with the events from first to last, both included, of some
+// lanes, if they are wanted; nil wants all.
+func (d *drawing) walkThrough(ctx context.Context, first, last history.Position, lanes []int, want map[history.Position]bool, each func(*history.Event)) error {
+	last.Seq++
+	c, err := history.WalkThrough(ctx, d.x.Source(), first, last, lanes, history.Lens{Fields: shownFields})
 	if err != nil {
 		return err
 	}
@@ -116,73 +160,142 @@ func (d *drawing) draw(ctx context.Context, at []history.Position) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err == nil && !e.Base && want[e.Position] {
-			err = d.event(ctx, e, want)
-		}
 		if err != nil {
 			return err
+		}
+		if !e.Base && (want == nil || want[e.Position]) {
+			each(e)
 		}
 	}
 }
 
-// event draws an event, the messages that it sent, and those that it received of
-// events that aren't drawn.
-func (d *drawing) event(ctx context.Context, e *history.Event, drawn map[history.Position]bool) error {
-	at, _ := d.x.Coordinate(d.axis, e.Position)
-	d.events = append(d.events, drawnEvent{Node: e.Node, Seq: e.Seq, At: d.s.outward(d.axis, at), Kind: e.Kind, Name: e.Name})
-	here := d.end(e.Position)
-	for i := range e.Effects {
-		if _, ok := e.Sends(i); !ok {
+// event takes in the next event of the walk.
+func (d *drawing) event(e *history.Event) {
+	d.events = append(d.events, drawnEvent{Node: e.Node, Seq: e.Seq, At: d.at(e.Position), Kind: e.Kind, Name: e.Name})
+	meta := d.x.Source().Meta()
+	var outside []history.Position
+	if d.crossing != nil {
+		outside = d.crossing.In[e.Position]
+	}
+	for end := range e.Arrivals() {
+		if f := d.links.Receive(meta.Receiving(e.Node, end)); f != nil && f.Value != nil {
+			f.Value.to = append(f.Value.to, e.Position)
 			continue
 		}
-		if err := d.sent(ctx, here, &e.Effects[i]); err != nil {
-			return err
+		outside = d.arrived(e, end, outside)
+	}
+	for i := range e.Effects {
+		end, ok := e.Sends(i)
+		if !ok {
+			continue
 		}
+		f := &e.Effects[i]
+		toward, ok := meta.NodeIndex(f.Peer)
+		if !ok {
+			toward = -1
+		}
+		out := &flight{from: e.Position, id: f.ID, message: drawnMessage{Kind: f.Kind, Name: f.Name, From: d.end(e.Position), Toward: toward}}
+		d.links.Send(meta.Sending(e.Node, end)).Value = out
+		d.flights = append(d.flights, out)
 	}
-	if e.ID == "" || e.Kind == "note" {
-		return nil
+	if lost, ok := e.Lost(); ok {
+		d.links.Lose(meta.Losing(e.Node, lost))
 	}
-	m, err := d.x.Source().Message(ctx, e.ID)
-	if err != nil || m.Sent && drawn[m.Send] {
-		return err
+}
+
+// arrived draws what an event received from outside of the stretch, by the first of
+// the sends there, if any, and returns the others.
+func (d *drawing) arrived(e *history.Event, end history.Link, sends []history.Position) []history.Position {
+	out := drawnMessage{Kind: sentAs[end.Kind], Name: e.Name, To: d.end(e.Position), Toward: e.Node}
+	if end.Effect > 0 {
+		out.Name = e.Effects[end.Effect-1].Name
 	}
-	out := drawnMessage{Kind: "send", Name: e.Name, To: here, Toward: e.Node}
-	if e.Kind == "timer" {
-		out.Kind = "settimer"
-	}
-	if m.Sent {
-		out.From = d.end(m.Send)
-	} else if e.Kind != "recv" {
-		return nil // a request: it came from outside, as all do
+	switch {
+	case len(sends) > 0:
+		out.From, sends = d.end(sends[0]), sends[1:]
+	case d.crossing == nil || out.Kind != "send": // a request or timer of outside: as all do
+		return sends
 	}
 	d.messages = append(d.messages, out)
+	return sends
+}
+
+// sentAs are the kinds of effects by what they are received as.
+var sentAs = map[string]string{"recv": "send", "timer": "settimer", "result": "call"}
+
+// arriveOutside finds which of its messages an event's receives outside of the
+// stretch are of: those to that node. Where there are more of them the History is
+// asked.
+func (d *drawing) arriveOutside(ctx context.Context) error {
+	byEvent := map[history.Position][]*flight{}
+	for _, f := range d.flights {
+		if len(d.crossing.Out[f.from]) > 0 {
+			byEvent[f.from] = append(byEvent[f.from], f)
+		}
+	}
+	for from, flights := range byEvent {
+		byNode := map[int][]history.Position{}
+		for _, p := range d.crossing.Out[from] {
+			byNode[p.Node] = append(byNode[p.Node], p)
+		}
+		for node, receives := range byNode {
+			if err := d.share(ctx, receives, toward(flights, node, from.Node)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// toward are the messages that may have gone to a node: those to it, or to nobody
+// known; timers and calls stay where they are.
+func toward(flights []*flight, node, home int) (to []*flight) {
+	for _, f := range flights {
+		if f.message.Toward == node || f.message.Toward < 0 && (f.message.Kind == "send" || node == home) {
+			to = append(to, f)
+		}
+	}
+	return to
+}
+
+// share shares receives out among the messages that they may be of.
+func (d *drawing) share(ctx context.Context, receives []history.Position, flights []*flight) error {
+	if len(flights) == 1 {
+		flights[0].to = append(flights[0].to, receives...)
+		return nil
+	}
+	for _, f := range flights {
+		m, err := d.x.Source().Message(ctx, f.id)
+		if err != nil {
+			return err
+		}
+		for _, p := range receives {
+			if slices.Contains(m.Receives, p) {
+				f.to = append(f.to, p)
+			}
+		}
+	}
 	return nil
 }
 
 // sent draws the arrows of a message from its sender.
-func (d *drawing) sent(ctx context.Context, from *drawnEnd, f *history.Effect) error {
-	m, err := d.x.Source().Message(ctx, f.ID)
-	if err != nil {
-		return err
-	}
-	toward, ok := d.x.Source().Meta().NodeIndex(f.Peer)
-	if !ok {
-		toward = -1
-	}
-	out := drawnMessage{Kind: f.Kind, Name: f.Name, From: from, Toward: toward}
-	for i, p := range m.Receives {
+func (d *drawing) sent(f *flight) {
+	out := f.message
+	for i, p := range f.to {
 		out.To, out.Again = d.end(p), i > 0
 		d.messages = append(d.messages, out)
 	}
-	if len(m.Receives) > 0 || f.Kind != "send" {
-		return nil
+	if len(f.to) > 0 || out.Kind != "send" {
+		return
 	}
-	out.Lost = debug.Why(d.lost[f.ID])
+	out.Lost = debug.Why(d.lost[f.id])
 	d.messages = append(d.messages, out)
-	return nil
 }
 
-func (d *drawing) end(p history.Position) *drawnEnd {
-	at, _ := d.x.Coordinate(d.axis, p)
-	return &drawnEnd{p.Node, p.Seq, d.s.outward(d.axis, at)}
+// at is where an event is along the axis, as it is told.
+func (d *drawing) at(p history.Position) uint64 {
+	at, _ := d.x.Coordinate(d.v.Axis, p)
+	return d.s.outward(d.v.Axis, at)
 }
+
+func (d *drawing) end(p history.Position) *drawnEnd { return &drawnEnd{p.Node, p.Seq, d.at(p)} }
