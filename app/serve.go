@@ -23,6 +23,7 @@ type serveFlags struct {
 	durability         string
 	bundle             time.Duration
 	logLevel           string
+	debugNodes         string
 }
 
 // ServeCommand returns the command that runs one node of a service.
@@ -34,7 +35,8 @@ func ServeCommand(s Service) *cobra.Command {
 		Long: "Run one node of " + s.Name + `.
 
 The node journals every input under --dir before it handles it. After a crash it
-recovers from there; replay, query and debug read it.
+recovers from there; replay, query and debug read it. The debugger's page is at the
+admin address, ` + node.PagePath + `: it follows the nodes while somebody looks.
 
 Signals: SIGTERM and SIGINT drain and stop; SIGUSR1 writes a bundle of the last
 minutes (--bundle) for hindcast debug.
@@ -54,6 +56,7 @@ Exit codes:
 	fl.StringVar(&f.HTTP, "http", "", "address for clients, HOST:PORT")
 	fl.StringVar(&f.Admin, "admin", "", "address of the admin API, HOST:PORT")
 	fl.StringSliceVar(&f.peers, "peers", nil, "the other nodes, NAME=HOST:PORT,…; this node among them is ignored")
+	fl.StringVar(&f.debugNodes, "debug-nodes", "", "admin addresses of the nodes that the page at --admin, "+node.PagePath+", follows, [NAME=]HOST:PORT,… (default this node alone)")
 	fl.StringArrayVar(&f.tokens, "token", nil, "who may use the admin API: SECRET or SECRET=SCOPE,… (status, journal:read, control), or @FILE with one a line")
 	fl.StringArrayVar(&f.set, "set", nil, "a setting that machines see, KEY=VALUE")
 	fl.StringVar(&f.durability, "durability", "group", "what an answer waits for: process, group or each")
@@ -113,6 +116,11 @@ func (f *serveFlags) options(s Service, stderr io.Writer) (node.Options, error) 
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
 		return o, fmt.Errorf("--log %q: want debug, info, warn or error", f.logLevel)
 	}
+	nodes, err := debugNodes(f.debugNodes)
+	if err != nil {
+		return o, err
+	}
+	o.Page = pageOf(s, o, nodes)
 	o.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	return o, nil
 }

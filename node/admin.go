@@ -39,6 +39,11 @@ func (n *Node) adminHandler() http.Handler {
 		}
 		mux.HandleFunc(r.pattern(), g.allow(r.scope, h))
 	}
+	if n.o.Page != nil {
+		var ctx context.Context
+		ctx, n.endPage = context.WithCancel(context.Background())
+		mux.Handle(PagePath, n.o.Page(ctx, n))
+	}
 	mux.HandleFunc("/", g.allow(ScopeStatus, func(w http.ResponseWriter, r *http.Request) {
 		guard.WriteProblem(w, http.StatusNotFound, "no "+r.Method+" "+r.URL.Path+" here", "the paths are "+strings.Join(paths(), ", "))
 	}))

@@ -51,6 +51,11 @@ func (g gate) check(r *http.Request, scope Scope) (ok, known bool) {
 	if !isBearer {
 		return false, false
 	}
+	return g.admits(secret, scope)
+}
+
+// admits tells whether a secret is a token's with the scope, or one's at all.
+func (g gate) admits(secret string, scope Scope) (ok, known bool) {
 	for _, t := range g.tokens {
 		if guard.Same(secret, t.Secret) {
 			known = true
@@ -58,4 +63,11 @@ func (g gate) check(r *http.Request, scope Scope) (ok, known bool) {
 		}
 	}
 	return ok, known
+}
+
+// Admits reports whether a secret is one of Options.Tokens that has the scope. Without
+// any tokens none is.
+func (n *Node) Admits(secret string, scope Scope) bool {
+	ok, _ := gate{n.o.Tokens}.admits(secret, scope)
+	return ok
 }

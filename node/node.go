@@ -53,6 +53,7 @@ type Node struct {
 	net      *transport.Transport // set once netReady is closed
 	http     *server              // nil without
 	admin    *server              // nil without
+	endPage  context.CancelFunc   // nil without Options.Page
 
 	wake     chan struct{} // one signal: the loop has something to do
 	controls chan func()   // run on the loop's goroutine
@@ -358,7 +359,12 @@ func (n *Node) Addr() string {
 func (n *Node) HTTPAddr() string { return n.http.addr() }
 
 // AdminAddr is where the admin API listens, "" without one.
-func (n *Node) AdminAddr() string { return n.admin.addr() }
+func (n *Node) AdminAddr() string {
+	if n.ln.admin == nil {
+		return ""
+	}
+	return n.ln.admin.Addr().String() // it is asked for before the server is there, too
+}
 
 // SetLog switches the level (debug, info, warn, error) of one area of the log, or
 // of all for "all".
@@ -477,6 +483,9 @@ func (n *Node) close(ctx context.Context) error {
 	}
 	last, cancelLast := context.WithTimeout(context.Background(), failGrace)
 	defer cancelLast()
+	if n.endPage != nil {
+		n.endPage()
+	}
 	n.admin.stop(last)
 	return err
 }

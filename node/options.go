@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,11 @@ type Options struct {
 	Handler func(*Client) http.Handler
 	// Tokens are who may use the admin API. Without any, whoever reaches it may.
 	Tokens []Token
+	// Page makes a handler of all that lies below PagePath at the admin address, where
+	// a debugger's page may be. It sees itself to who may ask, see Admits. When ctx ends
+	// the node is about to end: what it answers and what it has started end then. nil:
+	// there is none.
+	Page func(ctx context.Context, n *Node) http.Handler
 
 	NodeTLS  *tls.Config // between nodes
 	HTTPTLS  *tls.Config // of the service
@@ -91,6 +97,9 @@ type Options struct {
 	Network  transport.Limits // of the transport
 	Timing   transport.Timing // of the transport
 }
+
+// PagePath is where Options.Page is.
+const PagePath = "/debug/"
 
 // Limits bound what a node holds. Zero fields take the default.
 type Limits struct {

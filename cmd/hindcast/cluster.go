@@ -101,7 +101,7 @@ func (c *cluster) start(m *member) error {
 		return err
 	}
 	cmd := exec.Command(c.self, "kv", "serve", "--node", m.name, "--dir", m.dir,
-		"--listen", m.listen, "--http", m.http, "--admin", m.admin, "--peers", c.peers(),
+		"--listen", m.listen, "--http", m.http, "--admin", m.admin, "--peers", c.peers(), "--debug-nodes", strings.Join(c.admins(), ","),
 		"--segment-bytes", fmt.Sprint(8<<20), "--allow-faults", "--clock-offset", m.skew.String())
 	cmd.Stdout, cmd.Stderr = log, log
 	if len(c.durability) > 0 {

@@ -77,6 +77,10 @@ func (s *Server) check(r *http.Request) error {
 	return problemf(http.StatusUnauthorized, "open the URL that was printed, or send the header Authorization: Bearer TOKEN", "a token is needed")
 }
 
+// Admits reports whether a request would be answered, by who asks: for a handler that
+// has work to do before.
+func (s *Server) Admits(r *http.Request) bool { return s.check(r) == nil }
+
 // followed reports whether somebody follows a link, which may come from anywhere:
 // what it opens is the page, and that tells the one who linked nothing.
 func followed(r *http.Request) bool {
