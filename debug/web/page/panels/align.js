@@ -1,8 +1,36 @@
 // @ts-check
 // Two events side by side.
-import { toText } from './value.js'
+import { entries, isOpenable, kindOf, pathInto, toText } from './value.js'
 
 /** @typedef {{what: string, here: unknown, there: unknown, differs: boolean}} Aligned */
+
+/** How many lines one value is told in. */
+const linesMax = 60
+
+/**
+ * Where two values differ: they themselves, or what is inside of both.
+ * @param {string} what the path of both
+ * @param {unknown} a
+ * @param {unknown} b
+ * @param {boolean} first
+ * @returns {Aligned[]}
+ */
+export function differences(what, a, b, first = true) {
+  if (toText(a) === toText(b)) return []
+  const kind = kindOf(a)
+  if (kind !== kindOf(b) || (kind !== 'map' && kind !== 'list') || !isOpenable(a) || !isOpenable(b)) return [{ what, here: a, there: b, differs: true }]
+  const inside = [new Map(entries(a).map((e) => [e.step, e])), new Map(entries(b).map((e) => [e.step, e]))]
+  /** @type {Aligned[]} */
+  const out = []
+  for (const step of new Set([...inside[0].keys(), ...inside[1].keys()])) {
+    const one = inside[0].get(step)
+    const other = inside[1].get(step)
+    const at = pathInto(what, /** @type {any} */ (one || other), first && kind === 'list')
+    out.push(...differences(at, one?.value, other?.value, false))
+    if (out.length > linesMax) return [{ what, here: a, there: b, differs: true }]
+  }
+  return out
+}
 
 /**
  * What two events have, line by line, those that differ marked. Effects are held
@@ -16,7 +44,8 @@ export function align(here, there) {
   const out = []
   const add = (/** @type {string} */ what, /** @type {unknown} */ a, /** @type {unknown} */ b) => {
     if (a === undefined && b === undefined) return
-    out.push({ what, here: a, there: b, differs: toText(a) !== toText(b) })
+    const differ = differences(what, a, b)
+    out.push(...(differ.length ? differ : [{ what, here: a, there: b, differs: false }]))
   }
   for (const field of ['kind', 'name', 'machine', 'peer', 'id', 'data']) add(field, here?.[field], there?.[field])
   const effects = [here?.effects || [], there?.effects || []]

@@ -67,16 +67,22 @@ function Outcome({ store, answer }) {
 
 /** @param {{store: Store, it: any, first: boolean}} props */
 function Divergence({ store, it, first }) {
-  const rows = align(it.here, it.there)
+  const [all, setAll] = useState(false)
+  const aligned = align(it.here, it.there)
+  const rows = all ? aligned : aligned.filter((r) => r.differs)
   return html`<details class="p-divergence" open=${first}>
     <summary><span class="p-differs" aria-hidden="true">≠</span> <b>${visible(it.node)}</b> <span>${first ? 'parts first, ' : ''}after ${plural(it.same, 'event')}: <b>${visible(it.what)}</b></span>
       ${it.here ? html`<${PlaceLink} store=${store} place=${it.here} time=${true} />` : null}</summary>
-    <table class="p-aligned"><thead><tr><th scope="col"></th><th scope="col">here</th><th scope="col">there</th></tr></thead>
+    <table class="p-aligned"><thead><tr><th scope="col">here</th><th scope="col">there</th></tr></thead>
       <tbody>
-        <tr><th scope="row">event</th><td>${it.here ? html`<${EventLine} store=${store} it=${it.here} />` : 'it ends'}</td><td>${it.there ? html`${placeName(it.there)} <span class="p-time">${clock(it.there.time)}</span>` : 'it ends'}</td></tr>
-        ${rows.map((r) => html`<tr class=${r.differs ? 'differs' : ''}><th scope="row">${visible(r.what)}</th><td>${r.here === undefined ? html`<span class="p-dim">—</span>` : html`<${Value} value=${r.here} max=${600} />`}</td>
-          <td>${r.there === undefined ? html`<span class="p-dim">—</span>` : html`<${Value} value=${r.there} max=${600} />`}</td></tr>`)}
+        <tr><td>${it.here ? html`<${EventLine} store=${store} it=${it.here} />` : 'it ends'}</td><td>${it.there ? html`${placeName(it.there)} <span class="p-time">${clock(it.there.time)}</span>` : 'it ends'}</td></tr>
+        ${rows.map((r) => html`<tr><th scope="rowgroup" colspan="2">${visible(r.what)}</th></tr>
+          <tr class=${r.differs ? 'differs' : ''}><td>${side(r.here)}</td><td>${side(r.there)}</td></tr>`)}
       </tbody></table>
-    ${(it.details || []).length ? html`<div class="p-details">${it.details.map((/** @type {string} */ d) => html`<code class=${'p-detail ' + (d.startsWith('- ') ? 'gone' : d.startsWith('+ ') ? 'new' : '')}>${visible(d)}</code>`)}</div>` : null}
+    ${aligned.length > rows.length || all ? html`<button type="button" class="p-icon" onClick=${() => setAll(!all)}>${all ? 'only what differs' : `show also the ${aligned.length - rows.length} that are the same`}</button>` : null}
+    ${(it.details || []).length && !rows.length ? html`<div class="p-details">${it.details.map((/** @type {string} */ d) => html`<code class=${'p-detail ' + (d.startsWith('- ') ? 'gone' : d.startsWith('+ ') ? 'new' : '')}>${visible(d)}</code>`)}</div>` : null}
   </details>`
 }
+
+/** @param {unknown} v */
+const side = (v) => (v === undefined ? html`<span class="p-dim" title="not there">—</span>` : html`<${Value} value=${v} max=${600} />`)

@@ -4,7 +4,7 @@ import { html, useEffect, useState } from '../vendor/htm-preact.js'
 import { useStore } from '../store.js'
 import { clock } from '../time.js'
 import { useAnswer } from './ask.js'
-import { BeforeAfter, EventLine, Fate, kindClass, LogLine, OriginLine, partsOf } from './parts.js'
+import { BeforeAfter, EventLine, Fate, kindClass, LogText, OriginLine, partsOf } from './parts.js'
 import { copy, placeName, placeText, Problem, Section } from './place.js'
 import { ValueTree } from './tree.js'
 import { plural, visible } from './text.js'
@@ -32,7 +32,7 @@ export function EventPanel({ store }) {
       <${Payload} event=${event} />
       <${Changes} store=${store} event=${event} at=${settled} origin=${origin} onOrigin=${setOrigin} />
       <${Effects} store=${store} event=${event} at=${settled} />
-      <${Lines} store=${store} event=${event} />
+      <${Lines} event=${event} />
       <${Facts} store=${store} event=${event} />` : null}
   </section>`
 }
@@ -108,6 +108,7 @@ function Changes({ store, event, at, origin, onOrigin }) {
   const more = partsOf(told.answer, 'more')[0]
   const left = partsOf(told.answer, 'leftOut')
   const shown = all ? differences : differences.slice(0, changesShown)
+  if (told.answer && !differences.length && !left.length && event.kind === 'note') return null
   const count = told.answer ? differences.length + (more?.count || 0) : event.changes?.length || 0
   return html`<${Section} title="Changed" count=${count}>
     ${!told.answer && told.loading ? html`<p class="p-dim">…</p>` : null}
@@ -145,6 +146,7 @@ function Effects({ store, event, at }) {
   const has = event.effects?.length > 0
   const told = useAnswer(store, 'effects', has ? at : '')
   const effects = (has && told.answer ? partsOf(told.answer, 'effect') : event.effects || []).filter((/** @type {any} */ f) => f.kind !== 'log')
+  if (!effects.length && event.kind === 'note') return null
   if (!effects.length) return html`<${Section} title="Effects" count=${0}><p class="p-dim">none: it sent nothing and set no timer</p><//>`
   return html`<${Section} title="Effects" count=${effects.length}><ul class="p-list">
     ${effects.map((/** @type {any} */ f, /** @type {number} */ i) => html`<${Effect} key=${i} store=${store} it=${f} />`)}
@@ -162,30 +164,28 @@ function Effect({ store, it }) {
   </li>`
 }
 
-/** @param {{store: Store, event: any}} props what it logged, and its Step's place in the code */
-function Lines({ store, event }) {
-  const logs = event.log || (event.effects || []).filter((/** @type {any} */ f) => f.kind === 'log').map((/** @type {any} */ f) => ({ level: f.name, data: f.data, event }))
+/** @param {{event: any}} props what it logged */
+function Lines({ event }) {
+  const logs = (event.log || []).filter((/** @type {any} */ l) => l.level) // what a note says is its payload
   if (!logs.length) return null
-  return html`<${Section} title="Logged" count=${logs.length}>${logs.map((/** @type {any} */ l) => html`<${LogLine} store=${store} it=${{ ...l, event: l.event || event }} />`)}<//>`
+  return html`<${Section} title="Logged" count=${logs.length}>${logs.map((/** @type {any} */ l) => html`<${LogText} it=${l} />`)}<//>`
 }
 
 /** @param {{store: Store, event: any}} props */
 function Facts({ store, event }) {
-  const code = event.code || event.location
   /** @type {[string, any][]} */
   const facts = []
-  if (event.machine) facts.push(['Machine', visible(event.machine)])
-  if (code) facts.push(['Code', html`<${CodePlace} store=${store} code=${code} />`])
+  if (event.machine) facts.push(['Machine', visible(event.machine) + (event.code?.version > 1 ? `, version ${event.code.version}` : '')])
+  if (event.code) facts.push(['Code', html`<${CodePlace} store=${store} code=${event.code} />`])
   facts.push(['Timestamp', html`<code>${event.time}</code>`])
   if (event.clock) facts.push(['Node’s clock', html`<code>${event.clock}</code>`])
   if (event.id) facts.push(['Message', html`<code>${visible(event.id)}</code>`])
   return html`<${Section} title="Details"><dl class="p-facts">${facts.map(([k, v]) => html`<dt>${k}</dt><dd>${v}</dd>`)}</dl><//>`
 }
 
-/** @param {{store: Store, code: any}} props */
+/** @param {{store: Store, code: any}} props where the Step stands that handled it */
 function CodePlace({ store, code }) {
-  const text = typeof code === 'string' ? code : `${code.file || ''}${code.line ? ':' + code.line : ''}`
-  const name = typeof code === 'string' ? '' : code.function || code.func || code.name || ''
-  return html`<code>${visible(name)}${name && text ? ' ' : ''}${visible(text)}</code> <button type="button" class="p-icon" onClick=${() => copy(store, text || name, 'the code’s place')}>copy</button>`
+  const at = `${code.file}:${code.line}`
+  return html`<code>${visible(code.function)}</code><br /><code>${visible(at)}</code> <button type="button" class="p-icon" onClick=${() => copy(store, at, 'the place in the code')}>copy</button>
+    ${code.of ? html`<p class="p-warn">as it is in build ${visible(code.of)}, which isn’t the one that ran</p>` : null}`
 }
-

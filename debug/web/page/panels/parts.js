@@ -15,7 +15,7 @@ import { visible, visibleText } from './text.js'
 const renderers = {
   remark: Remark, help: Help, node: NodeLine, variable: VariableLine, leftOut: LeftOut, more: More, span: Span, difference: DifferenceLine,
   witness: Witness, diagram: Diagram, event: EventPart, effect: EffectLine, log: LogLine, breakpoint: Breakpoint, stop: Stop, divergence: DivergencePart,
-  mark: MarkLine, origin: OriginLine, row: RowLine, track: TrackPart,
+  mark: MarkLine, origin: OriginLine, row: RowLine, track: TrackPart, motif: MotifPart, live: LivePart,
 }
 
 /** The kinds that have a renderer of their own. */
@@ -158,9 +158,17 @@ export function Fate({ store, fate }) {
 }
 
 /** @param {PartProps} props */
-export function LogLine({ store, it }) {
-  return html`<div class="p-part p-line p-log"><${PlaceLink} store=${store} place=${it.event} time=${true} /> ${it.level ? html`<span class=${'p-level ' + visible(it.level)}>${visible(it.level)}</span> ${typeof it.data === 'string' ? visible(it.data) : html`<${Value} value=${it.data} max=${400} />`}`
+function LogLine({ store, it }) {
+  return html`<div class="p-part p-line p-log"><${PlaceLink} store=${store} place=${it.event} time=${true} /> ${it.level ? html`<${LogText} it=${it} />`
     : html`<span class="p-kind note">${visible(it.event?.name || it.event?.kind)}</span> <${Value} value=${it.data} max=${400} />`}</div>`
+}
+
+/** The classes of levels that have a colour. @type {Record<string, string>} */
+const levels = { error: 'bad', warn: 'warn', warning: 'warn' }
+
+/** @param {{it: any}} props what was logged */
+export function LogText({ it }) {
+  return html`<div class="p-line"><span class=${'p-level ' + (levels[String(it.level).toLowerCase()] || '')}>${visible(it.level)}</span> ${typeof it.data === 'string' ? visibleText(it.data) : html`<${Value} value=${it.data} max=${400} />`}</div>`
 }
 
 /** @param {PartProps} props */
@@ -201,6 +209,34 @@ export function OriginLine({ store, it }) {
 function RowLine({ store, it }) {
   const at = it.event?.node ? it.event : null
   return html`<div class="p-part p-line">${at ? html`<${PlaceLink} store=${store} place=${at} /> ` : null}${Object.entries(it).filter(([k]) => k !== 'event').map(([k, v]) => html`<span class="p-field"><span class="p-key">${visible(k)}</span> <${Value} value=${v} max=${300} /></span> `)}</div>`
+}
+
+/** How many matches are listed. */
+const matchesShown = 100
+
+/** @param {PartProps} props */
+function MotifPart({ store, it }) {
+  return html`<div class="p-part"><div>${it.found ? `${it.found.toLocaleString('en-US')} ${it.found === 1 ? 'match' : 'matches'} of` : 'nothing is like'} <code>${visible(it.pattern)}</code></div>
+    ${it.matches.slice(0, matchesShown).map((/** @type {any} */ m) => html`<${Match} store=${store} match=${m} />`)}
+    ${it.found > matchesShown ? html`<p class="p-dim">… and ${(it.found - matchesShown).toLocaleString('en-US')} more</p>` : null}
+    ${it.until ? html`<p class="p-warn">the search ended at <${PlaceLink} store=${store} place=${it.until} />: over ${placeName(it.until)} to END it goes on</p>` : null}
+    ${it.givenUp ? html`<p class="p-warn">of ${it.givenUp.toLocaleString('en-US')} events it isn’t known whether a match begins there: name more messages or nodes, or say within what time</p>` : null}</div>`
+}
+
+/** @param {{store: Store, match: any}} props the events of a match, and who is who */
+function Match({ store, match }) {
+  const who = match.lanes.filter((/** @type {any} */ l) => l.lane !== l.node)
+  const signs = /** @type {Record<string, string>} */ ({ sends: '↗', receives: '↘', does: '•' })
+  return html`<div class="p-line">${match.parts.map((/** @type {any} */ p) => html`<span title=${p.does}>${signs[p.does] || ''}<${PlaceLink} store=${store} place=${p} /></span> `)}
+    <span class="p-dim">${who.map((/** @type {any} */ l) => `${visible(l.lane)} = ${visible(l.node)}`).join(', ')}</span></div>`
+}
+
+/** @param {PartProps} props how far a History that grows is */
+function LivePart({ store, it }) {
+  return html`<div class="p-part"><div>${it.events.toLocaleString('en-US')} events, complete up to <${TimeLink} store=${store} time=${it.reach} />${it.following ? '; the place follows the end' : ''}</div>
+    ${it.forgotten ? html`<p class="p-dim">${it.forgotten.toLocaleString('en-US')} before them are forgotten</p>` : null}
+    ${it.ended ? html`<p class="p-warn">nothing comes any more: ${visible(it.ended)}</p>` : null}
+    ${(it.nodes || []).map((/** @type {any} */ n) => html`<div class="p-line"><span class="p-node">${visible(n.node)}</span> ${n.silent ? html`<span class="p-warn">isn’t heard: ${visible(n.silent)}</span>` : 'is heard'}</div>`)}</div>`
 }
 
 /** @param {PartProps} props */

@@ -7,7 +7,8 @@ import { clock } from '../time.js'
 import { placeOf } from '../api.js'
 import { problemOf, stream } from './ask.js'
 import { kept, keep } from './kept.js'
-import { kindClass } from './parts.js'
+import { kindClass, partsOf } from './parts.js'
+import { SketchPad } from './sketch.js'
 import { placeName, placeText, Problem } from './place.js'
 import { Table } from './table.js'
 import { plural, visible } from './text.js'
@@ -25,7 +26,7 @@ const nothing = { mode: 'text', text: '', hits: [], end: null, problem: null, ru
 const modes = [
   { mode: 'text', title: 'Text', placeholder: 'in names, ids, payloads, effects and changes' },
   { mode: 'where', title: 'Condition', placeholder: 'MAX(kv.count) > 5' },
-  { mode: 'pattern', title: 'Pattern', placeholder: 'a pattern of events' },
+  { mode: 'pattern', title: 'Pattern', placeholder: 'a -Put-> b, no b -> a within 200ms' },
 ]
 
 /** The last search, which closing the box keeps. @type {WeakMap<Store, Search>} */
@@ -49,6 +50,10 @@ function Box({ store }) {
     input.current?.select()
     return () => before instanceof HTMLElement && before.focus()
   }, [])
+  // What was drawn stands there in writing, once it is known how that is.
+  useEffect(() => {
+    if (search.end?.pattern && text.startsWith('{')) setText(search.end.pattern)
+  }, [search.end])
   const close = () => store.set({ searching: false })
   const submit = (/** @type {Event} */ e) => {
     e.preventDefault()
@@ -72,8 +77,20 @@ function Box({ store }) {
       ${search.running ? html`<button type="button" class="p-button" onClick=${stop}>Stop</button>` : html`<button type="submit" class="p-button strong">Find</button>`}
       <button type="button" class="p-close" aria-label="close the search" onClick=${close}>×</button>
     </form>
+    ${mode === 'pattern' ? html`<${Patterns} store=${store} onFind=${(/** @type {string} */ t) => (setText(t), start('pattern', t))} />` : null}
     <${Found} store=${store} search=${search} />
   </div>`
+}
+
+/** Patterns that are often looked for. */
+const patterns = ['request-response within 200ms', 'a -> b, no b -> a within 200ms', 'broadcast', 'gather 2 within 50ms', 'a -x b', 'a -> b -> a']
+
+/** @param {{store: Store, onFind: (text: string) => void}} props */
+function Patterns({ store, onFind }) {
+  const [drawing, setDrawing] = useState(false)
+  return html`<div class="p-row p-patterns">${patterns.map((p) => html`<button type="button" class="p-icon" onClick=${() => onFind(p)}><code>${p}</code></button>`)}
+      <button type="button" class="p-button" aria-expanded=${String(drawing)} onClick=${() => setDrawing(!drawing)}>Draw</button></div>
+    ${drawing ? html`<${SketchPad} nodes=${(store.get().about?.nodes || []).map((n) => n.name)} onFind=${onFind} />` : null}`
 }
 
 /** @param {Store} store */
@@ -98,7 +115,8 @@ function useSearch(store) {
     }
     show({})
     try {
-      await stream(store, 'search', { [mode]: text }, (kind, v) => {
+      if (mode === 'pattern') Object.assign(now, await findPattern(store, text, hits))
+      else await stream(store, 'search', { [mode]: text }, (kind, v) => {
         if (kind === 'hit') hits.push({ ...v, place: placeOf(v.place) })
         else if (kind === 'end') now.end = v
         if (performance.now() - shown > 250) show({})
@@ -109,9 +127,38 @@ function useSearch(store) {
     show({ running: false })
     if (ended.current !== mine) return
     store.act.setHits(hits.map((h) => h.place))
-    if (hits.length) await store.act.nextHit(1)
+    if (hits.length && mode !== 'pattern') await store.act.nextHit(1) // motif goes there itself
   }
   return { search, start, stop: () => ended.current.abort() }
+}
+
+/**
+ * Looks for a pattern, written or drawn: the session goes to the first match.
+ * @param {Store} store
+ * @param {string} text
+ * @param {Hit[]} hits
+ * @returns {Promise<Partial<Search>>}
+ */
+async function findPattern(store, text, hits) {
+  const answer = await store.act.command('motif ' + text)
+  const m = store.get().message
+  if (!answer) return { problem: m && { text: m.text, remedy: m.remedy } }
+  const motif = partsOf(answer, 'motif')[0]
+  const matches = motif?.matches || []
+  const places = await store.act.places(matches.map((/** @type {any} */ f) => placeText(f.parts[0])))
+  matches.forEach((/** @type {any} */ f, /** @type {number} */ i) => {
+    const place = places[i]
+    if (place) hits.push({ place, kind: '', name: '', text: describe(f) })
+  })
+  const partial = [motif?.found > matches.length ? `the first of ${motif.found}` : '', motif?.until ? `the search ended at ${placeName(motif.until)}` : '', motif?.givenUp ? `${motif.givenUp} beginnings took too long` : '']
+  return { end: { partial: partial.filter(Boolean).join('; '), pattern: motif?.pattern } }
+}
+
+/** A match in a line: its events, and who is who. @param {any} match */
+export function describe(match) {
+  const names = match.lanes.filter((/** @type {any} */ l) => l.lane !== l.node).map((/** @type {any} */ l) => `${l.lane} = ${l.node}`)
+  const events = [...new Set(match.parts.map((/** @type {any} */ p) => placeText(p)))]
+  return `${events.join(' ')}${names.length ? '   ' + names.join(', ') : ''}`
 }
 
 /** @param {{store: Store, search: Search}} props */
@@ -123,11 +170,11 @@ function Found({ store, search }) {
   const columns = [
     { title: 'at', class: 'place', cell: (/** @type {Hit} */ h) => placeName(h.place) },
     { title: 'time', class: 'time', cell: (/** @type {Hit} */ h) => (h.place.time ? clock(h.place.time) : '') },
-    { title: 'event', cell: (/** @type {Hit} */ h) => html`<span class=${'p-kind ' + kindClass(h.kind || '')}>${visible(h.kind)}</span> <b>${visible(h.name)}</b>${h.peer ? html` <span class="p-dim">${visible(h.peer)}</span>` : null}${h.text ? html` ${visible(h.text)}` : null}` },
+    { title: 'event', cell: (/** @type {Hit} */ h) => html`${h.kind ? html`<span class=${'p-kind ' + kindClass(h.kind)}>${visible(h.kind)}</span> ` : null}<b>${visible(h.name)}</b>${h.peer ? html` <span class="p-dim">${visible(h.peer)}</span>` : null}${h.text ? visible(h.text) : null}` },
   ]
   return html`<div class="p-hits">
     <${Problem} problem=${search.problem} />
-    <div class="p-row"><span role="status" class="p-dim">${search.running ? 'searching, ' : ''}${search.hits.length ? plural(search.hits.length, 'hit') : search.running ? '' : search.problem ? '' : 'nothing found'}${search.end?.partial ? `: ${visible(search.end.partial)}` : ''}${active >= 0 ? `, this is number ${active + 1}` : ''}</span>
+    <div class="p-row"><span role="status" class="p-dim">${search.running ? 'searching, ' : ''}${search.hits.length ? plural(search.hits.length, 'hit') : search.running ? '' : search.problem ? '' : 'nothing found'}${search.end?.partial ? `: ${visible(search.end.partial)}` : ''}${search.end?.pattern ? ` of ${visible(search.end.pattern)}` : ''}${active >= 0 ? `, this is number ${active + 1}` : ''}</span>
       ${search.hits.length ? html`<button type="button" class="p-icon" title="p" onClick=${() => store.act.nextHit(-1)}>‹ previous</button><button type="button" class="p-icon" title="n" onClick=${() => store.act.nextHit(1)}>next ›</button>` : null}</div>
     ${search.hits.length ? html`<${Table} rows=${search.hits} columns=${columns} label="Hits" active=${active} onPick=${(/** @type {Hit} */ h) => store.act.goto(h.place.seq ? placeText(h.place) : h.place.time || 'START')} />` : null}
   </div>`
