@@ -41,7 +41,7 @@ func fileRune(r rune) rune {
 
 // page is what the session shows: the events around here, or of a stretch.
 func (s *Session) page(ctx context.Context, span string) (*html.View, error) {
-	v := &html.View{Title: s.Title, Meta: s.meta, At: s.at, Lost: map[string]string{}}
+	v := &html.View{Title: s.Title, Meta: s.meta, At: s.at}
 	if err := s.drawn(ctx, v, span); err != nil {
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func (s *Session) page(ctx context.Context, span string) (*html.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	for id, drops := range lost {
-		v.Lost[id] = Why(drops)
+	if v.Lost, err = Lost(ctx, s.src, v.Events, lost); err != nil {
+		return nil, err
 	}
 	if s.at != history.Begin {
 		if err := s.whence(ctx, v, lost); err != nil {
@@ -132,7 +132,7 @@ func (s *Session) countBefore(ctx context.Context, p history.Position) (uint64, 
 }
 
 // whence adds what the event here came of, and what became of what it sent.
-func (s *Session) whence(ctx context.Context, v *html.View, lost map[string][]Drop) error {
+func (s *Session) whence(ctx context.Context, v *html.View, lost func(message string) []Drop) error {
 	e, err := s.event(ctx)
 	if err != nil {
 		return err

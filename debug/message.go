@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 
+	"hindcast.dev/debug/timeline"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/termtext"
@@ -86,7 +87,7 @@ func runEffects(ctx context.Context, s *Session, _ string) error {
 }
 
 // fate says what became of a message.
-func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string][]Drop) (*Fate, error) {
+func (s *Session) fate(ctx context.Context, f *history.Effect, lost func(message string) []Drop) (*Fate, error) {
 	m, err := s.src.Message(ctx, f.ID)
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string][
 	for _, p := range m.Receives {
 		fate.Received = append(fate.Received, s.place(p))
 	}
-	if drops := lost[f.ID]; len(fate.Received) == 0 && len(drops) > 0 {
+	if drops := lost(f.ID); len(fate.Received) == 0 && len(drops) > 0 {
 		fate.Dropped = Why(drops)
 		for _, d := range drops {
 			fate.Notes = append(fate.Notes, DropNote{s.meta.Nodes[d.Node].Name, d.Seq, d.Reason})
@@ -104,17 +105,42 @@ func (s *Session) fate(ctx context.Context, f *history.Effect, lost map[string][
 	return fate, nil
 }
 
-// drops returns the messages that were dropped, from the notes of the whole
-// History.
-func (s *Session) drops(ctx context.Context) (map[string][]Drop, error) {
+// drops returns what tells the notes on a dropped message: of the index, or of a
+// walk through the whole History.
+func (s *Session) drops(ctx context.Context) (func(message string) []Drop, error) {
+	if x := s.index(); x != nil && x.Linked() {
+		return x.Losses, nil
+	}
 	if s.lost == nil {
-		lost, err := Drops(ctx, s.src)
+		lost, err := dropsIn(ctx, s.src)
 		if err != nil {
 			return nil, err
 		}
 		s.lost = lost
 	}
-	return s.lost, nil
+	return func(message string) []Drop { return s.lost[message] }, nil
+}
+
+// Lost says of messages that events sent why they were lost: of those that notes say
+// were dropped and that nobody received, by id.
+func Lost(ctx context.Context, src history.Source, events []history.Event, drops func(message string) []Drop) (map[string]string, error) {
+	lost := map[string]string{}
+	for i := range events {
+		for l := range events[i].Departures() {
+			notes := drops(l.ID)
+			if len(notes) == 0 {
+				continue
+			}
+			m, err := src.Message(ctx, l.ID)
+			if err != nil {
+				return nil, err
+			}
+			if len(m.Receives) == 0 {
+				lost[l.ID] = Why(notes)
+			}
+		}
+	}
+	return lost, nil
 }
 
 // inDoubt is the reason for which a sender gives a message up that may have
@@ -122,11 +148,7 @@ func (s *Session) drops(ctx context.Context) (map[string][]Drop, error) {
 const inDoubt = "in doubt"
 
 // A Drop is what a node noted of a message that was dropped.
-type Drop struct {
-	Node   int
-	Seq    uint64 // of the note
-	Reason string
-}
+type Drop = timeline.Loss
 
 // Why is the reason for which a message was lost, of the notes on it in walk
 // order: the first that is sure.
@@ -142,10 +164,9 @@ func Why(drops []Drop) string {
 	return inDoubt
 }
 
-// Drops returns the messages of a History that notes say were dropped, and that
-// nobody received: id to notes. It walks the whole History.
-func Drops(ctx context.Context, src history.Source) (map[string][]Drop, error) {
-	c, err := src.Walk(ctx, history.Begin, history.End, nil)
+// dropsIn returns the notes of a whole History on dropped messages, by id.
+func dropsIn(ctx context.Context, src history.Source) (map[string][]Drop, error) {
+	c, err := history.WalkThrough(ctx, src, history.Begin, history.End, nil, history.Lens{Fields: history.FieldKind | history.FieldMessage | history.FieldData})
 	if err != nil {
 		return nil, err
 	}
@@ -154,35 +175,15 @@ func Drops(ctx context.Context, src history.Source) (map[string][]Drop, error) {
 	for {
 		e, err := c.Next()
 		if errors.Is(err, io.EOF) {
-			return lost, forgetReceived(ctx, src, lost)
+			return lost, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if id, d := DropOf(e); id != "" {
+		if id, d := timeline.LossOf(e); id != "" {
 			lost[id] = append(lost[id], d)
 		}
 	}
-}
-
-// DropOf returns the message that a note says was dropped, "" if e is no such
-// note.
-func DropOf(e *history.Event) (message string, d Drop) {
-	return dropped(e), Drop{e.Node, e.Seq, e.Data.Field("reason").AsString()}
-}
-
-// forgetReceived removes the messages that arrived all the same.
-func forgetReceived(ctx context.Context, src history.Source, lost map[string][]Drop) error {
-	for id := range lost {
-		m, err := src.Message(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(m.Receives) > 0 {
-			delete(lost, id)
-		}
-	}
-	return nil
 }
 
 // dropped returns the id of the message that a note says was dropped, "" if e is

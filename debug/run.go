@@ -286,13 +286,13 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
-	lost, err := s.drops(ctx)
+	drops, err := s.drops(ctx)
 	if err != nil {
 		return err
 	}
-	why := map[string]string{}
-	for id, drops := range lost {
-		why[id] = Why(drops)
+	why, err := Lost(ctx, s.src, rows, drops)
+	if err != nil {
+		return err
 	}
 	s.say(&Drawing{Diagram{Meta: s.meta, Events: rows, Lost: why, Mark: s.at}})
 	return nil

@@ -18,7 +18,6 @@ import (
 type Survey struct {
 	live   Live // nil: it doesn't grow
 	seen   atomic.Pointer[seen]
-	lost   atomic.Pointer[map[string][]Drop]
 	done   atomic.Uint64 // of the present step, in millionths
 	failed atomic.Pointer[error]
 
@@ -86,11 +85,6 @@ func (v *Survey) run(ctx context.Context) error {
 		return err
 	}
 	v.seen.Store(&seen{src, x, now.status})
-	lost, err := Drops(ctx, src)
-	if err != nil {
-		return err
-	}
-	v.lost.Store(&lost)
 	return nil
 }
 
@@ -102,15 +96,6 @@ func (v *Survey) Index() *timeline.Index { return v.seen.Load().index }
 func (v *Survey) Seen() (history.Source, *timeline.Index) {
 	at := v.seen.Load()
 	return at.src, at.index
-}
-
-// Lost are the notes on messages that were dropped, as Drops tells them; nil as long
-// as they aren't known.
-func (v *Survey) Lost() map[string][]Drop {
-	if lost := v.lost.Load(); lost != nil {
-		return *lost
-	}
-	return nil
 }
 
 // Progress says how far it is.

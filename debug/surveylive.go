@@ -2,9 +2,6 @@ package debug
 
 import (
 	"context"
-	"errors"
-	"io"
-	"maps"
 	"time"
 
 	"hindcast.dev/debug/timeline"
@@ -62,70 +59,16 @@ func (v *Survey) follow(ctx context.Context) error {
 // extend takes in what src has more than what was seen.
 func (v *Survey) extend(ctx context.Context, src history.Source, st live.Status) error {
 	old, x := v.seen.Load(), timeline.New()
-	from := history.Begin
 	if f, ok := history.Unwrap(src).(follower); ok && old.index != nil && f.Continues(old.src) {
-		x, from = old.index, after(old.src.Meta().Last)
+		x = old.index
 	}
 	x, err := x.Extend(ctx, src)
 	if err != nil {
 		return err
 	}
-	if err := v.drop(ctx, src, from); err != nil {
-		return err
-	}
 	st.Events = src.Meta().Events
 	v.seen.Store(&seen{src, x, st})
 	return nil
-}
-
-// drop takes in the notes on lost messages from a position on.
-func (v *Survey) drop(ctx context.Context, src history.Source, from history.Position) error {
-	if from == history.Begin {
-		lost, err := Drops(ctx, src)
-		if err == nil {
-			v.lost.Store(&lost)
-		}
-		return err
-	}
-	c, err := src.Walk(ctx, from, history.End, nil)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	was := v.Lost()
-	lost, own := was, false
-	change := func() map[string][]Drop {
-		if !own { // others read the one from before
-			lost, own = maps.Clone(was), true
-		}
-		return lost
-	}
-	for {
-		e, err := c.Next()
-		if errors.Is(err, io.EOF) {
-			v.lost.Store(&lost)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for id := range e.Received() {
-			if _, ok := lost[id]; ok {
-				delete(change(), id)
-			}
-		}
-		id, d := DropOf(e)
-		if id == "" {
-			continue
-		}
-		m, err := src.Message(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(m.Receives) == 0 {
-			change()[id] = append(lost[id][:len(lost[id]):len(lost[id])], d)
-		}
-	}
 }
 
 // tell tells who waits that there is more.

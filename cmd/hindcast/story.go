@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hindcast.dev/debug"
+	"hindcast.dev/debug/timeline"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/rql"
@@ -274,7 +275,7 @@ func (t *teller) noted(s *story) {
 	var drops []debug.Drop
 	for i := range t.notes {
 		n := &t.notes[i]
-		id, d := debug.DropOf(n)
+		id, d := timeline.LossOf(n)
 		if id != s.Dropped.ID {
 			continue
 		}

@@ -1,7 +1,7 @@
 package timeline
 
 import (
-	"slices"
+	"sort"
 
 	"hindcast.dev/history"
 )
@@ -23,11 +23,9 @@ func (x *Index) Crossing(v View) (*Crossing, error) {
 	}
 	inside, first := x.inside(&v)
 	c := &Crossing{map[history.Position][]history.Position{}, map[history.Position][]history.Position{}}
-	i, _ := slices.BinarySearchFunc(x.links, first, func(l link, pos uint32) int {
-		if l.pos < pos {
-			return -1
-		}
-		return 1
+	i := sort.Search(len(x.links), func(i int) bool {
+		l := &x.links[i]
+		return x.lanes[l.to].order[l.receive] >= first
 	})
 	for ; i < len(x.links); i++ {
 		l := &x.links[i]

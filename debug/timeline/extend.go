@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"hindcast.dev/causal"
 	"hindcast.dev/history"
 )
 
@@ -26,7 +25,7 @@ type growth struct {
 
 // New returns an Index of nothing, to be extended.
 func New() *Index {
-	return &Index{meta: &history.Meta{}, linked: true, growth: &growth{}}
+	return &Index{meta: &history.Meta{}, linked: true, losses: &losses{}, growth: &growth{}}
 }
 
 // Extend returns an Index, linked, of a History that continues that of x: that has
@@ -44,13 +43,14 @@ func (x *Index) Extend(ctx context.Context, src history.Source) (*Index, error) 
 	}
 	y := *x
 	y.src, y.meta, y.lanes = src, meta, slices.Clone(x.lanes)
+	y.ways, y.losses = slices.Clone(x.ways), x.losses.more()
 	y.growth = &growth{linker: x.growth.linker, end: x.growth.end}
 	if len(y.lanes) != len(meta.Nodes) {
 		if y.growth.end != history.Begin {
 			return nil, fmt.Errorf("a History of %d nodes doesn't continue one of %d", len(meta.Nodes), len(y.lanes))
 		}
 		y.lanes = make([]lane, len(meta.Nodes))
-		y.growth.linker = &linker{links: causal.NewLinks[ref](len(meta.Nodes), 0)}
+		y.growth.linker = newLinker(len(meta.Nodes))
 	}
 	if y.growth.linker != nil {
 		y.growth.linker.x = &y

@@ -38,7 +38,7 @@ func (c countingCursor) Next() (*history.Event, error) {
 
 // inside is all that an Index knows.
 func inside(x *Index) string {
-	out := fmt.Sprint(x.events, x.linked, x.depth, x.links)
+	out := fmt.Sprint(x.events, x.linked, x.depth, x.links, x.ways, x.losses.all, x.losses.reasons)
 	for i := range x.lanes {
 		l := &x.lanes[i]
 		out += fmt.Sprintln("\n", l.times, l.order, l.depth, l.class, l.classes, l.seqs, l.ups)

@@ -89,7 +89,8 @@ func (a Axis) String() string { return axisNames[a] }
 var ErrNotLinked = errors.New("the messages aren't indexed yet")
 
 // An Index is where the events of a History are. It takes 13 bytes an event, and
-// with the messages 4 more and 20 for each message received. After Build, and after
+// with the messages 4 more, 16 for each message received, up to 8 for each from another node, and 20 for
+// each note on a dropped one. After Build, and after
 // Link, it doesn't change and is safe for concurrent use.
 type Index struct {
 	src    history.Source
@@ -98,6 +99,8 @@ type Index struct {
 	events uint32
 	linked bool
 	links  []link  // in the order of the walk of their receives
+	ways   []way   // between nodes that sent each other something
+	losses *losses // nil: not linked
 	depth  uint32  // the largest
 	growth *growth // nil: it can't be extended
 }
@@ -111,6 +114,13 @@ type lane struct {
 	classes []Class // of each blockEvents events together
 	seqs    []run   // their sequence numbers
 	ups     []up
+	in, out []int32 // in Index.ways: those to the node and from it
+}
+
+// A link is a message, from an event of one lane to one of another or the same.
+type link struct {
+	to, from      int32 // nodes
+	receive, send uint32
 }
 
 // A run is events whose sequence numbers follow each other.
@@ -123,12 +133,6 @@ type run struct {
 type up struct {
 	at uint32
 	up bool
-}
-
-// A link is a message, from an event of one lane to one of another or the same.
-type link struct {
-	to, from           int32 // nodes
-	receive, send, pos uint32
 }
 
 // Build reads where the events are. tell is called now and then with how much of

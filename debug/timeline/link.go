@@ -27,11 +27,13 @@ func (x *Index) Link(ctx context.Context, tell func(float64)) (*Index, error) {
 	}
 	defer c.Close()
 	y := *x
-	y.lanes = slices.Clone(x.lanes)
+	y.lanes, y.losses = slices.Clone(x.lanes), &losses{}
 	for n := range y.lanes {
 		y.lanes[n].depth = make([]uint32, 0, len(y.lanes[n].times))
 	}
-	l := linker{x: &y, links: causal.NewLinks[ref](len(x.lanes), 0)}
+	y.links = make([]link, 0, y.received())
+	l := newLinker(len(x.lanes))
+	l.x = &y
 	for {
 		e, err := c.Next()
 		if errors.Is(err, io.EOF) {
@@ -54,6 +56,18 @@ func (x *Index) Link(ctx context.Context, tell func(float64)) (*Index, error) {
 	return &y, nil
 }
 
+// received is how many events received a message or came of a timer.
+func (x *Index) received() (n int) {
+	for i := range x.lanes {
+		for _, c := range x.lanes[i].class {
+			if c&(Receive|Timer) != 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // A ref is an event by its place in its lane.
 type ref struct {
 	node int32
@@ -61,9 +75,15 @@ type ref struct {
 }
 
 type linker struct {
-	x      *Index
-	links  *causal.Links[ref]
-	walked uint32
+	x       *Index
+	links   *causal.Links[ref]
+	ways    map[[2]int32]int32 // by nodes from and to: in x.ways
+	reasons map[string]uint32  // their numbers in x.losses
+	walked  uint32
+}
+
+func newLinker(nodes int) *linker {
+	return &linker{links: causal.NewLinks[ref](nodes, 0), ways: map[[2]int32]int32{}, reasons: map[string]uint32{}}
 }
 
 // add takes the next event of the walk.
@@ -84,7 +104,10 @@ func (l *linker) add(e *history.Event) bool {
 		}
 		s := f.Value
 		depth = max(depth, l.x.lanes[s.node].depth[s.at]+1)
-		l.x.links = append(l.x.links, link{to: int32(e.Node), from: s.node, receive: uint32(i), send: s.at, pos: l.walked})
+		l.x.links = append(l.x.links, link{to: int32(e.Node), from: s.node, receive: uint32(i), send: s.at})
+		if int(s.node) != e.Node { // what a node says to itself orders nothing
+			l.way(s.node, int32(e.Node)).add(hop{s.at, uint32(i)})
+		}
 	}
 	lane.depth = append(lane.depth, depth)
 	l.x.depth = max(l.x.depth, depth)
@@ -94,70 +117,21 @@ func (l *linker) add(e *history.Event) bool {
 	if lost, ok := e.Lost(); ok {
 		l.links.Lose(l.x.meta.Losing(e.Node, lost))
 	}
+	l.x.losses.add(e, uint32(i), l.reasons)
 	l.walked++
 	return true
 }
 
-// A Cone is a causal past or future, by node: Past holds how many of a node's events
-// belong to it, its first ones, Future from which of its events on they do.
-type Cone struct {
-	Past   []int
-	Future []int
-}
-
-// ConeOf is the causal past and future of an event, itself included.
-func (x *Index) ConeOf(p history.Position) (*Cone, error) {
-	if !x.linked {
-		return nil, ErrNotLinked
-	}
-	if p.Node < 0 || p.Node >= len(x.lanes) {
-		return nil, history.ErrNoEvent
-	}
-	at, ok := x.lanes[p.Node].find(p.Seq)
+// way is that from one node to another.
+func (l *linker) way(from, to int32) *way {
+	key := [2]int32{from, to}
+	i, ok := l.ways[key]
 	if !ok {
-		return nil, history.ErrNoEvent
+		i = int32(len(l.x.ways))
+		l.ways[key] = i
+		l.x.ways = append(l.x.ways, way{from: from, to: to})
+		l.x.lanes[from].out = append(l.x.lanes[from].out, i)
+		l.x.lanes[to].in = append(l.x.lanes[to].in, i)
 	}
-	c := &Cone{make([]int, len(x.lanes)), make([]int, len(x.lanes))}
-	for n := range x.lanes {
-		c.Future[n] = len(x.lanes[n].times)
-	}
-	c.Past[p.Node], c.Future[p.Node] = at+1, at
-	here := x.lanes[p.Node].order[at]
-	first, _ := slices.BinarySearchFunc(x.links, here, func(l link, pos uint32) int {
-		switch {
-		case l.pos < pos:
-			return -1
-		case l.pos > pos:
-			return 1
-		}
-		return 0
-	})
-	// The walk is an order in which causes come first, so that one way through the
-	// messages is enough.
-	for _, l := range x.links[first:] {
-		if int(l.send) >= c.Future[l.from] && int(l.receive) < c.Future[l.to] {
-			c.Future[l.to] = int(l.receive)
-		}
-	}
-	for first < len(x.links) && x.links[first].pos == here {
-		first++
-	}
-	for _, l := range slices.Backward(x.links[:first]) {
-		if int(l.receive) < c.Past[l.to] && int(l.send) >= c.Past[l.from] {
-			c.Past[l.from] = int(l.send) + 1
-		}
-	}
-	return c, nil
-}
-
-// Bound gives the ends of a cone as events: for each node the last one of the past
-// and the first one of the future; ok is false where there is none.
-func (x *Index) Bound(c *Cone, node int) (past history.Position, hasPast bool, future history.Position, hasFuture bool) {
-	if n := c.Past[node]; n > 0 {
-		past, hasPast = x.position(node, n-1), true
-	}
-	if i := c.Future[node]; i < len(x.lanes[node].times) {
-		future, hasFuture = x.position(node, i), true
-	}
-	return
+	return &l.x.ways[i]
 }

@@ -93,13 +93,9 @@ func (n *nearby) read(ctx context.Context, src history.Source, survey *debug.Sur
 	if n.rows, err = s.Nearby(ctx, n.deep, n.deep); err != nil {
 		return err
 	}
-	lost := survey.Lost()
-	for i := range n.rows {
-		for _, f := range n.rows[i].Effects {
-			if drops := lost[f.ID]; f.ID != "" && len(drops) > 0 {
-				n.lost[f.ID] = debug.Why(drops)
-			}
-		}
+	drops := survey.Index().Losses
+	if n.lost, err = debug.Lost(ctx, src, n.rows, drops); err != nil {
+		return err
 	}
 	if n.at == history.Begin {
 		return nil
@@ -107,7 +103,7 @@ func (n *nearby) read(ctx context.Context, src history.Source, survey *debug.Sur
 	if n.event, err = wholeEvent(ctx, s); err != nil {
 		return err
 	}
-	if err := n.fates(ctx, src, lost); err != nil {
+	if err := n.fates(ctx, src, drops); err != nil {
 		return err
 	}
 	return n.findCause(ctx, src)
@@ -128,7 +124,7 @@ func wholeEvent(ctx context.Context, s *debug.Session) (*debug.Event, error) {
 }
 
 // fates finds out what became of the messages, timers and calls of the event.
-func (n *nearby) fates(ctx context.Context, src history.Source, lost map[string][]debug.Drop) error {
+func (n *nearby) fates(ctx context.Context, src history.Source, lost func(message string) []debug.Drop) error {
 	for _, f := range n.event.Effects {
 		began := slices.Contains([]string{event.EffectSend.String(), event.EffectSetTimer.String(), event.EffectCall.String()}, f.Kind)
 		if !began || f.ID == "" {
@@ -142,7 +138,7 @@ func (n *nearby) fates(ctx context.Context, src history.Source, lost map[string]
 		for _, p := range msg.Receives {
 			fate.Received = append(fate.Received, n.place(p))
 		}
-		drops := lost[f.ID]
+		drops := lost(f.ID)
 		if len(msg.Receives) == 0 && len(drops) > 0 {
 			fate.Dropped = debug.Why(drops)
 			for _, d := range drops {

@@ -304,12 +304,12 @@ func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
 	}
 	ends := make([]coneEnd, len(x.Meta().Nodes))
 	for n := range ends {
-		past, hasPast, future, hasFuture := x.Bound(c, n)
-		if hasPast {
-			ends[n].Past, ends[n].PastAt = &past.Seq, s.place(past)
+		e := x.Ends(c, n)
+		if e.Past != nil {
+			ends[n].Past, ends[n].PastAt = &e.Past.Seq, s.place(*e.Past)
 		}
-		if hasFuture {
-			ends[n].Future, ends[n].FutureAt = &future.Seq, s.place(future)
+		if e.Future != nil {
+			ends[n].Future, ends[n].FutureAt = &e.Future.Seq, s.place(*e.Future)
 		}
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"nodes": ends})

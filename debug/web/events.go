@@ -57,7 +57,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return problemf(http.StatusBadRequest, "", "%v", err)
 	}
-	d := drawing{s: s, x: x, v: v, lost: s.survey.Lost(), messages: []drawnMessage{}, events: []drawnEvent{}}
+	d := drawing{s: s, x: x, v: v, messages: []drawnMessage{}, events: []drawnEvent{}}
 	if err := d.draw(r.Context(), at); err != nil {
 		return err
 	}
@@ -72,7 +72,6 @@ type drawing struct {
 	s        *Server
 	x        *timeline.Index
 	v        timeline.View
-	lost     map[string][]debug.Drop
 	links    *causal.Links[*flight]
 	crossing *timeline.Crossing // nil while the index doesn't know the messages
 	flights  []*flight
@@ -288,7 +287,7 @@ func (d *drawing) sent(f *flight) {
 	if len(f.to) > 0 || out.Kind != "send" {
 		return
 	}
-	out.Lost = debug.Why(d.lost[f.id])
+	out.Lost = debug.Why(d.x.Losses(f.id))
 	d.messages = append(d.messages, out)
 }
 
