@@ -300,7 +300,7 @@ function trackActions(store) {
       const track = a?.parts.find((p) => p.track)?.track
       if (!track) {
         const m = store.get().message
-        change(expr, { loading: false, error: m && m !== failed ? m.text : 'it has no value at any cut' })
+        change(expr, { loading: false, error: m && m !== failed ? m.text.split('\n')[0].replace(/^print: (\d+:\d+: )?/, '') : 'it has no value at any cut' })
         return
       }
       const first = store.get().about?.first || ''

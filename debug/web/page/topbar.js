@@ -58,12 +58,18 @@ function LiveStatus({ store }) {
     <i></i>${text}${follow && !live.ended ? ' · following' : ''}</button>`
 }
 
+/** The end of a path, which tells it from others. @param {string} title */
+export function shortTitle(title) {
+  const parts = title.split('/').filter(Boolean)
+  return parts.length > 1 && !/\s/.test(title) ? parts[parts.length - 1] : title
+}
+
 /** @param {{store: Store, search: any}} props */
 export function TopBar({ store, search }) {
   const about = useStore(store, (s) => s.about)
   useStore(store, (s) => s.theme)
   return html`<header class="topbar">
-    <h1 title=${about?.title}><img src="icon.svg" alt="" width="20" height="20" /><span>${about?.title || 'Hindcast'}</span></h1>
+    <h1 title=${about?.title}><img src="icon.svg" alt="" width="20" height="20" /><span>${shortTitle(about?.title || 'Hindcast')}</span></h1>
     <${AxisSwitch} store=${store} />
     <${Position} store=${store} />
     <div class="grow"></div>

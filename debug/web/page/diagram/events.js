@@ -1,8 +1,8 @@
 // @ts-check
 // Events, one by one.
 import { addShape, lookOf } from './glyphs.js'
-import { radiusOf, relation, sceneX, sceneY } from './scene.js'
-import { theme } from './theme.js'
+import { eventY, radiusOf, relation, sceneX, sceneY } from './scene.js'
+import { fontOf, theme } from './theme.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
 /** @typedef {import('../types').DrawnEvent} DrawnEvent */
@@ -17,34 +17,28 @@ const namesMax = 1500
 export function drawEvents(ctx, s) {
   const t = theme()
   const r = radiusOf(s)
-  /** @type {Map<string, {path: Path2D, color: string, hollow: boolean, dim: boolean}>} */
+  /** @type {Map<string, {path: Path2D, color: string, hollow: boolean, edge: boolean, dim: boolean}>} */
   const batches = new Map()
   for (const e of s.state.drawn?.events || []) {
     const x = sceneX(s, e.at)
-    const y = sceneY(s, e.node)
-    if (x < -10 || x > s.width + 10 || y < -10 || y > s.height + 10) continue
     const look = lookOf(e)
+    const y = eventY(s, e, look)
+    if (x < -10 || x > s.width + 10 || y < -10 || y > s.height + 10) continue
     const dim = s.state.cone !== null && relation(s.state, e.node, e.seq) === ''
     const key = look.color + look.shape + dim
     let b = batches.get(key)
-    if (!b) batches.set(key, (b = { path: new Path2D(), color: String(t[look.color]), hollow: look.shape === 'clock', dim }))
-    addShape(b.path, look.shape, x, y, r)
+    if (!b) batches.set(key, (b = { path: new Path2D(), color: String(t[look.color]), hollow: look.shape === 'clock', edge: look.below !== true, dim }))
+    addShape(b.path, look.shape, x, y, look.below ? r * 0.8 : r)
   }
   ctx.save()
   ctx.lineJoin = 'round'
   for (const b of [...batches.values()].sort((a, c) => Number(c.dim) - Number(a.dim))) {
-    ctx.globalAlpha = 1
-    ctx.strokeStyle = t.panel // a halo parts what lies close
-    ctx.lineWidth = 2
-    if (!b.dim) ctx.stroke(b.path)
     ctx.globalAlpha = b.dim ? 0.22 : 1
     ctx.fillStyle = b.hollow ? t.panel : b.color
     ctx.fill(b.path)
-    if (b.hollow) {
-      ctx.strokeStyle = b.color
-      ctx.lineWidth = 1.7
-      ctx.stroke(b.path)
-    }
+    ctx.strokeStyle = b.hollow ? b.color : t.panel // an edge parts what lies close
+    ctx.lineWidth = b.hollow ? 1.7 : 1
+    if (b.hollow || b.edge) ctx.stroke(b.path)
   }
   ctx.restore()
 }
@@ -60,7 +54,7 @@ export function drawEventNames(ctx, s) {
   const t = theme()
   const r = radiusOf(s)
   ctx.save()
-  ctx.font = `10.5px ${t.font}`
+  ctx.font = fontOf('font', 10.5)
   ctx.textAlign = 'center'
   ctx.textBaseline = 'alphabetic'
   ctx.strokeStyle = t.panel
@@ -70,14 +64,15 @@ export function drawEventNames(ctx, s) {
     const x = sceneX(s, e.at)
     return x > -40 && x < s.width + 40
   })
-  // A name is where neither its neighbours' names nor they themselves would be hidden.
+  // A name is where it hides neither its neighbours nor their names.
+  const crowded = neighbours(s, shown)
   const end = new Map()
-  for (let i = 0; i < shown.length; i++) {
-    const e = shown[i]
-    const text = e.kind === 'note' ? e.name || e.kind : e.name ? e.name : e.kind
+  for (const e of shown) {
+    if (crowded.has(e) || (lookOf(e).below && shown.length > 200)) continue
+    const text = e.name || e.kind
     const x = sceneX(s, e.at)
     const w = ctx.measureText(text).width
-    if (x - w / 2 < (end.get(e.node) ?? -Infinity) + 7) continue
+    if (x - w / 2 < Math.max(2, (end.get(e.node) ?? -Infinity) + 7)) continue
     end.set(e.node, x + w / 2)
     const dim = s.state.cone !== null && relation(s.state, e.node, e.seq) === ''
     ctx.globalAlpha = dim ? 0.3 : 1
@@ -87,4 +82,21 @@ export function drawEventNames(ctx, s) {
     ctx.fillText(text, x, y)
   }
   ctx.restore()
+}
+
+/** How near another event of the lane takes an event's name, in pixels. */
+const near = 13
+
+/** The events that have another close by. @param {Scene} s @param {DrawnEvent[]} events in the order of their lanes */
+function neighbours(s, events) {
+  /** @type {Map<number, DrawnEvent>} */
+  const last = new Map()
+  const crowded = new Set()
+  const least = (near / s.width) * (s.view.to - s.view.from)
+  for (const e of events) {
+    const before = last.get(e.node)
+    last.set(e.node, e)
+    if (before && e.at - before.at < least) crowded.add(e).add(before)
+  }
+  return crowded
 }

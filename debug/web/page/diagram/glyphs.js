@@ -6,7 +6,7 @@
 
 /** @typedef {'circle'|'diamond'|'clock'|'square'|'tick'|'up'|'cross'|'chain'|'drop'} Shape */
 
-/** @typedef {{shape: Shape, color: keyof Theme, what: string}} Look */
+/** below: it lies under the lane's line, for it reaches no machine. @typedef {{shape: Shape, color: keyof Theme, what: string, below?: boolean}} Look */
 
 /** @type {Record<string, Look>} */
 const byKind = {
@@ -14,11 +14,11 @@ const byKind = {
   request: { shape: 'diamond', color: 'request', what: 'a request from outside' },
   timer: { shape: 'clock', color: 'timer', what: 'a timer fires' },
   other: { shape: 'square', color: 'other', what: 'anything else' },
-  note: { shape: 'tick', color: 'note', what: 'a note' },
+  note: { shape: 'tick', color: 'note', what: 'a note', below: true },
   boot: { shape: 'up', color: 'boot', what: 'the node starts' },
   stop: { shape: 'cross', color: 'bad', what: 'the node stops or crashes' },
-  link: { shape: 'chain', color: 'link', what: 'a link goes up or down' },
-  drop: { shape: 'drop', color: 'drop', what: 'a message is dropped' },
+  link: { shape: 'chain', color: 'link', what: 'a link goes up or down', below: true },
+  drop: { shape: 'drop', color: 'drop', what: 'a message is dropped', below: true },
 }
 
 /** What there is to know of them, for the legend. */

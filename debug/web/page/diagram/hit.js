@@ -1,6 +1,7 @@
 // @ts-check
 // What lies under the pointer.
-import { radiusOf, sceneX, sceneY } from './scene.js'
+import { eventY, radiusOf, sceneX } from './scene.js'
+import { lookOf } from './glyphs.js'
 import { others } from './layout.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -21,7 +22,7 @@ export function eventAt(s, x, y, reach) {
   let best = near * near
   let found = null
   for (const e of s.state.drawn?.events || []) {
-    const dy = sceneY(s, e.node) - y
+    const dy = eventY(s, e, lookOf(e)) - y
     if (dy > near || dy < -near) continue
     const dx = sceneX(s, e.at) - x
     const d = dx * dx + dy * dy

@@ -271,7 +271,7 @@ function LaneFilter({ store }) {
   const filter = useStore(store, (s) => s.laneFilter)
   const count = useStore(store, (s) => s.about?.nodes.length || 0)
   return html`<div class="corner">
-    <input type="search" placeholder=${count > 1 ? `${grouped(count)} lanes` : '1 lane'} aria-label="Lanes whose name has" value=${filter}
+    <input type="search" placeholder=${window.innerWidth <= 760 ? grouped(count) : count === 1 ? '1 lane' : `${grouped(count)} lanes`} aria-label="Lanes whose name has" value=${filter}
       onInput=${(/** @type {any} */ e) => store.act.setLaneFilter(e.target.value)} />
   </div>`
 }
@@ -313,7 +313,8 @@ export function Diagram({ store }) {
   }, [size])
   stage.height = size.height
   const layout = stage.layout(store.get())
-  return html`<section class="diagram" ref=${root} aria-label="Space-time diagram">
+  const longest = (store.get().about?.nodes || []).reduce((n, o) => Math.max(n, o.name.length), 0)
+  return html`<section class="diagram" ref=${root} aria-label="Space-time diagram" style=${{ '--names': window.innerWidth > 760 ? `${Math.max(112, Math.min(200, longest * 7.4 + 48)) * (window.innerWidth >= 2400 ? 1.3 : 1)}px` : null }}>
     <${LaneFilter} store=${store} />
     <${Overview} store=${store} width=${size.width} />
     <${Legend} />

@@ -8,7 +8,7 @@ export const others = -1
 
 /** How high a lane is at least and at most, in pixels. */
 const laneMin = 20
-const laneMax = 132
+const laneMax = 220
 
 /**
  * @typedef {object} Layout

@@ -3,7 +3,7 @@
 // timers from where they were set to where they fired.
 import { addCross } from './glyphs.js'
 import { messageRelation, radiusOf, sceneX, sceneY } from './scene.js'
-import { theme } from './theme.js'
+import { fontOf, theme } from './theme.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
 /** @typedef {import('../types').DrawnMessage} DrawnMessage */
@@ -117,8 +117,8 @@ export function drawMessages(ctx, s) {
   }
   const crowd = Math.max(0.45, Math.min(0.95, 200 / Math.max(1, arrows.length)))
   drawBatch(ctx, batches[''], cone ? 0.2 : crowd)
-  drawBatch(ctx, batches.past, 0.95)
-  drawBatch(ctx, batches.future, 0.95)
+  drawBatch(ctx, batches.past, Math.max(0.6, crowd))
+  drawBatch(ctx, batches.future, Math.max(0.6, crowd))
   return arrows
 }
 
@@ -127,7 +127,7 @@ function drawBatch(ctx, b, alpha) {
   const t = theme()
   ctx.save()
   ctx.globalAlpha = alpha
-  ctx.lineWidth = b.strong ? 1.6 : 1.1
+  ctx.lineWidth = b.strong && alpha > 0.8 ? 1.6 : 1.1
   ctx.strokeStyle = b.arc
   ctx.stroke(b.arcs)
   ctx.strokeStyle = ctx.fillStyle = b.color
@@ -172,7 +172,7 @@ export function drawMessageNames(ctx, s, arrows) {
   const seen = arrows.filter((a) => a.m.name && a.kind !== 'arc' && Math.abs(a.y1 - a.y0) > 26)
   if (seen.length > 60) return
   const t = theme()
-  ctx.font = `10.5px ${t.font}`
+  ctx.font = fontOf('font', 10.5)
   ctx.textAlign = 'center'
   ctx.textBaseline = 'middle'
   ctx.lineWidth = 3

@@ -5,7 +5,7 @@ import { numberTicks, timeTicks } from './ticks.js'
 import { cutAt, sceneX } from './scene.js'
 import { placeText } from '../actions.js'
 import { clock } from '../time.js'
-import { theme } from './theme.js'
+import { fontOf, theme } from './theme.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
 
@@ -22,7 +22,7 @@ const flagsHeight = 19
 export function drawRuler(ctx, s) {
   const t = theme()
   ctx.clearRect(0, 0, s.width, rulerHeight)
-  ctx.font = `11px ${t.mono}`
+  ctx.font = fontOf('mono', 11)
   ctx.textBaseline = 'middle'
   ctx.textAlign = 'center'
   const { ticks, lead } = s.state.axis === 'time'
@@ -71,7 +71,7 @@ function drawFlags(ctx, s) {
     }
   }
   ctx.textAlign = 'left'
-  ctx.font = `600 10.5px ${t.font}`
+  ctx.font = fontOf('font', 10.5, true)
   let end = -Infinity
   const marks = s.state.marks.map((m) => ({ m, x: spot(m.at) })).filter((o) => o.x !== undefined).sort((a, b) => (a.x || 0) - (b.x || 0))
   for (const { m, x = 0 } of marks) {
@@ -106,7 +106,7 @@ export function handleBox(ctx, s) {
   if (!p || at === undefined) return null
   const x = sceneX(s, at)
   if (x < -1 || x > s.width + 1) return null
-  ctx.font = `600 11px ${theme().mono}`
+  ctx.font = fontOf('mono', 11, true)
   const w = ctx.measureText(handleText(p)).width + 16
   return { x, left: Math.max(0, Math.min(s.width - w, x - w / 2)), w }
 }

@@ -28,8 +28,15 @@ export const sceneX = (s, at) => toX(s.view, s.width, at)
 /** @param {Scene} s @param {number} node */
 export const sceneY = (s, node) => laneY(s.layout, node) - s.scroll
 
-/** @param {Scene} s how large an event is */
-export const radiusOf = (s) => Math.max(3, Math.min(6.5, s.layout.pitch * 0.16))
+/** @param {Scene} s how large an event is: the smaller the more there are */
+export function radiusOf(s) {
+  const shown = (s.state.drawn?.shown || 0) / Math.max(1, s.layout.rows.length)
+  const crowd = s.eventful ? Math.max(0.62, Math.min(1, (s.width / Math.max(1, shown)) * 0.09)) : 1
+  return Math.max(3, Math.min(6.5, s.layout.pitch * 0.16) * crowd)
+}
+
+/** Where an event is drawn: notes under the line. @param {Scene} s @param {DrawnEvent} e @param {import('./glyphs.js').Look} look */
+export const eventY = (s, e, look) => sceneY(s, e.node) + (look.below && s.layout.pitch >= 26 ? radiusOf(s) * 1.9 : 0)
 
 /**
  * Where a cut's line is; undefined where that isn't known.

@@ -5,7 +5,7 @@ const names = /** @type {const} */ (['ground', 'panel', 'raised', 'sunken', 'lin
   'good', 'warn', 'bad', 'recv', 'request', 'timer', 'other', 'note', 'boot', 'link', 'drop', 'lane', 'message', 'timerline',
   'hit', 'mark', 'row', 'down', 'down-line', 'unknown', 'unknown-line', 'density', 'past', 'future', 'bad-soft', 'font', 'mono'])
 
-/** @typedef {{[name in typeof names[number]]: string} & {hatch: CanvasPattern|null, question: CanvasPattern|null, series: string[]}} Theme */
+/** @typedef {{[name in typeof names[number]]: string} & {hatch: CanvasPattern|null, question: CanvasPattern|null, series: string[], scale: number}} Theme */
 
 /** @type {Theme|null} */
 let read = null
@@ -28,7 +28,7 @@ function pattern(size, draw) {
 function readTheme() {
   const style = getComputedStyle(document.documentElement)
   /** @type {any} */
-  const t = { series: [] }
+  const t = { series: [], scale: Number(style.getPropertyValue('--canvas-scale')) || 1 }
   for (const n of names) t[n] = style.getPropertyValue('--' + n).trim()
   for (let i = 1; i <= 8; i++) t.series.push(style.getPropertyValue('--series-' + i).trim() || t.accent)
   t.hatch = pattern(7, (c) => {
@@ -58,6 +58,17 @@ export function theme() {
 }
 
 /**
+ * A font for the canvas; larger where the page is.
+ * @param {'font'|'mono'} family
+ * @param {number} size pixels
+ * @param {boolean} [strong]
+ */
+export function fontOf(family, size, strong) {
+  const t = theme()
+  return `${strong ? '600 ' : ''}${size * t.scale}px ${t[family]}`
+}
+
+/**
  * Tells when the colours have changed.
  * @param {() => void} changed
  * @returns {() => void} ends it
@@ -69,10 +80,13 @@ export function watchTheme(changed) {
   }
   const media = matchMedia('(prefers-color-scheme: dark)')
   media.addEventListener('change', again)
+  const large = matchMedia('(min-width: 2400px)')
+  large.addEventListener('change', again)
   const seen = new MutationObserver(again)
   seen.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] })
   return () => {
     media.removeEventListener('change', again)
+    large.removeEventListener('change', again)
     seen.disconnect()
   }
 }

@@ -40,10 +40,11 @@ export function Tooltip({ store, tip }) {
   useLayoutEffect(() => {
     const el = box.current
     if (!el || !tip) return
-    const { offsetWidth: w, offsetHeight: h } = el
-    const right = tip.x + 14 + w < window.innerWidth - 4
-    const below = tip.y + 16 + h < window.innerHeight - 4
-    el.style.transform = `translate(${Math.max(4, right ? tip.x + 14 : tip.x - w - 10)}px, ${Math.max(4, below ? tip.y + 16 : tip.y - h - 10)}px)`
+    const { width: w, height: h } = el.getBoundingClientRect()
+    const zoom = w / Math.max(1, el.offsetWidth)
+    const x = tip.x + 14 + w < window.innerWidth - 4 ? tip.x + 14 : tip.x - w - 10
+    const y = tip.y + 16 + h < window.innerHeight - 4 ? tip.y + 16 : tip.y - h - 10
+    el.style.transform = `translate(${Math.max(4, x) / zoom}px, ${Math.max(4, y) / zoom}px)`
   })
   if (!tip || !(tip.event || tip.arrow || tip.cell)) return null
   return html`<div class="tip" ref=${box} aria-hidden="true">${tip.event ? eventTip(store, tip.event) : tip.arrow ? arrowTip(store, tip.arrow)

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef } from '../vendor/htm-preact.js'
 import { useStore } from '../store.js'
 import { sized } from './canvas.js'
-import { theme } from './theme.js'
+import { fontOf, theme } from './theme.js'
 import { cutAt } from './scene.js'
 import { toX } from './view.js'
 
@@ -143,7 +143,7 @@ function drawTrack(canvas, store, track, width, view) {
   if (!ctx) return
   ctx.clearRect(0, 0, width, trackHeight)
   const t = theme()
-  ctx.font = `10.5px ${t.font}`
+  ctx.font = fontOf('font', 10.5)
   ctx.textBaseline = 'middle'
   const c = { ctx, width, view, axis: s.axis, end: s.about?.spans[s.axis]?.to ?? view.to }
   if (track.kind === 'step') drawSteps(c, track)
