@@ -55,8 +55,8 @@ is 3. With --partial the snapshot is taken without it: what depends on it will s
 is shown. The token (--token-file, or the variable ` + tokenVariable + `) needs the scope journal:read.
 
 With --every snapshots are taken one after the other, each below DIR and named by its time.
-Each stores what came since the one before, until that is more than a whole one; the last
---keep of them are kept. A directory ~TIME there is one that isn't kept any more, but that a
+Each stores what came since the one before. When that has become more than a whole one, a
+node that has a newer checkpoint is stored whole again. The last --keep of them are kept. A directory ~TIME there is one that isn't kept any more, but that a
 later one builds on; it goes by itself. Ctrl-C ends it.
 
 query, debug and restore take a snapshot like any recording.`,

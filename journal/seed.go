@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/record"
@@ -78,7 +79,11 @@ func (s *Seeder) begin(number, base uint64) {
 	if !s.loose {
 		s.open = segment.OpeningAfter(s.last)
 	}
-	s.buf = make([]byte, segment.DataOffset)
+	if s.buf = s.buf[:0]; cap(s.buf) < segment.DataOffset {
+		s.grow(segment.DataOffset)
+	}
+	s.buf = s.buf[:segment.DataOffset]
+	clear(s.buf)
 	if number == 1 {
 		s.end = segment.DataOffset
 	}
@@ -117,11 +122,20 @@ func (s *Seeder) append(f *record.Frame) (b []byte, pos uint64, err error) {
 		s.begin(s.h.Number+1, s.h.End())
 	}
 	at := len(s.buf)
+	s.grow(n)
 	s.buf = append(s.buf, make([]byte, n)...)
 	b, pos = s.buf[at:], s.h.Base+uint64(at)
 	f.Encode(b, pos)
 	binary.LittleEndian.PutUint64(b, record.CommitWord(n, s.h.Nonce))
 	return b, pos, nil
+}
+
+// grow makes room for n bytes more: twice what there is, for append's smaller steps
+// copy what gets large too often.
+func (s *Seeder) grow(n int) {
+	if len(s.buf)+n > cap(s.buf) {
+		s.buf = slices.Grow(s.buf, max(n, cap(s.buf)))
+	}
 }
 
 // flush writes the segment; one that another follows is padded to its end.

@@ -167,6 +167,36 @@ func (n *Node) pass(ctx context.Context, t hlc.Timestamp) error {
 
 // at is the cut at t, which has passed.
 func (s *snapshots) at(t hlc.Timestamp) (c recording.Cut, err error) {
+	late := false
+	if s.window != nil {
+		c, late = s.window.place(t)
+	}
+	if !late {
+		if c, err = s.search(t); err != nil || c.Seq == 0 {
+			return c, err
+		}
+	}
+	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
+	if err != nil {
+		return c, err
+	}
+	for _, seq := range seqs {
+		if seq <= c.Seq {
+			c.From = seq
+		}
+	}
+	if late && c.From > 0 { // retention leaves what is behind a checkpoint
+		return c, nil
+	}
+	rd, err := s.n.j.NewReader(c.From + 1)
+	if err != nil {
+		return c, err
+	}
+	return c, rd.Close()
+}
+
+// search finds a cut in the journal, without the checkpoint to begin with.
+func (s *snapshots) search(t hlc.Timestamp) (c recording.Cut, err error) {
 	rd, err := s.n.j.NewReader(0)
 	if err != nil {
 		return c, err
@@ -183,30 +213,18 @@ func (s *snapshots) at(t hlc.Timestamp) (c recording.Cut, err error) {
 	if c.Seq == 0 {
 		return c, nil
 	}
-	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
-	if err != nil {
-		return c, err
-	}
-	for _, seq := range seqs {
-		if seq <= c.Seq {
-			c.From = seq
+	var gone *journal.RetainedError
+	if err = rd.SeekSeq(c.Seq); err == nil {
+		var last journal.Entry
+		last, err = rd.Next()
+		c.Time, c.Physical, c.Boot = last.Stamp.Time, last.Stamp.Physical, last.Stamp.Boot
+	} else if errors.As(err, &gone) { // a checkpoint may be of this very event
+		h, _, err2 := checkpoint.Read(s.n.o.FS, path.Join(s.n.dirs.checkpoints, checkpoint.Name(c.Seq)))
+		if err2 != nil || h.Time > t {
+			return c, err
 		}
+		c.Time, c.Physical, c.Boot, err = h.Time, h.Physical, h.Boot, nil
 	}
-	if err := rd.SeekSeq(c.From + 1); err != nil { // a cut without its beginning is none
-		return c, err
-	}
-	if c.From == c.Seq {
-		h, _, err := checkpoint.Read(s.n.o.FS, path.Join(s.n.dirs.checkpoints, checkpoint.Name(c.Seq)))
-		if c.Time, c.Physical, c.Boot = h.Time, h.Physical, h.Boot; err == nil && c.Time > t {
-			err = &journal.RetainedError{Want: c.Seq, First: next.Stamp.Seq}
-		}
-		return c, err
-	}
-	if err := rd.SeekSeq(c.Seq); err != nil {
-		return c, err
-	}
-	last, err := rd.Next()
-	c.Time, c.Physical, c.Boot = last.Stamp.Time, last.Stamp.Physical, last.Stamp.Boot
 	return c, err
 }
 

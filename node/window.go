@@ -19,7 +19,8 @@ const (
 	windowKeep  = 2 * recording.FlightWindow // what is older is forgotten
 	windowPrune = 4096                       // events between two looks at what is too old
 	windowSteps = 256 << 20                  // bytes of messages in the window of a second copy of the machines
-	arrivalsMax = 1 << 18                    // that are kept, of all senders
+	stampsMax   = 1 << 17                    // that are kept
+	arrivalsMax = 1 << 18                    // likewise, of all senders
 	lossesMax   = 1 << 18                    // likewise
 	foreignMax  = 1 << 20                    // likewise, of arrivals at machines that aren't ordered
 )
@@ -31,6 +32,7 @@ const (
 //	chunks   │ message message … │ message … │ …      encoded, the oldest first
 //	sent     (n2, bank): ── id, time, place ──▶        in the order of sending
 //	came     (bank, n3): ── id, time ──▶               in the order of arrival
+//	stamps   ── time, number, digest chain ──▶         of all events: where a cut is
 //
 // One goroutine writes it, any may read.
 type window struct {
@@ -41,6 +43,7 @@ type window struct {
 	mu     sync.Mutex
 	now    hlc.Timestamp // of the last event
 	events int           // since the last look at what is too old
+	stamps []record.Stamp
 
 	chunks []chunkOf
 	first  uint32 // number of chunks[0]
@@ -143,6 +146,10 @@ func (w *window) see(e *stepper.Followed, s record.Stamp) {
 	defer w.mu.Unlock()
 	ev := &e.Event
 	w.now = s.Time
+	if len(w.stamps) == stampsMax {
+		w.stamps = append([]record.Stamp(nil), w.stamps[stampsMax/2:]...)
+	}
+	w.stamps = append(w.stamps, s)
 	switch {
 	case ev.Kind == event.Note && ev.Name == event.NoteDrop:
 		w.drop(ev)
@@ -285,11 +292,26 @@ func (w *window) prune(t hlc.Timestamp) {
 	})
 	n := sort.Search(len(w.losses), func(i int) bool { return w.losses[i].at >= t })
 	w.losses = w.losses[n:]
+	n = sort.Search(len(w.stamps), func(i int) bool { return w.stamps[i].Time >= t })
+	w.stamps = w.stamps[n:]
 	n = sort.Search(len(w.others), func(i int) bool { return w.others[i].at >= t })
 	if n = max(n, len(w.others)-foreignMax); n > 0 {
 		w.alone = max(w.alone, w.others[n-1].at)
 		w.others = w.others[n:]
 	}
+}
+
+// place is where the cut at t is, if both the event before and the one behind it are
+// of late.
+func (w *window) place(t hlc.Timestamp) (c recording.Cut, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := sort.Search(len(w.stamps), func(i int) bool { return w.stamps[i].Time > t })
+	if i == 0 || i == len(w.stamps) {
+		return c, false
+	}
+	last := &w.stamps[i-1]
+	return recording.Cut{Seq: last.Seq, Time: last.Time, Physical: last.Physical, Boot: last.Boot, Chain: w.stamps[i].Chain}, true
 }
 
 // cut is what had arrived by t, which has passed, and what was sent; ok is false if

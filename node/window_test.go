@@ -97,6 +97,9 @@ func take(t *testing.T, nodes map[string]*Node, at hlc.Timestamp, stepping bool)
 		held[name], err = n.snapshots.find(a.ID)
 		must(t, err)
 		if stepping {
+			found, err := n.snapshots.search(at)
+			must(t, err)
+			found.From, a.Cut = a.Cut.From, found
 			a.Arrivals, err = n.snapshots.step(ctx, held[name])
 			must(t, err)
 		}

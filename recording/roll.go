@@ -26,7 +26,7 @@ const wholeBytesMin = 1 << 20
 
 // A Roller takes one snapshot after the other into a directory, each but the first
 // as what came since the one before. When these have become as large as the whole
-// one that they build on, another whole one is taken.
+// one that they build on, what a node has a later checkpoint of is taken whole.
 type Roller struct {
 	fs    vfs.FS
 	dir   string
@@ -38,6 +38,8 @@ type Roller struct {
 	depth int        // how many last builds on
 	whole int64      // bytes of the whole one that last builds on
 	since int64      // bytes of the differences since
+
+	from map[string]uint64 // by node: the checkpoint that last begins with
 
 	bases map[string]string // of the snapshots looked at: the name of the base, "" for none
 }
@@ -54,12 +56,12 @@ func NewRoller(fsys vfs.FS, dir string, addrs []string, keep int, o SnapshotOpti
 	if err := vfs.MkdirSync(fsys, dir); err != nil {
 		return nil, fmt.Errorf("snapshots: %w", err)
 	}
-	r := &Roller{fs: fsys, dir: dir, addrs: addrs, keep: keep, o: o, bases: map[string]string{}}
+	r := &Roller{fs: fsys, dir: dir, addrs: addrs, keep: keep, o: o, bases: map[string]string{}, from: map[string]uint64{}}
 	_, err := r.Names()
 	return r, err
 }
 
-// goOn makes the next snapshot a difference to rec, if it isn't time for a whole one.
+// goOn makes the next snapshot a difference to rec, unless too many build on each other.
 func (r *Roller) goOn(rec *Recording) (bytes int64, err error) {
 	bytes, err = sizeOf(r.fs, path.Join(rec.dir, nodesName))
 	if err != nil {
@@ -71,7 +73,12 @@ func (r *Roller) goOn(rec *Recording) (bytes int64, err error) {
 	} else {
 		r.depth, r.since = r.depth+1, r.since+bytes
 	}
-	if r.last = rec; r.since > max(r.whole, wholeBytesMin) || r.depth >= depthMax {
+	for _, n := range rec.manifest.Nodes {
+		if n.Cut != nil && n.Cut.After == 0 {
+			r.from[n.Name] = n.Cut.From
+		}
+	}
+	if r.last = rec; r.depth >= depthMax {
 		r.last = nil
 	}
 	return bytes, nil
@@ -113,7 +120,10 @@ func (r *Roller) Take(ctx context.Context) (*Rolled, error) {
 		r.last = nil // somebody removed it
 	}
 	o := r.o
-	o.At, o.Base = hlc.FromTime(time.Now()), r.last
+	o.At, o.Base, o.Renew = hlc.FromTime(time.Now()), r.last, nil
+	if r.since > max(r.whole, wholeBytesMin) {
+		o.Renew = r.from
+	}
 	name := o.At.Time().UTC().Format(snapshotTime)
 	rec, err := TakeSnapshot(ctx, r.fs, path.Join(r.dir, name), r.addrs, o)
 	if err != nil {

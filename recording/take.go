@@ -31,6 +31,9 @@ type SnapshotOptions struct {
 	// Base is an earlier one in the same parent directory, to store only what came
 	// since; nil stores all.
 	Base *Recording
+	// Renew, with Base, are the checkpoints that nodes begin with there: of one that has a
+	// later checkpoint all is stored, so that it takes less to go on from.
+	Renew map[string]uint64
 	Tool string // for the manifest
 	// Partial takes the snapshot without the nodes that can't be reached or refuse, or
 	// that others know and no address is given of: they stand in the manifest as
@@ -53,6 +56,8 @@ const (
 	snapshotWait = 10 * time.Minute
 	partSuffix   = ".part"
 	partLock     = "lock"
+	partTries    = 50 // to make it, while others clean up
+	partWait     = 2 * time.Millisecond
 )
 
 // TakeSnapshot writes the state of all nodes at one consistent cut into the
@@ -81,15 +86,12 @@ func TakeSnapshot(ctx context.Context, fsys vfs.FS, dir string, addrs []string, 
 		return nil, fmt.Errorf("snapshot: cleaning up after an earlier one: %w", err)
 	}
 	part := path.Join(parent, hiddenPrefix+path.Base(dir)+partSuffix)
-	if err := vfs.MkdirSync(fsys, part); err != nil {
-		return nil, fmt.Errorf("snapshot: %w", err)
-	}
-	lock, err := fsys.Lock(path.Join(part, partLock))
-	if errors.Is(err, errors.ErrUnsupported) {
-		lock, err = io.NopCloser(nil), nil
+	lock, err := makePart(ctx, fsys, part)
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("snapshot: another process writes %s: %w", dir, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("snapshot: another process writes %s: %w", dir, err)
+		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	defer lock.Close()
 	t := &taker{fs: fsys, o: o, dir: part, done: map[string]int64{}}
@@ -111,6 +113,36 @@ func removeIfThere(fsys vfs.FS, name string) error {
 		return err
 	}
 	return nil
+}
+
+// makePart makes the directory that a snapshot is written in, and locks it. Between the
+// two another one beside it may take it for a crash's and remove it.
+func makePart(ctx context.Context, fsys vfs.FS, part string) (lock io.Closer, err error) {
+	name := path.Join(part, partLock)
+	for range partTries {
+		if err := vfs.MkdirSync(fsys, part); err != nil {
+			return nil, err
+		}
+		lock, err = fsys.Lock(name)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return io.NopCloser(nil), nil
+		}
+		if err == nil {
+			if _, err = fsys.Stat(name); err == nil {
+				return lock, nil
+			}
+			err = errors.Join(err, lock.Close()) // it was removed before it was locked
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, vfs.ErrLocked) {
+			return nil, err
+		}
+		select {
+		case <-time.After(partWait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, err
 }
 
 // removeParts removes what snapshots that didn't end have left. One whose lock is
@@ -152,7 +184,8 @@ type taker struct {
 
 func (t *taker) take(ctx context.Context, addrs []string) error {
 	parts := t.cuts(ctx, addrs)
-	defer t.release(parts)
+	release := sync.OnceFunc(func() { t.release(parts) })
+	defer release()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -185,6 +218,9 @@ func (t *taker) take(ctx context.Context, addrs []string) error {
 	if err := cmp.Or(ctx.Err(), t.incomplete(parts)); err != nil {
 		return err
 	}
+	var released sync.WaitGroup
+	released.Go(release) // while the disk syncs
+	defer released.Wait()
 	return t.finish(parts)
 }
 
@@ -202,7 +238,7 @@ func each(parts []*part, f func(*part)) {
 	wg.Wait()
 }
 
-// fetch gets a node's part.
+// fetch gets a node's part: at once its events and what it had under way.
 func (t *taker) fetch(ctx context.Context, p *part, arrivals map[string]Arrivals) error {
 	others := map[string]Arrivals{}
 	for name, a := range arrivals {
@@ -210,17 +246,30 @@ func (t *taker) fetch(ctx context.Context, p *part, arrivals map[string]Arrivals
 			others[name] = a
 		}
 	}
-	cut := p.ans.Cut
-	if err := t.flights(ctx, p, others, &cut); err != nil {
+	if err := vfs.MkdirSync(t.fs, t.rec.NodeDir(p.ans.Node)); err != nil {
 		return err
 	}
+	var under Cut
+	flights := make(chan error, 1)
+	go func() { flights <- t.flights(ctx, p, others, &under) }()
+	cut := p.ans.Cut
+	err := t.past(ctx, p, &cut)
+	if err := cmp.Or(<-flights, err); err != nil {
+		return err
+	}
+	cut.InFlight, cut.CRC = under.InFlight, under.CRC
+	p.node.Cut = &cut
+	return nil
+}
+
+// past gets a node's events up to a cut, behind the base's if there is one.
+func (t *taker) past(ctx context.Context, p *part, cut *Cut) error {
 	base := t.base(p)
 	if base != nil {
 		whole := cut.From
 		cut.After, cut.From = base.Seq, 0
-		err := t.events(ctx, p, &cut, base.stamp())
+		err := t.events(ctx, p, cut, base.stamp())
 		if err == nil || !errors.Is(err, errNotFollowing) && !errors.Is(err, fs.ErrNotExist) {
-			p.node.Cut = &cut
 			return err
 		}
 		cut.After, cut.From = 0, whole
@@ -236,8 +285,7 @@ func (t *taker) fetch(ctx context.Context, p *part, arrivals map[string]Arrivals
 		}
 		before = record.Stamp{Seq: h.Seq, Time: h.Time, Physical: h.Physical, Chain: h.Chain, Boot: h.Boot}
 	}
-	p.node.Cut = &cut
-	return t.events(ctx, p, &cut, before)
+	return t.events(ctx, p, cut, before)
 }
 
 // base is the node's cut in the base, if this one may follow it.
@@ -246,6 +294,9 @@ func (t *taker) base(p *part) *Cut {
 		return nil
 	}
 	n, _ := t.o.Base.manifest.Node(p.ans.Node)
+	if from, ok := t.o.Renew[p.ans.Node]; ok && p.ans.Cut.From > from {
+		return nil
+	}
 	if n.Cut == nil || n.Missing != "" || n.Cut.Seq == 0 || n.Cut.Seq > p.ans.Cut.Seq || n.Cut.Time > p.ans.Cut.Time {
 		return nil
 	}
@@ -273,9 +324,6 @@ func (t *taker) flights(ctx context.Context, p *part, others map[string]Arrivals
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.api.base, err)
-	}
-	if err := vfs.MkdirSync(t.fs, t.rec.NodeDir(p.ans.Node)); err != nil {
-		return err
 	}
 	cut.InFlight, cut.CRC = len(ans.Messages), crc
 	return vfs.WriteFile(t.fs, path.Join(t.rec.NodeDir(p.ans.Node), inflightName), b)
@@ -396,7 +444,9 @@ func (t *taker) stream(ctx context.Context, p *part, s *journal.Seeder, before r
 
 // finish writes the manifest, and takes back what came of nodes that are missing.
 func (t *taker) finish(parts []*part) error {
+	differs := false
 	for _, p := range parts {
+		differs = differs || p.err == nil && p.node.Cut.After > 0
 		if p.err != nil {
 			p.node.Missing, p.node.Cut = p.err.Error(), nil
 			if err := vfs.RemoveAll(t.fs, t.rec.NodeDir(p.node.Name)); err != nil {
@@ -404,6 +454,9 @@ func (t *taker) finish(parts []*part) error {
 			}
 		}
 		t.rec.AddNode(p.node)
+	}
+	if !differs {
+		t.rec.manifest.Snapshot.Base = "" // it needs none
 	}
 	for _, dir := range []string{path.Join(t.dir, nodesName), t.dir} {
 		if err := t.fs.SyncDir(dir); err != nil {

@@ -181,6 +181,45 @@ func TestRollingSnapshotsAreKeptWhole(t *testing.T) {
 	}
 }
 
+// A node that has a later checkpoint than what a snapshot builds on is stored whole, if
+// that is wanted; and one of which all are builds on nothing.
+func TestANodeWithALaterCheckpointIsStoredWhole(t *testing.T) {
+	c := newCluster(t, t.TempDir())
+	dir := filepath.ToSlash(t.TempDir())
+	c.settled()
+	var base *recording.Recording
+	from := map[string]uint64{}
+	for i, later := range [][]string{nil, {"n1"}, nil, {"n1", "n2", "n3"}} {
+		for name, n := range c.nodes {
+			if _, err := n.Client().Do(c.ctx, Name, Transfer{From: name + "/1", To: "n1/2", Amount: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range later {
+			if _, err := c.nodes[name].Checkpoint(c.ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rec, err := recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint(i)), c.addrs(), recording.SnapshotOptions{Base: base, Renew: from})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := 0
+		for _, n := range rec.Manifest().Nodes {
+			if n.Cut.After == 0 {
+				from[n.Name], whole = n.Cut.From, whole+1
+			}
+		}
+		if want := []int{nodes, 1, 0, nodes}[i]; whole != want || (rec.Manifest().Snapshot.Base == "") != (whole == nodes) {
+			t.Errorf("snapshot %d: %d nodes are stored whole, want %d; it builds on %q", i, whole, want, rec.Manifest().Snapshot.Base)
+		}
+		if b, m, _ := judge(t, rec); b+m != total {
+			t.Errorf("snapshot %d: %d + %d", i, b, m)
+		}
+		base = rec
+	}
+}
+
 // programVariable makes the test's binary the bank's program.
 const programVariable = "BANK_PROGRAM"
 

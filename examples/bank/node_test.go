@@ -8,9 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -71,7 +73,7 @@ func newCluster(t *testing.T, dir string) *cluster {
 	for name, addr := range addrs {
 		c.options[name] = node.Options{Name: name, Service: Name, Dir: filepath.ToSlash(filepath.Join(dir, name)), Registry: Registry(), Seed: 1,
 			Listen: addr, Peers: addrs, Admin: admins[name], Settings: map[string]string{AccountsSetting: fmt.Sprint(accounts)},
-			Durability: journal.Process, SegmentBytes: 1 << 20, CheckpointEvery: 2000, Log: slog.New(slog.DiscardHandler)}
+			Durability: journal.Process, SegmentBytes: 1 << 20, RetainBytes: 256 << 20, CheckpointEvery: 2000, Log: slog.New(slog.DiscardHandler)}
 		c.start(name)
 	}
 	t.Cleanup(func() {
@@ -176,60 +178,70 @@ func (c *cluster) settled() (sum int64) {
 	return 0
 }
 
-// judge opens a snapshot and says what it comes to: balances, and messages under
-// way.
+// A verdict is what a snapshot comes to.
+type verdict struct {
+	balances, underWay int64
+	messages           int // under way
+}
+
+// judge opens a snapshot and says what it comes to.
 func judge(t *testing.T, rec *recording.Recording) (balances, underWay int64, messages int) {
 	t.Helper()
+	v, err := verdictOf(t.Context(), rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.balances, v.underWay, v.messages
+}
+
+func verdictOf(ctx context.Context, rec *recording.Recording) (v verdict, err error) {
 	var mu sync.Mutex
-	o, err := replay.Open(t.Context(), rec.Dir(), replay.Options{Service: Name, Registry: Registry(), Memory: true,
+	o, err := replay.Open(ctx, rec.Dir(), replay.Options{Service: Name, Registry: Registry(), Memory: true,
 		Last: func(_ string, st *stepper.Stepper) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, a := range st.Machine(Name).(*Bank).Accounts.All() {
-				balances += a.Balance
+				v.balances += a.Balance
 			}
 		}})
 	if err != nil {
-		t.Fatal(err)
+		return v, err
 	}
 	defer o.Close()
 	if len(o.Warnings) > 0 {
-		t.Fatalf("%s: %v", rec.Dir(), o.Warnings)
+		return v, fmt.Errorf("%s: %v", rec.Dir(), o.Warnings)
 	}
 	for _, n := range rec.Manifest().Nodes {
 		flights, err := rec.InFlight(n.Name)
 		if err != nil {
-			t.Fatal(err)
+			return v, err
 		}
 		for _, f := range flights {
 			if f.Name == "Credit" {
-				messages++
+				v.messages++
 			}
 		}
 	}
 	const sum = `SELECT SUM(bank.accounts[*].balance) AS b, SUM(net.inflight[*][*].data.amount) AS m FROM bank, net`
 	q, err := rql.Compile(o.Source.Meta(), sum)
 	if err != nil {
-		t.Fatal(err)
+		return v, err
 	}
-	_, err = q.Run(t.Context(), o.Source, rql.Options{}, func(r *rql.Row) error {
+	_, err = q.Run(ctx, o.Source, rql.Options{}, func(r *rql.Row) error {
 		asked, _ := r.Values[0].Value.AsInt()
-		underWay, _ = r.Values[1].Value.AsInt()
-		if asked != balances {
-			return fmt.Errorf("the query gives balances of %d, the machines have %d", asked, balances)
+		v.underWay, _ = r.Values[1].Value.AsInt()
+		if asked != v.balances {
+			return fmt.Errorf("the query gives balances of %d, the machines have %d", asked, v.balances)
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return balances, underWay, messages
+	return v, err
 }
 
-// Money is moved at full speed while snapshots are taken: of the present, of the
-// past, and one after the other as differences. In each of them the balances and
-// the messages under way come to what was there at first, and so they do at every
-// cut of the whole History.
+// Money is moved at full speed while snapshots are taken, several at once: of the
+// present, of the past, and one after the other as differences. In each of them the
+// balances and the messages under way come to what was there at first, and so they do
+// at every cut of the whole History.
 func TestEverySnapshotHasTheRightTotal(t *testing.T) {
 	c := newCluster(t, t.TempDir())
 	dir := filepath.ToSlash(t.TempDir())
@@ -239,37 +251,22 @@ func TestEverySnapshotHasTheRightTotal(t *testing.T) {
 	if testing.Short() {
 		*snapshots = min(*snapshots, 4)
 	}
-	began, moved, messages, differences := time.Now(), int64(0), 0, 0
+	began, taking, moved, messages, differences := time.Now(), time.Duration(0), int64(0), 0, 0
 	for taken := 0; taken < *snapshots; {
-		// They are taken under load and judged without: to judge one is to replay what
-		// happened meanwhile, which would never end. A Roller of its own begins with a
-		// whole one, so that it is no more than that.
-		roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, fmt.Sprint("roll", taken)), c.addrs(), burst, recording.SnapshotOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stop := c.busy()
-		var recs []*recording.Recording
-		for range min(burst, *snapshots-taken) {
-			recs = append(recs, c.take(roll, dir, taken+len(recs)))
-		}
+		// They are taken under load and judged without, in the same time for more.
+		before, stop := time.Now(), c.busy()
+		recs := c.burst(dir, taken, min(takers*rolled, *snapshots-taken))
 		moved += stop()
+		taking += time.Since(before)
 		taken += len(recs)
-		for _, rec := range recs {
-			b, m, n := judge(t, rec)
-			if b+m != total {
-				t.Errorf("%s: %d on accounts and %d in %d messages: %d, want %d", rec.Dir(), b, m, n, b+m, total)
-			}
-			messages += n
-			if rec.Manifest().Snapshot.Base != "" {
-				differences++
-			}
-		}
+		n, d := c.judgeAll(recs)
+		messages, differences = messages+n, differences+d
 		if err := os.RemoveAll(filepath.FromSlash(dir)); err != nil {
 			t.Fatal(err)
 		}
-		if taken%(5*burst) == 0 {
-			fmt.Printf("%v: %d snapshots, %d of them differences, during %d transfers, with %d messages under way; all right: %t\n", time.Since(began).Round(time.Second), taken, differences, moved, messages, !t.Failed())
+		if taken%(10*takers*rolled) == 0 || taken == *snapshots && taken > takers*rolled {
+			fmt.Printf("%v, of them %v under load: %d snapshots, %d of them differences, during %d transfers, with %d messages under way; all right: %t\n",
+				time.Since(began).Round(time.Second), taking.Round(time.Second), taken, differences, moved, messages, !t.Failed())
 		}
 	}
 	if messages == 0 || differences == 0 || moved < int64(*snapshots) {
@@ -280,31 +277,76 @@ func TestEverySnapshotHasTheRightTotal(t *testing.T) {
 	}
 }
 
-// burst is how many snapshots are taken before they are judged.
-const burst = 20
+const (
+	takers = 4 // that take snapshots at once: most of the time one of them waits for an answer
+	rolled = 5 // by each of them, before they are judged: to judge the last is to replay them all
+)
+
+// burst takes so many snapshots.
+func (c *cluster) burst(dir string, first, count int) []*recording.Recording {
+	c.t.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * takers}}
+	defer client.CloseIdleConnections()
+	recs, errs := make([]*recording.Recording, count), make([]error, takers)
+	var wg sync.WaitGroup
+	for k := range takers {
+		wg.Go(func() {
+			roll, err := recording.NewRoller(vfs.OS(), path.Join(dir, fmt.Sprint("roll", k)), c.addrs(), rolled, recording.SnapshotOptions{Client: client})
+			for i := k * count / takers; i < (k+1)*count/takers && err == nil; i++ {
+				recs[i], err = c.take(roll, dir, client, first+i)
+			}
+			errs[k] = err
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		c.t.Fatal(err)
+	}
+	return recs
+}
+
+// judgeAll judges snapshots, two at a time.
+func (c *cluster) judgeAll(recs []*recording.Recording) (messages, differences int) {
+	c.t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for k := range 2 {
+		wg.Go(func() {
+			for i := k; i < len(recs); i += 2 {
+				v, err := verdictOf(c.ctx, recs[i])
+				mu.Lock()
+				if sum := v.balances + v.underWay; err != nil || sum != total {
+					c.t.Errorf("%s: %d on accounts and %d in %d messages: %d, want %d (%v)", recs[i].Dir(), v.balances, v.underWay, v.messages, sum, total, err)
+				}
+				messages += v.messages
+				if recs[i].Manifest().Snapshot.Base != "" {
+					differences++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return messages, differences
+}
 
 // take takes a snapshot, of now or now and then of a moment ago.
-func (c *cluster) take(roll *recording.Roller, dir string, i int) *recording.Recording {
-	c.t.Helper()
+func (c *cluster) take(roll *recording.Roller, dir string, client *http.Client, i int) (*recording.Recording, error) {
 	if every := max(4, *snapshots/40); i%every == every-1 {
-		rec, err := recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint("past", i)), c.addrs(),
-			recording.SnapshotOptions{At: hlc.FromTime(time.Now().Add(-50 * time.Millisecond))})
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		return rec
+		return recording.TakeSnapshot(c.ctx, vfs.OS(), path.Join(dir, fmt.Sprint("past", i)), c.addrs(),
+			recording.SnapshotOptions{At: hlc.FromTime(time.Now().Add(-50 * time.Millisecond)), Client: client})
 	}
 	rolled, err := roll.Take(c.ctx)
 	if err == nil {
 		err = rolled.Trouble
 	}
 	if err != nil {
-		c.t.Fatal(err)
+		return nil, err
 	}
 	if lacks := rolled.Incomplete(); len(lacks) > 0 {
-		c.t.Fatal(lacks)
+		return nil, errors.New(strings.Join(lacks, "; "))
 	}
-	return rolled.Recording
+	return rolled.Recording, nil
 }
 
 func TestTheTotalIsRightAtEveryCut(t *testing.T) {
