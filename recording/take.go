@@ -34,7 +34,7 @@ type SnapshotOptions struct {
 	// Renew, with Base, are the checkpoints that nodes begin with there: of one that has a
 	// later checkpoint all is stored, so that it takes less to go on from.
 	Renew map[string]uint64
-	Tool string // for the manifest
+	Tool  string // for the manifest
 	// Partial takes the snapshot without the nodes that can't be reached or refuse, or
 	// that others know and no address is given of: they stand in the manifest as
 	// missing. Otherwise each of them is an error.
