@@ -57,6 +57,7 @@ type simFlags struct {
 	set      []string
 	demands  [4][]string // by demandModes
 	keep     string
+	record   string
 	limit    time.Duration
 	workers  int
 
@@ -98,6 +99,7 @@ func (f *simFlags) addRun(c *cobra.Command) {
 		fl.StringArrayVar(&f.demands[i], d.mode, nil, d.usage)
 	}
 	fl.StringVar(&f.keep, "keep", "", "directory that keeps what was found, and where the search goes on")
+	fl.StringVar(&f.record, "record", "", "keep the recording of the one run in this directory, though all holds: for compare in hindcast debug")
 	fl.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "seeds that run at the same time")
 	fl.DurationVar(&f.limit, "for", 0, "end after this time (default none)")
 	fl.DurationVar(&f.hangAfter, "hang-after", hangAfter, "end when one event of a world isn't over after this time; 0 is never")
@@ -219,6 +221,8 @@ func (f *simFlags) run(c *cobra.Command, args []string) error {
 		return f.single(ctx, c, t)
 	case f.trace:
 		return Usage(errors.New("--trace prints one run: want --seed"))
+	case f.record != "":
+		return Usage(errors.New("--record keeps one run: want --seed, or a failure that was kept"))
 	}
 	return f.search(ctx, c, t)
 }

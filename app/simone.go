@@ -51,10 +51,18 @@ func (f *simFlags) single(ctx context.Context, c *cobra.Command, t *simTarget) e
 			return err
 		}
 	}
+	if f.record != "" {
+		if err := f.save(ctx, t.subject, &o, r, f.record, ""); err != nil {
+			return err
+		}
+	}
 	if f.output == "json" {
 		err = writeResultJSON(w, r, kept, again)
 	} else {
 		writeResult(w, r, kept, again, f.command)
+		if f.record != "" {
+			fmt.Fprintf(w, "recorded: %s; see it: %s debug %s\n", f.record, baseCommand(f.command), shellWord(f.record))
+		}
 		fmt.Fprintf(c.ErrOrStderr(), "in %.3f s: %s\n", took.Seconds(), pace(r.Simulated, took))
 	}
 	return errors.Join(err, f.singleExit(r))
