@@ -108,10 +108,8 @@ type changeCatcher struct {
 
 func catchChange(ctx context.Context, s *Session, text string) (catcher, error) {
 	c := &changeCatcher{s: s, node: -1, path: text}
-	if first, rest, ok := strings.Cut(text, " "); ok {
-		if n, ok := s.nodeIndex(first); ok {
-			c.node, c.path = n, strings.TrimSpace(rest)
-		}
+	if n, path, ok := s.cutNode(text); ok && path != "" {
+		c.node, c.path = n, path
 	}
 	if _, _, err := event.ParsePath(c.path); err != nil {
 		return nil, commandErrorf("break", "%s: %v", c.path, err)

@@ -15,14 +15,9 @@ const diffMax = 200
 const listWhole = 16
 
 func runDiff(ctx context.Context, s *Session, args string) error {
-	place, path := args, ""
-	if _, ok := s.variable(args); ok {
-		place, path = "", args
-	} else if first, rest, ok := strings.Cut(args, " "); ok {
-		place, path = first, strings.TrimSpace(rest)
-		if _, ok := s.variable(path); !ok {
-			return commandErrorf("diff", "%q is no variable%s", path, s.hint(path))
-		}
+	place, path, err := s.diffArgs(ctx, args)
+	if err != nil {
+		return err
 	}
 	if place == "" {
 		if s.at == history.Begin {
@@ -40,6 +35,28 @@ func runDiff(ctx context.Context, s *Session, args string) error {
 	}
 	s.say(&Span{From: s.place(from), To: s.place(to)})
 	return s.diff(ctx, after(from), after(to), path)
+}
+
+// diffArgs reads [PLACE] [PATH]; a node's name and a key may have spaces in them.
+func (s *Session) diffArgs(ctx context.Context, args string) (place, path string, err error) {
+	if _, ok := s.variable(args); ok {
+		return "", args, nil
+	}
+	for i := range len(args) {
+		if args[i] != ' ' {
+			continue
+		}
+		path := strings.TrimSpace(args[i:])
+		if _, ok := s.variable(path); ok {
+			return args[:i], path, nil
+		}
+	}
+	if _, rest, ok := strings.Cut(args, " "); ok {
+		if _, err := s.parsePlace(ctx, args); err != nil {
+			return "", "", commandErrorf("diff", "%q is no variable%s", strings.TrimSpace(rest), s.hint(strings.TrimSpace(rest)))
+		}
+	}
+	return args, "", nil
 }
 
 // diff shows what differs between the cuts just before two positions, in what a

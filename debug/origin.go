@@ -100,11 +100,8 @@ func (s *Session) runOrigin(ctx context.Context, args string) error {
 // originArgs reads [NODE] PATH; without a node there must be one only that has it
 // here, or it is that of the event here.
 func (s *Session) originArgs(ctx context.Context, args string) (node int, path string, err error) {
-	node, path = -1, args
-	if first, rest, ok := strings.Cut(args, " "); ok {
-		if n, ok := s.nodeIndex(first); ok {
-			node, path = n, strings.TrimSpace(rest)
-		}
+	if node, path, _ = s.cutNode(args); path == "" {
+		node, path = -1, args
 	}
 	if _, _, err := event.ParsePath(path); err != nil {
 		return 0, "", commandErrorf("cause", "%s: %v", path, err)

@@ -401,6 +401,23 @@ func (s *Session) nodeIndex(name string) (int, bool) {
 	return n, n >= 0
 }
 
+// cutNode takes a node's name, which may have spaces in it, off the beginning of a
+// command's arguments.
+func (s *Session) cutNode(args string) (node int, rest string, ok bool) {
+	longest := ""
+	for i, shown := range s.nodeNames() {
+		for _, name := range []string{s.meta.Nodes[i].Name, shown} {
+			if after, ok := strings.CutPrefix(args, name); ok && len(name) > len(longest) && (after == "" || after[0] == ' ') {
+				node, rest, longest = i, strings.TrimSpace(after), name
+			}
+		}
+	}
+	if longest == "" {
+		return -1, args, false
+	}
+	return node, rest, true
+}
+
 func (s *Session) nodeNames() []string {
 	var names []string
 	for _, n := range s.meta.Nodes {

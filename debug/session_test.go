@@ -674,3 +674,36 @@ func TestThePresentViewIsAPage(t *testing.T) {
 		t.Error("a stretch that isn't there")
 	}
 }
+
+func TestANodesNameMayHaveSpaces(t *testing.T) {
+	src, err := history.ReadText(strings.NewReader(`{"node":"n 1: \"x\"","ts":"2026-01-01T00:00:01Z","set":{"kv.m":{"a b":1}}}
+{"node":"n 1: \"x\"","ts":"2026-01-01T00:00:02Z","set":{"kv.m":{"a b":2}}}
+{"node":"n","ts":"2026-01-01T00:00:03Z","set":{"kv.m":{"a b":1}}}
+`), "odd", history.TextOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSession(src, io.Discard)
+	for _, c := range []struct{ line, kind string }{
+		{`goto n 1: "x":2`, "event"},
+		{`state n 1: "x" kv.m["a b"]`, "variable"},
+		{`state n 1: "x"`, "variable"},
+		{`cause n 1: "x" kv.m["a b"]`, "origin"},
+		{`diff n 1: "x":1`, "difference"},
+		{`diff n 1: "x":1 kv.m["a b"]`, "difference"},
+		{`back n 1: "x" 1`, "event"},
+		{`break change n 1: "x" kv.m["a b"]`, "breakpoint"},
+	} {
+		a, err := s.Ask(t.Context(), c.line)
+		if err != nil {
+			t.Errorf("%s: %v", c.line, err)
+			continue
+		}
+		if !slices.ContainsFunc(a.Parts, func(p Part) bool { return p.kind() == c.kind }) {
+			t.Errorf("%s: says no %s", c.line, c.kind)
+		}
+	}
+	if _, err := s.Ask(t.Context(), `diff n:1 kv.none`); err == nil || !strings.Contains(err.Error(), `"kv.none" is no variable`) {
+		t.Errorf("a misprint: %v", err)
+	}
+}

@@ -14,12 +14,7 @@ import (
 const entriesMax = 200
 
 func runState(ctx context.Context, s *Session, args string) error {
-	node, path := -1, args
-	if first, rest, _ := strings.Cut(args, " "); first != "" {
-		if n, ok := s.nodeIndex(first); ok {
-			node, path = n, strings.TrimSpace(rest)
-		}
-	}
+	node, path, _ := s.cutNode(args)
 	path = strings.TrimSuffix(path, ".") // of a name that was completed in part
 	if s.at != history.Begin {
 		if err := s.fillPath(ctx, "state", path, node, s.at.Time); err != nil {

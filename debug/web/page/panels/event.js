@@ -60,14 +60,15 @@ function Nowhere({ store }) {
 /** @param {{store: Store, place: Place, event: any, here: boolean}} props */
 function Head({ store, place, event, here }) {
   const name = placeName(place)
+  const lane = place.name.length > 14 ? 'this node' : visible(place.name)
   return html`<header class="p-head">
     <div class="p-title">${event ? html`<span class=${'p-kind ' + kindClass(event.kind)}>${visible(event.kind)}</span> ` : null}<h2>${event?.name ? visible(event.name) : event ? '' : '…'}</h2>
       ${event?.peer ? html` <span class="p-dim">${event.kind === 'note' ? 'peer' : 'from'}</span> <b>${visible(event.peer)}</b>` : null}</div>
     <div class="p-sub"><span class="p-node">${name}</span> <time title=${place.time}>${place.time ? clock(place.time) : ''}</time></div>
     <div class="p-buttons" role="toolbar" aria-label="Go on from this event">
       ${here ? html`<span class="p-here">the cut is here</span>` : html`<button type="button" class="p-button" onClick=${() => store.act.goto(placeText(place))}>Go here</button>`}
-      <button type="button" class="p-button" title=${`the event before on ${visible(place.name)}`} onClick=${() => store.act.command(`prev ${place.name}`)}>‹ ${visible(place.name)}</button>
-      <button type="button" class="p-button" title=${`the next event on ${visible(place.name)}`} onClick=${() => store.act.command(`next ${place.name}`)}>${visible(place.name)} ›</button>
+      <button type="button" class="p-button" title=${`the event before on ${visible(place.name)}`} onClick=${() => store.act.command(`prev ${place.name}`)}>‹ ${lane}</button>
+      <button type="button" class="p-button" title=${`the next event on ${visible(place.name)}`} onClick=${() => store.act.command(`next ${place.name}`)}>${lane} ›</button>
       <button type="button" class="p-button" onClick=${() => copy(store, placeText(place), 'the place')}>Copy</button>
     </div>
   </header>`
