@@ -53,8 +53,9 @@ more than that; it does without colour (NO_COLOR) and, with --ascii, with ASCII.
 --web serves a page instead, to this machine alone unless --listen says otherwise,
 and prints its URL, which holds a token: whoever has it sees what was recorded.
 The page looks; only with --allow-control does it write files (export), run
-programs (whatif) and pull from live nodes (compare). Marks are kept either way.
-Ctrl-C ends it.
+programs (whatif) and pull from live nodes (compare), all as the user who started
+it; where other machines are let in, opening files (compare) takes it, too. Marks
+are kept either way. Ctrl-C ends it.
 
 ` + whatHelp + `
 As WHAT, - is a History in text form or a log on standard input, which is copied to

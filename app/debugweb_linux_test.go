@@ -192,11 +192,83 @@ func TestStandardInputCanBeOpened(t *testing.T) {
 }
 
 func TestAnAddressBeyondThisMachineIsWarnedOf(t *testing.T) {
-	p := servePage(t, nil, "--listen", "0.0.0.0:0", historyFile(t, 3))
+	file := historyFile(t, 3)
+	p := servePage(t, nil, "--listen", "0.0.0.0:0", file)
+	if a := p.command("", "compare "+file); !strings.Contains(a.Error, "--allow-control") {
+		t.Errorf("files of this machine are opened for others: %+v", a)
+	}
 	if p.at.Hostname() != "127.0.0.1" {
 		t.Errorf("a URL that can't be opened: %s", p.at)
 	}
 	if p.stop(); !strings.Contains(p.stderr.String(), "warning: [::]:") && !strings.Contains(p.stderr.String(), "warning: 0.0.0.0:") {
 		t.Errorf("no warning: %q", p.stderr)
+	}
+}
+
+func TestTheBrowserGetsAURLThatIsGoodOnce(t *testing.T) {
+	bin := t.TempDir()
+	pipe := filepath.Join(bin, "opened")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte("#!/bin/sh\necho \"$1\" >'"+pipe+"'\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	p := servePage(t, nil, "--open", historyFile(t, 3))
+	b, err := os.ReadFile(pipe) // when the browser was started
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := strings.TrimSpace(string(b))
+	if strings.Contains(given, p.token) || !strings.HasPrefix(given, p.at.String()+"?token=") {
+		t.Fatalf("the browser was started with %s", given)
+	}
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, want := range []int{http.StatusSeeOther, http.StatusUnauthorized} {
+		res, err := c.Get(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s, want %d", res.Status, want)
+		}
+	}
+	if code := p.stop(); code != 0 || strings.Contains(p.stderr.String(), "token") {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+}
+
+func TestWithoutABrowserThePageIsServedAllTheSame(t *testing.T) {
+	hindcast, err := exec.LookPath("hindcast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", filepath.Dir(hindcast))
+	p := servePage(t, nil, "--open", historyFile(t, 3))
+	if a := p.command("", "goto END"); a.Error != "" {
+		t.Error(a.Error)
+	}
+	if code := p.stop(); code != 0 || !strings.Contains(p.stderr.String(), "warning: no browser was opened: ") {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+}
+
+func TestCommandsComeFromTheTerminalWhereStandardInputIsOpened(t *testing.T) {
+	home := t.TempDir()
+	p := onTTY(t, []string{"HOME=" + home, "XDG_CACHE_HOME=" + home}, "sh", "-c", "hindcast debug - <'"+historyFile(t, 9)+"'")
+	p.expect(`^-: 9 events of 3 nodes`)
+	p.expect(`^START> `)
+	p.types("goto n3:3\r")
+	p.expect(`^n3:3  `)
+	p.types(ctrlD)
+	if code := p.ended(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	p = onTTY(t, nil, "hindcast", "debug", "-")
+	p.expect(`^error: standard input is a terminal`)
+	if code := p.ended(); code != 2 {
+		t.Errorf("exit code %d", code)
 	}
 }

@@ -26,6 +26,9 @@ type desk struct {
 	// looks: sessions come from elsewhere and only look. They write no files but the
 	// notebook's and run no programs.
 	looks bool
+	// remote: they may come from other machines. Then they don't open this one's files
+	// either, unless they may do more than look.
+	remote bool
 	// many: there are several sessions, so that none may close what others look at.
 	many bool
 
@@ -106,8 +109,12 @@ func (d *desk) walk(ctx context.Context, variables []string) (history.Source, er
 var errLooks = errors.New("this page looks, and does nothing else to the machine that it runs on: start it with --allow-control")
 
 // open opens another History. A session that only looks opens what is on disk, and
-// asks nobody else.
+// asks nobody else; one from another machine doesn't even do that, for errors tell of
+// files what is none of its business.
 func (d *desk) open(ctx context.Context, other string) (history.Source, error) {
+	if d.looks && d.remote {
+		return nil, errLooks
+	}
 	if _, err := os.Stat(other); d.looks && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w; live nodes are pulled only then (%w)", err, errLooks)
 	}
