@@ -121,7 +121,9 @@ func (b *tab) listen(ev any) {
 			text += ": " + x.Description
 		}
 	case *log.EventEntryAdded:
-		if ev.Entry.Level == log.EntryLevelError {
+		// That a command is refused is an answer.
+		refused := ev.Entry.Source == log.EntrySourceNetwork && strings.Contains(ev.Entry.Text, "status of 400")
+		if ev.Entry.Level == log.EntryLevelError && !refused {
 			text = fmt.Sprintf("%s: %s %s", ev.Entry.Source, ev.Entry.Text, ev.Entry.URL)
 		}
 	}
@@ -167,6 +169,18 @@ func (b *tab) until(expr string) {
 func (b *tab) press(keys string) {
 	b.t.Helper()
 	b.do(chromedp.KeyEvent(keys))
+}
+
+// over goes to a field, so that what is typed replaces what stands there.
+func (b *tab) over(selector string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`(f => { f.focus(); f.select() })(document.querySelector(` + js(selector) + `))`))
+}
+
+// leave goes out of the field, so that keys are the page's again.
+func (b *tab) leave() {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
 }
 
 // eval is the value of an expression of JavaScript.

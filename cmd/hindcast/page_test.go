@@ -1,10 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"hindcast.dev/debug"
 )
 
 // demoRecording makes what `hindcast demo` records.
@@ -18,22 +25,259 @@ func demoRecording(t *testing.T) string {
 	return dir
 }
 
-// ready is true once the page shows a recording, with its messages.
-const ready = `window.hindcast && hindcast.store.get().ready === 'ready' && hindcast.store.get().cut && !hindcast.store.get().busy`
+// What is true of the page once it shows a recording, and once it answered what was
+// asked.
+const (
+	settled = `!hindcast.store.get().busy`
+	ready   = `window.hindcast && hindcast.store.get().ready === 'ready' && hindcast.store.get().cut !== null && ` + settled
+	at      = `hindcast.store.act.placeText(hindcast.store.get().cut)`
+)
+
+// js is a text as JavaScript has it.
+func js(s string) string {
+	b, _ := json.Marshal(s) // a string has a form
+	return string(b)
+}
+
+// A look is a test of one thing that somebody does with the page.
+type look struct {
+	name string
+	do   func(b *tab)
+}
 
 // TestThePageInTheBrowser opens the demo's recording and looks around in it, as
-// somebody would.
+// somebody would, with keys and pointer.
 func TestThePageInTheBrowser(t *testing.T) {
 	findBrowser(t)
 	s := servePage(t, demoRecording(t))
 	b := openTab(t, s.URL, 1280, 800)
 	b.until(ready)
 	b.picture("opened")
+	for _, l := range []look{
+		{"steps and steps back", stepsAndStepsBack},
+		{"searches a text", searchesAText},
+		{"goes where a condition begins to hold", searchesACondition},
+		{"follows a cause", followsACause},
+		{"asks in RQL", asksInRQL},
+		{"shows a mistake in RQL where it is", showsAMistake},
+		{"looks at the state", looksAtTheState},
+		{"keeps a notebook", keepsANotebook},
+		{"has every command", hasEveryCommand},
+		{"drags the cut", dragsTheCut},
+		{"changes axes, zooms and pans", changesTheView},
+		{"leads back by a permalink", leadsBackByAPermalink},
+		{"lists its keys", listsItsKeys},
+	} {
+		if !t.Run(l.name, func(t *testing.T) {
+			b.t = t
+			l.do(b)
+			b.sound()
+		}) {
+			return
+		}
+	}
+}
 
+func stepsAndStepsBack(b *tab) {
+	b.press("g")
+	b.until(`hindcast.store.get().cut.begin`)
 	b.press("]]]")
 	b.until(`hindcast.store.get().cut.order === 2`)
 	b.press("[")
 	b.until(`hindcast.store.get().cut.order === 1`)
-	b.picture("stepped")
-	b.sound()
+	b.press("G")
+	b.until(`hindcast.store.get().cut.order === hindcast.store.get().about.events - 1`)
+	b.press("u")
+	b.until(`hindcast.store.get().cut.order === 1`)
+}
+
+// search types into the box for it, over what stood there.
+func search(b *tab, text string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`hindcast.store.set({hits: []})`)) // of the search before
+	b.press("/")
+	b.until(`document.querySelector('.p-search input') !== null && document.activeElement === document.querySelector('.p-search input')`)
+	b.press(text + kb.Enter)
+}
+
+func searchesAText(b *tab) {
+	search(b, "Replicate")
+	b.until(`hindcast.store.get().hits.length > 2 && !document.querySelector('.p-hits [role=status]').innerText.includes('searching')`)
+	b.picture("search")
+	b.press(kb.Escape)
+	b.until(`!hindcast.store.get().searching`)
+	b.until(settled)
+	was := eval[string](b, at)
+	b.press("n")
+	b.until(settled + ` && ` + at + ` !== ` + js(was))
+	if !eval[bool](b, `hindcast.store.get().hits.some(h => hindcast.store.act.placeText(h) === `+at+`)`) {
+		b.t.Errorf("n leads to %s, which is no hit", eval[string](b, at))
+	}
+	b.press("p")
+	b.until(at + ` === ` + js(was))
+}
+
+func searchesACondition(b *tab) {
+	b.press("g")
+	b.until(`hindcast.store.get().cut.begin`)
+	search(b, "where node.up = false")
+	b.until(`hindcast.store.get().hits.length > 0 && ` + settled)
+	b.press(kb.Escape)
+	b.until(`hindcast.store.get().laneStates.some(l => l.state === 'down')`)
+}
+
+// followsACause goes from a received message to where it was sent.
+func followsACause(b *tab) {
+	b.do(chromedp.Evaluate[chromedp.Void](`void hindcast.store.act.command('goto n2:40')`))
+	b.until(settled + ` && hindcast.store.get().cut.seq === 40`)
+	kind := `document.querySelector('.p-event .p-title .p-kind')?.innerText`
+	for range 200 { // to a message that n2 received
+		b.until(`document.querySelector('.p-event') && document.querySelector('.p-event').ariaBusy === 'false' && ` + kind)
+		if eval[string](b, kind) == "recv" {
+			break
+		}
+		was := eval[string](b, at)
+		b.press("}")
+		b.until(settled + ` && ` + at + ` !== ` + js(was))
+	}
+	if eval[string](b, kind) != "recv" {
+		b.t.Fatal("n2 received no message in 200 events")
+	}
+	b.until(`hindcast.store.get().cone !== null`)
+	b.picture("event")
+	was := eval[string](b, at)
+	b.press("c")
+	b.until(settled + ` && ` + at + ` !== ` + js(was))
+	if node := eval[string](b, `hindcast.store.get().cut.name`); node == "n2" {
+		b.t.Errorf("the cause of n2's receive %s is its own %s", was, eval[string](b, at))
+	}
+}
+
+func asksInRQL(b *tab) {
+	b.press("3")
+	b.until(`document.querySelector('.p-query textarea')`)
+	b.over(`.p-query textarea`)
+	b.press(demoQuery)
+	b.do(chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl))) // Ctrl
+	b.until(`hindcast.store.get().rows.length > 0 && document.querySelector('.p-outcome [role=row], .p-outcome tr')`)
+	b.picture("query")
+	b.leave()
+	b.press("gn")
+	b.until(settled + ` && hindcast.store.get().rows.some(r => r.at && hindcast.store.act.placeText(r.at) === ` + at + `)`)
+}
+
+func showsAMistake(b *tab) {
+	b.over(`.p-query textarea`)
+	b.press("SELECT kv.items FROM kv WHEN COUNT(kv.itms) > 1")
+	b.do(chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	b.until(`document.querySelector('.p-backdrop mark')?.innerText.includes('itms')`)
+	b.until(`document.querySelector('.p-problem').innerText.includes('items')`) // what it may have meant
+	b.picture("mistake")
+	b.leave()
+}
+
+func looksAtTheState(b *tab) {
+	b.press("2")
+	b.until(`document.querySelector('.p-state [role=treeitem]')`)
+	b.over(`.p-state-search input`)
+	b.press("items")
+	b.until(`document.querySelector('.p-found .p-hit')`)
+	b.do(chromedp.Click(chromedp.CSS(`.p-found .p-hit`)))
+	b.until(`document.querySelector('.p-chosen')`)
+	b.picture("state")
+}
+
+func keepsANotebook(b *tab) {
+	b.leave()
+	b.press("4")
+	b.until(`document.querySelector('.p-add input')`)
+	b.over(`.p-add input`)
+	b.press("suspect" + kb.Enter)
+	b.until(`hindcast.store.get().marks.some(m => m.name === 'suspect')`)
+	b.until(`document.querySelector('.p-marks').innerText.includes('suspect')`)
+	b.picture("notebook")
+	b.leave()
+}
+
+// hasEveryCommand types a command that no button has.
+func hasEveryCommand(b *tab) {
+	b.press(":")
+	b.until(`document.querySelector('.p-drawer input, .p-drawer textarea') === document.activeElement`)
+	b.picture("palette")
+	if n := eval[int](b, `document.querySelectorAll('.p-command').length`); n != len(debug.Commands()) {
+		b.t.Errorf("%d commands are listed of %d", n, len(debug.Commands()))
+	}
+	b.press("nodes" + kb.Enter)
+	b.until(`document.querySelector('.p-drawer').innerText.includes('n3')`)
+	b.press(kb.Escape)
+	b.until(`!hindcast.store.get().palette`)
+}
+
+// dragsTheCut drags over the ruler, and the cut snaps to where a consistent one is.
+func dragsTheCut(b *tab) {
+	b.press("1f")
+	b.until(`hindcast.store.get().frame && ` + settled)
+	was := eval[string](b, at)
+	var box struct{ X, Y, Width, Height float64 }
+	box = eval[struct{ X, Y, Width, Height float64 }](b, `(({x, y, width, height}) => ({X: x, Y: y, Width: width, Height: height}))(document.querySelector('[role=slider]').getBoundingClientRect())`)
+	y := box.Y + 10
+	b.do(chromedp.DragAndDropXY(box.X+box.Width*0.4, y, box.X+box.Width*0.7, y))
+	b.until(settled + ` && ` + at + ` !== ` + js(was))
+	b.picture("cut")
+	order := eval[float64](b, `hindcast.store.get().cut.order`)
+	if whole := eval[float64](b, `hindcast.store.get().about.events`); order < whole/10 || order >= whole {
+		b.t.Errorf("the cut is at event %v of %v", order, whole)
+	}
+}
+
+func changesTheView(b *tab) {
+	width := `(hindcast.store.get().view.to - hindcast.store.get().view.from)`
+	b.press("f")
+	whole := eval[float64](b, width)
+	b.press("+++")
+	b.until(width + ` < ` + `0.5 * ` + number(whole))
+	from := eval[float64](b, `hindcast.store.get().view.from`)
+	b.press("h")
+	b.until(`hindcast.store.get().view.from < ` + number(from))
+	for _, axis := range []string{"order", "depth", "time"} {
+		b.press("a")
+		b.until(`hindcast.store.get().axis === ` + js(axis) + ` && hindcast.store.get().frame?.axis === ` + js(axis))
+		b.picture("axis-" + axis)
+	}
+	b.press("z")
+	b.until(`hindcast.store.get().drawn?.events.length > 0`)
+	b.picture("near")
+	b.press("t")
+	b.until(`document.documentElement.dataset.theme`)
+	b.picture("other-theme")
+	b.press("t")
+}
+
+// number is a number as JavaScript has it.
+func number(f float64) string {
+	b, _ := json.Marshal(f) // finite
+	return string(b)
+}
+
+// leadsBackByAPermalink opens the address of a view in another tab.
+func leadsBackByAPermalink(b *tab) {
+	b.press("2")
+	state := `JSON.stringify([` + at + `, hindcast.store.get().tab, hindcast.store.get().axis, Math.round(hindcast.store.get().view.from / 1000), Math.round(hindcast.store.get().view.to / 1000)])`
+	want := eval[string](b, state)
+	b.until(`location.hash.length > 1 && decodeURIComponent(location.hash).includes(` + at + `)`)
+	link := eval[string](b, `location.href`)
+	if strings.Contains(link, "token") {
+		b.t.Errorf("the token stands in the permalink %s", link)
+	}
+	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(link))
+	b.until(ready)
+	b.until(state + ` === ` + js(want))
+}
+
+func listsItsKeys(b *tab) {
+	b.press("?")
+	b.until(`document.querySelector('dialog.help')?.open`)
+	b.picture("keys")
+	b.press("?")
+	b.until(`!document.querySelector('dialog.help')`)
 }
