@@ -30,7 +30,7 @@ func runCause(ctx context.Context, s *Session, args string) error {
 	}
 	cause := cmp.Or(e.ID, dropped(e))
 	if cause == "" {
-		return commandErrorf("cause", "%s is a %s: no message or timer of the recording caused it", s.name(s.at), termtext.Printable(e.Kind))
+		return commandErrorf("cause", "%s (%s) was caused by no message or timer of the recording", s.name(s.at), termtext.Printable(e.Kind))
 	}
 	id, err := event.ParseMessageID(cause)
 	if _, ok := s.meta.NodeIndex(id.Node); err == nil && ok {

@@ -25,3 +25,13 @@ func TestTheInvestigationOfAnOlderCopyIsAsTold(t *testing.T) {
 		return strings.Replace(s, "go build -tags canary_kv -o hindcast-canary", fmt.Sprintf(`go build -C '%s' -tags canary_kv -o "$PWD/hindcast-canary"`, root), 1)
 	})
 }
+
+func TestTheInvestigationOfAMissingPostIsAsTold(t *testing.T) {
+	log, err := filepath.Abs("../../docs/investigations/facebook.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runPage(t, "../../docs/investigations/missing-post.md", 5, func(s string) string {
+		return strings.ReplaceAll(s, "docs/investigations/facebook.log", "'"+log+"'")
+	})
+}
