@@ -42,14 +42,18 @@ func (c *console) add(a answered, width int, plain bool) {
 	if a.err == nil {
 		return
 	}
-	for t := range strings.Lines(termtext.PrintableText(a.err.Error())) {
-		c.lines = append(c.lines, styled(red, strings.TrimRight(t, "\n")))
+	for _, t := range wrap(termtext.PrintableText(a.err.Error()), width) {
+		c.lines = append(c.lines, styled(red, t))
 	}
 }
 
 // part adds a part of an answer, with where each of its lines leads.
 func (c *console) part(p debug.Part, width int, plain bool) {
-	lines := strings.Split(strings.TrimRight(debug.PartText(p, width, plain), "\n"), "\n")
+	text := debug.PartText(p, width, plain)
+	if r, ok := p.(*debug.Row); ok {
+		text = rowText(r, text)
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	do := leadsTo(p)
 	for i, t := range lines {
 		to := ""
@@ -63,6 +67,35 @@ func (c *console) part(p debug.Part, width int, plain bool) {
 			c.lines = append(c.lines, leading(to, part{w, 0}))
 		}
 	}
+}
+
+// leads reports whether the last answer has rows that Enter goes to.
+func (c *console) leads() bool {
+	return len(c.lines) > c.last+1 && c.lines[c.last+1].do != ""
+}
+
+// rowText is a row about cuts in short: where it begins, how many cuts it is, and
+// what it holds. Other rows stay as they are.
+func rowText(r *debug.Row, text string) string {
+	if _, ok := hitOf(r); !ok {
+		return text
+	}
+	at := clock(r.From)
+	if !r.Event.IsTick() && r.Event.Node != "" {
+		at += fmt.Sprintf("  %s:%d", r.Event.Node, r.Event.Seq)
+	}
+	for _, f := range r.Fields() {
+		switch f.Name {
+		case "from", "to", "event":
+		case "cuts":
+			at += "  cuts " + debug.FormatValue(f.Value)
+		default:
+			if text := preview(f.Value, 500); text != "" && text != `""` && text != "null" {
+				at += "  " + f.Name + "=" + text
+			}
+		}
+	}
+	return termtext.Printable(at)
 }
 
 // leadsTo are the commands that go to what the lines of a part are about.

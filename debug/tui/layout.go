@@ -65,11 +65,17 @@ func (m *model) sideColumns() int {
 	return m.w - 1
 }
 
-// View implements tea.Model.
-func (m *model) View() tea.View {
+// View implements tea.Model. A panic ends the program in order.
+func (m *model) View() (v tea.View) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.failed = failure(r)
+			m.quitNow()
+		}
+		v.AltScreen = true
+	}()
 	s, cursor := m.draw()
-	v := tea.NewView(s.render(m.look, true))
-	v.AltScreen = true
+	v.SetContent(s.render(m.look, true))
 	v.Cursor = cursor
 	return v
 }
@@ -269,7 +275,7 @@ func (m *model) toggleHelp() tea.Cmd {
 
 // helpLines are the keys by group, and then the commands.
 func helpLines(width int) (lines []line) {
-	const column = 14
+	const column = 19
 	group := ""
 	for _, k := range keyTable() {
 		if k.group != group {

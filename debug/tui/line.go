@@ -136,6 +136,7 @@ func (m *model) enterLine() tea.Cmd {
 	switch {
 	case l.kind == '/' && m.side == paneState && m.focus == 1:
 		m.tree.filter, m.tree.stale = strings.ToLower(text), true
+		m.sides[paneState].cur, m.sides[paneState].top = 0, 0
 	case text == "":
 	case l.kind == '/':
 		return m.command("find " + text)

@@ -41,7 +41,10 @@ type model struct {
 	queue   []job
 	loading [2]bool // nearby, global: one is under way
 	ticking bool
-	ended   bool // ctrl-c has ended a command: another quits
+	every   time.Duration // between ticks; 0: there are none
+	ended   bool          // ctrl-c has ended a command: another quits
+	failed  error
+	quitNow func() // quits from where no command can be returned; nil in tests
 
 	focus   int // 0 is the main area, 1 the side
 	alone   bool
@@ -107,6 +110,7 @@ func newModel(ctx context.Context, o Options) *model {
 	m.lane = m.at.Node
 	m.tree.init()
 	m.scope.axis = timeline.Time
+	m.every = tickEvery
 	return m
 }
 
@@ -116,9 +120,18 @@ func (m *model) Init() tea.Cmd {
 	return tea.Batch(survey, m.load(), m.tick())
 }
 
-// Update implements tea.Model.
-func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	var cmd tea.Cmd
+// Update implements tea.Model. A panic ends the program in order.
+func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.failed = failure(r)
+			cmd = tea.Quit
+		}
+	}()
+	return m, m.update(msg)
+}
+
+func (m *model) update(msg tea.Msg) (cmd tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
@@ -143,9 +156,12 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.nearby.stale = true // now it is known why messages were lost
 	case tick:
 		m.ticking = false
+	case failed:
+		m.failed = msg.err
+		return tea.Quit
 	}
 	m.settle()
-	return m, tea.Batch(cmd, m.load(), m.tick())
+	return tea.Batch(cmd, m.load(), m.tick())
 }
 
 // settle brings what is derived from the rest up to date.
@@ -157,7 +173,7 @@ func (m *model) settle() {
 
 // tick has the screen drawn anew before long if something goes on.
 func (m *model) tick() tea.Cmd {
-	if m.ticking || m.running == nil && m.survey.Progress().Step == debug.SurveyReady {
+	if m.ticking || m.every == 0 || m.running == nil && m.survey.Progress().Step == debug.SurveyReady {
 		return nil
 	}
 	if p := m.survey.Progress(); m.running == nil && p.Err != nil {
@@ -165,7 +181,7 @@ func (m *model) tick() tea.Cmd {
 	}
 	m.ticking = true
 	return m.work.do(func(ctx context.Context) tea.Msg {
-		t := time.NewTimer(tickEvery)
+		t := time.NewTimer(m.every)
 		defer t.Stop()
 		select {
 		case <-t.C:
@@ -178,11 +194,11 @@ func (m *model) tick() tea.Cmd {
 // press carries out a key.
 func (m *model) press(k tea.KeyPressMsg) tea.Cmd {
 	name := k.String()
-	if name != "ctrl+c" {
-		m.ended = false
-	}
 	if m.line != nil {
 		return m.edit(k)
+	}
+	if m.message = (message{}); m.running == nil {
+		m.ended = false
 	}
 	for _, entry := range keyTable() {
 		for _, n := range entry.keys {
@@ -271,6 +287,9 @@ func (m *model) tell(a answered) {
 		case *debug.Event:
 			long = long || p.Whole
 			short = append(short, firstLine(debug.PartText(p, m.textColumns(), m.o.Plain)))
+		case *debug.Mark:
+			short = append(short, fmt.Sprintf("%s is marked %s", p.Place, p.Name))
+			long = long || a.job.line == "marks"
 		case *debug.Variable:
 			long = long || !a.answer.Moved
 		default:
@@ -301,6 +320,9 @@ func (m *model) tell(a answered) {
 	m.console.add(a, m.textColumns(), m.o.Plain)
 	m.side = paneQuery
 	m.sides[paneQuery].toLast = true
+	if m.console.leads() {
+		m.focus = 1 // Enter goes to what was found
+	}
 	if a.err == nil {
 		m.message = message{}
 	}

@@ -51,8 +51,10 @@ func (m *model) settleSides() {
 	}
 	if m.side == paneQuery && l.toLast {
 		l.toLast = false
-		l.top = m.console.last
-		l.cur = m.console.last
+		l.top, l.cur = m.console.last, m.console.last
+		if m.console.leads() {
+			l.cur++
+		}
 	}
 	l.fit(a.h)
 }

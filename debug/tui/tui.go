@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	stack "runtime/debug"
 	"strings"
 	"sync"
 
@@ -79,25 +80,35 @@ func Run(ctx context.Context, o Options) error {
 	if err := Check(o.In, o.Out, o.Environ); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m := newModel(ctx, o)
+	inside, cancel := context.WithCancel(ctx)
+	m := newModel(inside, o)
 	defer m.work.end()
 	defer cancel()
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out)}
+	options := []tea.ProgramOption{tea.WithInput(o.In), tea.WithOutput(o.Out)}
 	if o.Environ != nil {
 		options = append(options, tea.WithEnvironment(o.Environ))
 	}
-	_, err := tea.NewProgram(m, options...).Run()
+	p := tea.NewProgram(m, options...)
+	m.quitNow = func() { go p.Quit() }
+	defer context.AfterFunc(ctx, p.Quit)()
+	_, err := p.Run()
 	switch {
-	case errors.Is(err, tea.ErrProgramPanic):
-		return errors.New("the terminal program failed, as shown above; hindcast debug without --tui goes on from here")
-	case errors.Is(err, tea.ErrInterrupted), errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil:
+	case m.failed != nil:
+		return m.failed
+	case errors.Is(err, tea.ErrInterrupted):
 		return context.Canceled
 	case err != nil:
 		return fmt.Errorf("terminal: %w", err)
 	}
-	return nil
+	return ctx.Err()
+}
+
+// failed is a panic of something that ran beside the screen.
+type failed struct{ err error }
+
+// failure makes an error of a panic, to be told when the terminal is what it was.
+func failure(cause any) error {
+	return fmt.Errorf("the terminal program failed, which is a defect of it: %v; hindcast debug without --tui does the same line by line\n%s", cause, stack.Stack())
 }
 
 // A workshop runs what takes time beside the screen, and sees to it that all of it
@@ -125,8 +136,17 @@ func (w *workshop) do(f func(ctx context.Context) tea.Msg) tea.Cmd {
 		w.left.Add(1)
 		w.mu.Unlock()
 		defer w.left.Done()
-		return f(w.ctx)
+		return guarded(w.ctx, f)
 	}
+}
+
+func guarded(ctx context.Context, f func(ctx context.Context) tea.Msg) (msg tea.Msg) {
+	defer func() {
+		if r := recover(); r != nil {
+			msg = failed{failure(r)}
+		}
+	}()
+	return f(ctx)
 }
 
 // end waits for all that was begun.
