@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"fmt"
+	"io"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -61,7 +63,7 @@ func keyTable() []key {
 		{[]string{"6"}, "List of the events", "Panes", func(m *model) tea.Cmd { return m.open(paneList) }},
 		{[]string{"m"}, "mark the place", "Panes", func(m *model) tea.Cmd { return m.typeLine(':', "mark ") }},
 		{[]string{"/"}, "search the events; in the state pane, the state", "Panes", func(m *model) tea.Cmd { return m.typeLine('/', "") }},
-		{[]string{":"}, "a command: Tab completes it, ↑ brings earlier ones", "Panes", func(m *model) tea.Cmd { return m.typeLine(':', "") }},
+		{[]string{":", "ctrl+k"}, "a command: Tab completes it, ↑ brings earlier ones", "Panes", func(m *model) tea.Cmd { return m.typeLine(':', "") }},
 		{[]string{"?"}, "these keys and all commands", "Panes", (*model).toggleHelp},
 		{[]string{"esc"}, "end the command that runs; close what is open", "Panes", (*model).escape},
 		{[]string{"ctrl+c"}, "end the command that runs; again: quit", "Panes", (*model).interrupt},
@@ -86,4 +88,20 @@ func shownKeys(keys []string) string {
 		out = append(out, name)
 	}
 	return strings.Join(out, " ")
+}
+
+// WriteDoc writes the table of keys as Markdown.
+func WriteDoc(w io.Writer) error {
+	fmt.Fprint(w, "| key | what it does |\n|---|---|\n")
+	group := ""
+	for _, k := range keyTable() {
+		if k.group != group {
+			group = k.group
+			fmt.Fprintf(w, "| | **%s** |\n", group)
+		}
+		if _, err := fmt.Fprintf(w, "| `%s` | %s |\n", strings.ReplaceAll(shownKeys(k.keys), " ", "` `"), k.what); err != nil {
+			return err
+		}
+	}
+	return nil
 }

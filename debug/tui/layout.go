@@ -231,10 +231,13 @@ func (m *model) drawLast(a area, s *screen) *tea.Cursor {
 		return m.line.draw(a, s)
 	}
 	right := m.progress()
-	if m.running != nil {
+	if m.live != nil {
+		right = m.reach()
+	}
+	if m.running != nil && !m.running.looks {
 		right = fmt.Sprintf("%s: %d s, Esc ends it", firstLine(m.running.line), int(time.Since(m.running.begun)/time.Second))
 		if time.Since(m.running.begun) < tickEvery {
-			right = ""
+			right = m.reach()
 		}
 	}
 	x := a.w

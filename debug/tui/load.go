@@ -23,6 +23,7 @@ type nearby struct {
 	lost  map[string]string
 	err   error
 	deep  int  // how many events were asked for on either side
+	full  bool // there were as many behind the cut
 	stale bool // another is wanted
 }
 
@@ -93,6 +94,8 @@ func (n *nearby) read(ctx context.Context, src history.Source, survey *debug.Sur
 	if n.rows, err = s.Nearby(ctx, n.deep, n.deep); err != nil {
 		return err
 	}
+	here, _ := slices.BinarySearchFunc(n.rows, n.at, func(e history.Event, p history.Position) int { return e.Position.Compare(p) })
+	n.full = len(n.rows)-here > n.deep
 	drops := survey.Index().Losses
 	if n.lost, err = debug.Lost(ctx, src, n.rows, drops); err != nil {
 		return err

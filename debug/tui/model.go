@@ -37,11 +37,15 @@ type model struct {
 	nearby nearby
 	global global
 
+	live    *debug.LiveStatus // how far what grows is, as told last; nil of what doesn't
+	waiting bool              // for more of it
+	grown   bool              // there is more of it than the session has seen
+
 	running *job // the command that runs
 	queue   []job
 	loading [2]bool // nearby, global: one is under way
 	ticking bool
-	every   time.Duration // between ticks; 0: there are none
+	every   time.Duration // between ticks; 0: nothing comes by itself, in tests
 	ended   bool          // ctrl-c has ended a command: another quits
 	failed  error
 	quitNow func() // quits from where no command can be returned; nil in tests
@@ -73,6 +77,7 @@ type message struct {
 type job struct {
 	line   string
 	typed  bool // by hand: its whole answer is wanted
+	looks  bool // by nobody: what grows is looked at again
 	begun  time.Time
 	cancel context.CancelFunc
 }
@@ -84,23 +89,29 @@ type answered struct {
 	err    error
 	at     history.Position
 	marks  []debug.Mark
-	meta   *history.Meta
+	src    history.Source
 }
 
 // surveyed says that the survey is over.
 type surveyed struct{ err error }
 
-// tick draws the screen anew.
-type tick struct{}
+// tick draws the screen anew, and grown says that there is more to draw.
+type (
+	tick  struct{}
+	grown struct{}
+)
 
 func newModel(ctx context.Context, o Options) *model {
 	s := o.Session
 	src := s.Source()
-	m := &model{o: o, survey: o.Survey, meta: src.Meta(), typed: map[rune][]string{}, message: message{text: o.Greeting}}
+	m := &model{o: o, meta: src.Meta(), typed: map[rune][]string{}, message: message{text: o.Greeting}}
 	m.look = look{ascii: o.Plain, colour: variable(o.Environ, "NO_COLOR") == ""}
 	m.work = &workshop{ctx: ctx, src: src}
 	m.work.replaced(s)
-	if m.survey == nil {
+	if s.Live != nil {
+		m.survey = debug.NewLiveSurvey(s.Live)
+		s.Live, m.live = m.survey, &debug.LiveStatus{}
+	} else {
 		m.survey = debug.NewSurvey(src)
 	}
 	s.Index = m.survey.Index
@@ -117,17 +128,21 @@ func newModel(ctx context.Context, o Options) *model {
 // Init implements tea.Model.
 func (m *model) Init() tea.Cmd {
 	survey := m.work.do(func(ctx context.Context) tea.Msg { return surveyed{m.survey.Run(ctx)} })
-	return tea.Batch(survey, m.load(), m.tick())
+	return tea.Batch(survey, m.await(), m.load(), m.tick())
 }
 
 // Update implements tea.Model. A panic ends the program in order.
-func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (m *model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
+	same = m
 	defer func() {
 		if r := recover(); r != nil {
 			m.failed = failure(r)
 			cmd = tea.Quit
 		}
 	}()
+	if m.failed != nil {
+		return m, nil // what is left is the end
+	}
 	return m, m.update(msg)
 }
 
@@ -156,12 +171,14 @@ func (m *model) update(msg tea.Msg) (cmd tea.Cmd) {
 		m.nearby.stale = true // now it is known why messages were lost
 	case tick:
 		m.ticking = false
+	case grown:
+		m.waiting, m.grown = false, true
 	case failed:
 		m.failed = msg.err
 		return tea.Quit
 	}
 	m.settle()
-	return tea.Batch(cmd, m.load(), m.tick())
+	return tea.Batch(cmd, m.await(), m.lookAgain(), m.load(), m.tick())
 }
 
 // settle brings what is derived from the rest up to date.
@@ -230,7 +247,7 @@ func (m *model) enqueue(j job) tea.Cmd {
 	return m.work.do(func(context.Context) tea.Msg {
 		defer cancel()
 		a, err := s.Ask(ctx, j.line)
-		return answered{j, a, err, s.Position(), s.Marks(), s.Source().Meta()}
+		return answered{j, a, err, s.Position(), s.Marks(), s.Source()}
 	})
 }
 
@@ -240,24 +257,38 @@ func (m *model) answered(a answered) tea.Cmd {
 	if errors.Is(a.err, debug.ErrQuit) {
 		return tea.Quit
 	}
-	if a.at != m.at || a.meta != m.meta {
-		m.at, m.meta = a.at, a.meta
-		m.nearby.stale, m.global.stale = true, true
-		if m.at != history.Begin {
-			m.lane = m.at.Node
-		}
-		if a.answer.Moved {
-			m.watched = watchedIn(a.answer, m.textColumns(), m.o.Plain)
-		}
-	}
+	m.takeIn(a)
 	m.marks = a.marks
 	m.tell(a)
+	m.grown = m.grown || m.live != nil && !a.job.looks // it may have begun to follow, or ceased to
 	if len(m.queue) == 0 {
 		return nil
 	}
 	next := m.queue[0]
 	m.queue = m.queue[1:]
 	return m.enqueue(next)
+}
+
+// takeIn goes to where the session is.
+func (m *model) takeIn(a answered) {
+	m.work.goOn(a.src)
+	meta := a.src.Meta()
+	moved := a.at != m.at
+	if moved || meta != m.meta {
+		m.meta = meta
+		ahead := len(m.nearby.rows) > 0 && m.nearby.rows[len(m.nearby.rows)-1].Position.Compare(m.nearby.at) > 0
+		m.nearby.stale = moved || m.live == nil || !ahead || !m.nearby.full
+		m.global.stale = moved || m.live == nil
+	}
+	if !moved {
+		return
+	}
+	if m.at = a.at; m.at != history.Begin {
+		m.lane = m.at.Node
+	}
+	if a.answer.Moved && !a.job.looks {
+		m.watched = watchedIn(a.answer, m.textColumns(), m.o.Plain)
+	}
 }
 
 // textColumns is how wide texts of commands are made.
@@ -277,6 +308,10 @@ func watchedIn(a *debug.Answer, width int, plain bool) (lines []string) {
 // tell puts an answer where it belongs: a place into the last line, all else into
 // the pane of answers.
 func (m *model) tell(a answered) {
+	if a.job.looks {
+		m.tellLive(a)
+		return
+	}
 	var short []string
 	long := false
 	for _, p := range a.answer.Parts {
@@ -360,7 +395,7 @@ func (m *model) escape() tea.Cmd {
 	switch {
 	case m.help != nil:
 		m.help = nil
-	case m.running != nil:
+	case m.running != nil && !m.running.looks:
 		m.stop()
 	case m.tree.filter != "":
 		m.tree.filter = ""
@@ -383,7 +418,7 @@ func (m *model) stop() {
 // interrupt ends the command that runs; if none runs, or it was ended just now, it
 // quits.
 func (m *model) interrupt() tea.Cmd {
-	if m.running == nil || m.ended {
+	if m.running == nil || m.running.looks || m.ended {
 		return m.quit()
 	}
 	m.ended = true
@@ -401,9 +436,4 @@ func (m *model) quit() tea.Cmd {
 		m.running.cancel()
 	}
 	return tea.Quit
-}
-
-func (m *model) toggleFollow() tea.Cmd {
-	m.message = message{"nothing runs here: what is open is over", true}
-	return nil
 }

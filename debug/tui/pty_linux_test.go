@@ -265,3 +265,23 @@ func TestWithoutColourNoneIsWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestMoreOfWhatGrowsIsShownByItself(t *testing.T) {
+	p, g := newTerminal(t), grows(t)
+	g.add(t, 1)
+	s := debug.NewSession(g.Now(), io.Discard)
+	s.Live = g
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(t.Context(), Options{Title: "live", Session: s, In: p.slave, Out: p.slave, Environ: xterm})
+	}()
+	p.expect("of 1")
+	p.master.WriteString("F")
+	p.expect("n1:1")
+	g.add(t, 6)
+	p.expect("00:29:52.000000")
+	p.master.WriteString("q")
+	if err := p.end(ended); err != nil {
+		t.Error(err)
+	}
+}

@@ -48,7 +48,7 @@ func (m *model) settleScope() {
 		return
 	}
 	a := m.places().main
-	v := timeline.View{Axis: s.axis, From: from, To: to, Columns: max(a.w-nameColumns, 1), Lanes: m.scopeLanes(a)}
+	v := timeline.View{Axis: s.axis, From: from, To: to, Columns: max(a.w-nameColumns, 1), Lanes: m.scopeLanes(a, len(x.Meta().Nodes))}
 	if s.level > 0 {
 		v.From, v.To = s.window(from, to, m.coordinate(x))
 	}
@@ -60,17 +60,17 @@ func (m *model) settleScope() {
 }
 
 // scopeLanes are the nodes in view, the chosen one among them.
-func (m *model) scopeLanes(a area) (lanes []int) {
+func (m *model) scopeLanes(a area, nodes int) (lanes []int) {
 	rows := max(a.h-2, 1)
 	s := &m.scope
-	s.first = max(min(s.first, len(m.meta.Nodes)-rows), 0)
+	s.first = max(min(s.first, nodes-rows), 0)
 	if m.lane < s.first {
 		s.first = m.lane
 	}
 	if m.lane >= s.first+rows {
 		s.first = m.lane - rows + 1
 	}
-	for n := s.first; n < min(s.first+rows, len(m.meta.Nodes)); n++ {
+	for n := s.first; n < min(s.first+rows, nodes); n++ {
 		lanes = append(lanes, n)
 	}
 	return lanes
@@ -129,15 +129,21 @@ func (m *model) drawScope(a area) {
 			most = max(most, c.Count)
 		}
 	}
+	nodes := m.scope.index.Meta().Nodes
 	m.drawRuler(a.rows(0, 1))
 	for i, n := range f.Lanes {
-		name, st := termtext.Clip(m.nodeName(n), nameColumns-2), dim
+		node := &nodes[n]
+		name, st := termtext.Clip(termtext.Printable(node.Name), nameColumns-2), dim
 		if n == m.lane {
 			st = bold
 			a.set(0, i+1, '›', bold)
 		}
 		a.columns(0, nameColumns).text(1, i+1, st, name)
+		if m.isSilent(node.Name) {
+			a.set(nameColumns-1, i+1, '?', red|bold)
+		}
 		row := a.columns(nameColumns, a.w).rows(i+1, 1)
+		drawUnknown(row, f, node)
 		drawCells(row, f, i, most)
 		if p := row.at(cut, 0); p != nil {
 			p.style |= reverse
@@ -147,6 +153,21 @@ func (m *model) drawScope(a area) {
 		}
 	}
 	a.line(0, a.h-1, dim, m.legend(f))
+}
+
+// drawUnknown draws where the recording of a node is missing.
+func drawUnknown(a area, f *timeline.Frame, n *history.Node) {
+	if f.Axis != timeline.Time {
+		return
+	}
+	for _, u := range n.Unknown {
+		if uint64(u.To) <= f.From || uint64(u.From) > f.To {
+			continue
+		}
+		for x := f.Column(max(uint64(u.From), f.From)); x <= f.Column(min(uint64(u.To)-1, f.To)); x++ {
+			a.set(x, 0, '?', dim)
+		}
+	}
 }
 
 // drawCells draws a lane.
@@ -204,7 +225,7 @@ func (m *model) legend(f *timeline.Frame) string {
 	if n := len(m.meta.Nodes) - len(f.Lanes); n > 0 {
 		hidden = fmt.Sprintf("  %d of %d lanes", len(f.Lanes), len(m.meta.Nodes))
 	}
-	return span + hidden + "  ▁ few █ many  ╳ dropped  ▲ start or stop  ╌ down"
+	return span + hidden + "  ▁ few █ many  ╳ dropped  ▲ start or stop  ╌ down  ? unknown"
 }
 
 // zoom goes nearer, from the whole run to the diagram, or farther.

@@ -149,6 +149,9 @@ func (m *model) eventLines(width int) []line {
 	if e.Machine != "" {
 		l.wrapped("machine  ", 0, e.Machine, "")
 	}
+	if e.Code != nil {
+		l.wrapped("code     ", 0, fmt.Sprintf("%s  %s:%d", e.Code.Function, e.Code.File, e.Code.Line), "")
+	}
 	if e.ID != "" {
 		l.wrapped("id       ", 0, e.ID, "")
 	}

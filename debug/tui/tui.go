@@ -23,11 +23,9 @@ import (
 type Options struct {
 	// Title is what is opened, for people.
 	Title string
-	// Session is the place that is moved. Run uses it alone until it returns.
+	// Session is the place that is moved, with Live if what it looks at grows. Run uses
+	// it alone until it returns, and gives it an Index.
 	Session *debug.Session
-	// Survey is made by Run while it shows what there is already; nil: Run makes one
-	// of its own.
-	Survey *debug.Survey
 	// Greeting is shown until something happens, "" if there is nothing to say.
 	Greeting string
 	// In and Out are the terminal.
@@ -117,12 +115,12 @@ type workshop struct {
 	ctx    context.Context
 	mu     sync.Mutex
 	closed bool
+	src    history.Source // that loads read
 	left   sync.WaitGroup
 
-	// walking is held while the session gets another source in the place of the one
-	// that loads read, and read-held by loads.
+	// walking is held while the session gets another source in the place of src, and
+	// read-held by loads.
 	walking sync.RWMutex
-	src     history.Source
 }
 
 // do is a Cmd for f, which isn't begun any more once end was called.
@@ -161,7 +159,17 @@ func (w *workshop) end() {
 func (w *workshop) reading(f func(src history.Source)) {
 	w.walking.RLock()
 	defer w.walking.RUnlock()
-	f(w.src)
+	w.mu.Lock()
+	src := w.src
+	w.mu.Unlock()
+	f(src)
+}
+
+// goOn has loads read src from now on.
+func (w *workshop) goOn(src history.Source) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.src = src
 }
 
 // replaced has a session tell which source it goes on with.
@@ -175,7 +183,7 @@ func (w *workshop) replaced(s *debug.Session) {
 		defer w.walking.Unlock()
 		src, err := walk(ctx, variables)
 		if err == nil {
-			w.src = src
+			w.goOn(src)
 		}
 		return src, err
 	}

@@ -251,3 +251,72 @@ func (s *slow) WalkThrough(ctx context.Context, from, to history.Position, nodes
 func (s *slow) Walk(ctx context.Context, from, to history.Position, nodes []int) (history.Cursor, error) {
 	return s.WalkThrough(ctx, from, to, nodes, history.Lens{All: true, Fields: history.AllFields})
 }
+
+const (
+	docFile  = "../../docs/debug.md"
+	docBegin = "<!-- made from debug/tui/keys.go; go test ./debug/tui -rewrite -->\n"
+	docEnd   = "<!-- end -->\n"
+)
+
+func TestTheDocumentedKeysAreThoseOfTheTable(t *testing.T) {
+	b, err := os.ReadFile(docFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok1 := strings.Cut(string(b), docBegin)
+	got, tail, ok2 := strings.Cut(rest, docEnd)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no place for the keys", docFile)
+	}
+	var want strings.Builder
+	if err := WriteDoc(&want); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case got == want.String():
+	case !*rewrite:
+		t.Errorf("%s: the keys are\n%swant\n%s", docFile, got, want.String())
+	default:
+		if err := os.WriteFile(docFile, []byte(head+docBegin+want.String()+docEnd+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var pageKeys = regexp.MustCompile(`(?m)^  \{ group: '[^']*', keys: \[([^\]]*)\], what: '([^']*)'`)
+
+// What the page has a letter for, the terminal has the same one for, but for what
+// only a page has.
+func TestTheKeysAreThoseOfThePage(t *testing.T) {
+	b, err := os.ReadFile("../web/page/keys.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{"ArrowLeft": "left", "ArrowRight": "right", "ArrowUp": "up", "ArrowDown": "down", "Escape": "esc", "Ctrl+k": "ctrl+k"}
+	own := map[string]string{}
+	for _, k := range keyTable() {
+		for _, name := range k.keys {
+			own[name] = k.what
+		}
+	}
+	onlyPage := regexp.MustCompile(`^(light or dark|merge the chosen lane)`)
+	found := pageKeys.FindAllStringSubmatch(string(b), -1)
+	if len(found) < 20 {
+		t.Fatalf("only %d keys are found in keys.js", len(found))
+	}
+	for _, m := range found {
+		for _, quoted := range strings.Split(m[1], ", ") {
+			name := strings.Trim(quoted, "'")
+			if n, ok := names[name]; ok {
+				name = n
+			}
+			if own[name] == "" && !onlyPage.MatchString(m[2]) {
+				t.Errorf("the page has %s, %q, which the terminal hasn't", name, m[2])
+			}
+			first, _, _ := strings.Cut(m[2], ":")
+			if len(name) == 1 && strings.ContainsAny(name, "[]{}cngGuU+-=0z") && !strings.HasPrefix(own[name], first) {
+				t.Errorf("%s is %q on the page and %q in the terminal", name, m[2], own[name])
+			}
+		}
+	}
+}
