@@ -136,14 +136,14 @@ function drawCells(ctx, s) {
   const x1 = sceneX(s, frame.view.to + 1)
   const { cone, axis } = s.state
   ctx.imageSmoothingEnabled = false
-  frame.nodes.forEach((node, i) => {
+  for (const [node, slot] of picture.slots) {
     const y = node === others ? (s.layout.rows.length - 0.5) * s.layout.pitch - s.scroll : sceneY(s, node)
-    if (y < -band || y > s.height + band) return
-    const put = () => ctx.drawImage(image, 0, i * picture.band, image.width, picture.band, x0, Math.round(y - band / 2), x1 - x0, band)
+    if (y < -band || y > s.height + band) continue
+    const put = () => ctx.drawImage(image, 0, slot * picture.band, image.width, picture.band, x0, Math.round(y - band / 2), x1 - x0, band)
     ctx.globalAlpha = cone ? 0.25 : 1
     put()
     const end = cone && node !== others ? cone.nodes[node] : null
-    if (!end) return
+    if (!end) continue
     const past = end.pastAt && coordinate(end.pastAt, axis)
     const future = end.futureAt && coordinate(end.futureAt, axis)
     ctx.save()
@@ -154,7 +154,7 @@ function drawCells(ctx, s) {
     ctx.globalAlpha = 1
     put()
     ctx.restore()
-  })
+  }
   ctx.globalAlpha = 1
 }
 

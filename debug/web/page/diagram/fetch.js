@@ -12,7 +12,7 @@ import { covers, widened } from './view.js'
 /** @typedef {import('../types').View} View */
 
 /** What is asked for beside the view, as a part of it on either side. */
-const beside = 0.5
+const beside = 0.35
 
 /** How many events in view are drawn one by one, at most, and how many the server gives. */
 export const eventsShown = 2500

@@ -31,6 +31,9 @@ const glide = 130
 /** Rows whose cells are asked for above and below those in view. */
 const rowsBeside = 12
 
+/** Rows that are drawn above and below those in view. */
+const rowsDrawn = 4
+
 /** What has to change for the lanes to be drawn anew. @type {(keyof State)[]} */
 const drawnOf = ['about', 'axis', 'view', 'lanes', 'collapsed', 'laneFilter', 'lane', 'cut', 'laneStates', 'selected', 'hover', 'cone', 'frame', 'drawn', 'marks', 'rows', 'hits', 'tracks']
 
@@ -54,6 +57,7 @@ class Stage {
     this.last = 0
     /** @type {import('./cells.js').Picture|null} */
     this.picture = null
+    this.image = document.createElement('canvas')
     /** @type {import('../types').Place|null} */
     this.preview = null
     /** @type {{x0: number, x1: number}|null} */
@@ -151,8 +155,13 @@ class Stage {
   sceneOf(state, layout) {
     const scene = { state, view: this.view, layout, width: this.width, height: this.height, scroll: this.scroll, picture: this.picture, preview: this.preview, rubber: this.rubber, eventful: this.eventful }
     const band = Math.max(2, Math.round(bandOf(scene) * Math.min(2, window.devicePixelRatio || 1)))
-    if (!this.eventful && state.frame && (this.picture?.frame !== state.frame || this.picture.band !== band)) {
-      scene.picture = this.picture = pictureOf(state.frame, band)
+    if (this.eventful || !state.frame) return scene
+    const [from, to] = visibleRows(layout, this.scroll, this.height)
+    const p = this.picture
+    const missing = () => layout.rows.slice(from, to).some((n) => !p?.slots.has(n) && state.frame?.nodes.includes(n))
+    if (p?.frame !== state.frame || p.band !== band || missing()) {
+      const near = new Set(layout.rows.slice(Math.max(0, from - rowsDrawn), to + rowsDrawn))
+      scene.picture = this.picture = pictureOf(state.frame, band, (n) => near.has(n), this.image)
     }
     return scene
   }

@@ -2,6 +2,7 @@
 // What is drawn, and where.
 import { coordinate, toX } from './view.js'
 import { laneY } from './layout.js'
+import { theme } from './theme.js'
 
 /** @typedef {import('../types').State} State */
 /** @typedef {import('../types').View} View */
@@ -32,7 +33,7 @@ export const sceneY = (s, node) => laneY(s.layout, node) - s.scroll
 export function radiusOf(s) {
   const shown = (s.state.drawn?.shown || 0) / Math.max(1, s.layout.rows.length)
   const crowd = s.eventful ? Math.max(0.62, Math.min(1, (s.width / Math.max(1, shown)) * 0.09)) : 1
-  return Math.max(3, Math.min(6.5, s.layout.pitch * 0.16) * crowd)
+  return Math.max(3, Math.min(6.5 * theme().scale, s.layout.pitch * 0.16) * crowd)
 }
 
 /** Where an event is drawn: notes under the line. @param {Scene} s @param {DrawnEvent} e @param {import('./glyphs.js').Look} look */
