@@ -17,9 +17,8 @@ export const classes = { recv: 1, request: 2, timer: 4, other: 8, note: 16, boot
  * @property {Map<number, number>} slots by node: which band it is
  */
 
-const one = document.createElement('canvas')
-one.width = one.height = 1
-const pen = /** @type {CanvasRenderingContext2D} */ (one.getContext('2d', { willReadFrequently: true }))
+/** @type {CanvasRenderingContext2D|null} */
+let pen = null
 
 /**
  * A colour as a pixel, in the order of bytes of ImageData.
@@ -27,6 +26,11 @@ const pen = /** @type {CanvasRenderingContext2D} */ (one.getContext('2d', { will
  * @param {number} [alpha]
  */
 function pixel(color, alpha = 1) {
+  if (!pen) {
+    const one = document.createElement('canvas')
+    one.width = one.height = 1
+    pen = /** @type {CanvasRenderingContext2D} */ (one.getContext('2d', { willReadFrequently: true }))
+  }
   pen.clearRect(0, 0, 1, 1)
   pen.fillStyle = color
   pen.fillRect(0, 0, 1, 1)
