@@ -25,6 +25,7 @@ const diagramColumnsMax = 160
 type debugFlags struct {
 	openFlags
 	webFlags
+	liveFlags
 	script    string
 	keepGoing bool
 	ascii     bool
@@ -57,6 +58,13 @@ programs (whatif) and pull from live nodes (compare), all as the user who starte
 it; where other machines are let in, opening files (compare) takes it, too. Marks
 are kept either way. Ctrl-C ends it.
 
+Live nodes, HOST:PORT,…, are followed from --from on, and none of them is stopped or
+waits: they tell themselves what every event changed, so that this takes no code of
+theirs. The place stays where it is; the command follow keeps it at the end, and
+live tells how far they are. A node that refuses, can't be reached or goes away is
+unknown from there on, and is tried again. With --exec the nodes' journals are
+pulled, and replayed once.
+
 ` + whatHelp + `
 As WHAT, - is a History in text form or a log on standard input, which is copied to
 a file as long as it is open; commands then come from the terminal, --script or
@@ -64,6 +72,7 @@ a file as long as it is open; commands then come from the terminal, --script or
 		Example: `  hindcast debug demo
   hindcast debug --tui demo
   hindcast debug --web --open demo
+  hindcast debug 127.0.0.1:9001,127.0.0.1:9002,127.0.0.1:9003
   printf 'where node.up = false\ndiagram 10\n' | hindcast debug incident
   hindcast debug --script steps.txt --exec ./myservice incident
   zcat trace.log.gz | hindcast debug --web -`,
@@ -79,11 +88,12 @@ a file as long as it is open; commands then come from the terminal, --script or
 	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw in ASCII alone")
 	c.Flags().BoolVar(&f.tui, "tui", false, "draw on all of the terminal, with keys to move")
 	f.webFlags.add(c)
+	f.liveFlags.add(c)
 	return c
 }
 
 func runDebug(c *cobra.Command, services []Service, f *debugFlags, what string) error {
-	if err := errors.Join(f.checkTUI(), f.checkWeb(c)); err != nil {
+	if err := errors.Join(f.checkTUI(), f.checkWeb(c), f.checkLive(c, what)); err != nil {
 		return err
 	}
 	if f.tui {
@@ -133,14 +143,20 @@ type beginning struct {
 // openDesk opens WHAT, and finds where sessions begin.
 func (f *debugFlags) openDesk(ctx context.Context, c *cobra.Command, services []Service, what string) (*desk, beginning, error) {
 	open := f.openFlags.open
-	if what == standardInput {
+	switch {
+	case what == standardInput:
 		open = f.openFlags.openInput
+	case f.follows(what):
+		open = f.openLive
 	}
 	o, err := open(ctx, c, services, what)
 	if err != nil {
 		return nil, beginning{}, err
 	}
 	d := newDesk(c, services, f.openFlags, o, what)
+	if o.cluster != nil {
+		return d, beginLive(o), nil
+	}
 	s := d.session(io.Discard)
 	note, err := goToFailure(ctx, s, o)
 	if err != nil {

@@ -78,6 +78,7 @@ func (d *desk) session(out io.Writer) *debug.Session {
 	if r := d.o.Recording; r == nil || r.Manifest().Service == d.o.service.Name {
 		s.Code = d.code.of
 	}
+	d.o.attach(s)
 	s.SetMarks(d.marks)
 	if d.kept {
 		s.KeepMarks = d.keeper(d.marks)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hindcast.dev/live"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
 	"hindcast.dev/sim"
@@ -51,13 +52,17 @@ func (f *openFlags) add(c *cobra.Command) {
 // opened is a WHAT that was opened.
 type opened struct {
 	*replay.Opened
-	temp    string  // directory to remove, "" if there is none
-	service Service // that this program would replay it with; zero if none
+	temp    string        // directory to remove, "" if there is none
+	service Service       // that this program would replay it with; zero if none
+	cluster *live.Cluster // what the History is a moment of; nil if it doesn't grow
 }
 
 // Close closes the History and removes what was made for it.
 func (o *opened) Close() error {
 	err := o.Opened.Close()
+	if o.cluster != nil {
+		err = errors.Join(err, o.cluster.Close())
+	}
 	if o.temp != "" {
 		err = errors.Join(err, os.RemoveAll(o.temp))
 	}
@@ -99,7 +104,7 @@ func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Servi
 		return nil, errors.Join(Usage(fmt.Errorf("--exec %s: %s is a History already, there is nothing to replay", f.exec, what)), src.Close())
 	}
 	warn(c, src.Warnings)
-	return &opened{src, temp, s}, nil
+	return &opened{src, temp, s, nil}, nil
 }
 
 // openError gives what replay.Open returned its exit code: what can't be opened

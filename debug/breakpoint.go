@@ -270,6 +270,9 @@ func runContinue(ctx context.Context, s *Session, _ string) error {
 	from := s.at
 	for {
 		found, err := s.runTo(ctx, from)
+		if found {
+			s.leave(true)
+		}
 		if found || err != nil {
 			return err
 		}

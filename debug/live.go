@@ -164,9 +164,10 @@ func runFollow(ctx context.Context, s *Session, args string) error {
 	return commandErrorf("follow", "%q: want on or off", args)
 }
 
-// leave ends following when a command went elsewhere.
-func (s *Session) leave() {
-	if s.following && s.at != s.meta.Last {
+// leave ends following when a command went elsewhere, or found what it looked for at
+// the end.
+func (s *Session) leave(found bool) {
+	if s.following && (found || s.at != s.meta.Last) {
 		s.following = false
 		s.remark("the place no longer follows the end")
 	}

@@ -154,12 +154,18 @@ func TestContinueAndWhereWaitAtTheEndForWhatComes(t *testing.T) {
 				}
 				done <- out.String()
 			}()
-			for v := range uint64(10) {
+			for v := range uint64(8) {
 				synctest.Wait()
 				g.add(t, int(v%2), v)
 			}
+			synctest.Wait()
+			g.add(t, 0, 8)
 			if got := <-done; !strings.Contains(got, "n2:4") || s.Position().Node != 1 || s.Position().Seq != 4 {
 				t.Errorf("%s says %s and is at %v", line, got, s.Position())
+			}
+			// What was found is where the session stays, though it was the end.
+			if say(t, s, out, "event"); s.Position().Seq != 4 {
+				t.Errorf("after %s it went on to %v", line, s.Position())
 			}
 		})
 	}

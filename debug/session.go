@@ -132,7 +132,7 @@ func (s *Session) Do(ctx context.Context, line string) error {
 	}
 	before := s.view
 	err = c.run(ctx, s, strings.TrimSpace(args))
-	s.leave()
+	s.leave(false)
 	if !c.travels {
 		s.remember(before)
 	}

@@ -57,7 +57,9 @@ func (s *Session) whereFrom(ctx context.Context, args string) (done bool, err er
 		if ok && !before && w.at.Compare(s.at) > 0 {
 			s.at = w.at
 			s.showWitness(w)
-			return true, s.showPlace(ctx)
+			err := s.showPlace(ctx)
+			s.leave(true)
+			return true, err
 		}
 		before = ok
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -181,7 +182,7 @@ func (c *Cluster) told(n Notice) {
 func (c *Cluster) why(n Notice) string {
 	switch {
 	case n.Change == NodeLost:
-		return n.Err.Error()
+		return strings.TrimPrefix(n.Err.Error(), n.Node+": ")
 	case n.Change == NodeUnknown && c.silent[n.Of] == "":
 		return fmt.Sprintf("it has told nothing since %s", n.Heard.UTC().Format("15:04:05Z"))
 	case n.Change == NodeUnknown:

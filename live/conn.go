@@ -84,15 +84,18 @@ type message struct {
 
 // A conn follows one node, connection by connection.
 type conn struct {
-	index  int
-	addr   string // as given, without a name
-	base   string // URL of the API, ends in a slash
-	token  string
-	from   hlc.Timestamp // 0 is now
-	lean   bool
-	client *http.Client
-	out    chan<- message
-	gate   chan struct{} // one token: the next frame may be given
+	index int
+	addr  string // as given, without a name
+	base  string // URL of the API, ends in a slash
+	token string
+	from  hlc.Timestamp // 0 is now
+	lean  bool
+	// patient: where the node's journal doesn't reach back to from, it is asked from a
+	// later time.
+	patient bool
+	client  *http.Client
+	out     chan<- message
+	gate    chan struct{} // one token: the next frame may be given
 
 	last  history.Position // of the last entry given
 	based bool
@@ -259,8 +262,18 @@ func (c *conn) request(ctx context.Context) (*http.Response, error) {
 	}
 	if refused.Status == http.StatusConflict || refused.Status == http.StatusGone && c.based {
 		c.based, c.from = false, 0 // what was there is gone: begin anew
+	} else if refused.Status == http.StatusGone && c.patient {
+		c.from = later(c.from, hlc.FromTime(time.Now()))
 	}
 	return nil, refused
+}
+
+// later is a time half as far back; 0, which is now, where that is of no use.
+func later(from, now hlc.Timestamp) hlc.Timestamp {
+	if from == 0 || from >= now || now.Sub(from) < time.Second {
+		return 0
+	}
+	return from + (now-from)/2
 }
 
 // said is what a refusal says.

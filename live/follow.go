@@ -101,7 +101,7 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 		if names[i] = name; name == "" {
 			names[i] = text
 		}
-		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From, lean: o.Lean,
+		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From, lean: o.Lean, patient: o.Patient,
 			client: client, out: f.in, gate: make(chan struct{}, 1)})
 	}
 	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))

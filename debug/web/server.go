@@ -79,7 +79,7 @@ func New(o Options) *Server {
 		session := o.Session()
 		session.Index = s.survey.Index
 		if o.Live != nil {
-			session.Live = s.survey
+			session.Live, session.Waits = s.survey, false // a page would wait with it
 		}
 		session.MoveTo(o.Begin)
 		return session
