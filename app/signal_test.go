@@ -36,10 +36,10 @@ type process struct {
 }
 
 // launch runs the service on dir. It may end by itself.
-func launch(t *testing.T, dir string) *process {
+func launch(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, lines: make(chan string, 1000), over: make(chan struct{})}
-	p.cmd = exec.Command("frail", "serve", "--dir", dir, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--segment-bytes", "65536")
+	p.cmd = exec.Command("frail", append([]string{"serve", "--dir", dir, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--segment-bytes", "65536"}, args...)...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +66,9 @@ func launch(t *testing.T, dir string) *process {
 }
 
 // serving runs the service and waits until it serves.
-func serving(t *testing.T, dir string) *process {
+func serving(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
-	p := launch(t, dir)
+	p := launch(t, dir, args...)
 	m := p.logged(`msg=serving .*http=(\S+) admin=(\S+)`)
 	p.http, p.admin = "http://"+m[1], "http://"+m[2]
 	return p
