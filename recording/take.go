@@ -329,28 +329,29 @@ func (t *taker) flights(ctx context.Context, p *part, others map[string]Arrivals
 	return vfs.WriteFile(t.fs, path.Join(t.rec.NodeDir(p.ans.Node), inflightName), b)
 }
 
-// checkpoint copies a checkpoint and checks it.
+// checkpoint copies a checkpoint and checks it, without having all of it in memory.
 func (t *taker) checkpoint(ctx context.Context, p *part, seq uint64) (h checkpoint.Header, err error) {
 	in, _, err := p.api.open(ctx, CheckpointsName, checkpoint.Name(seq), 0)
 	if err != nil {
 		return h, err
 	}
 	defer in.Close()
-	b, err := io.ReadAll(&counted{in, func(n int) { t.progress(p.ans.Node, n) }})
-	if err != nil {
-		return h, fmt.Errorf("%scheckpoints/%s: %w", p.api.base, checkpoint.Name(seq), err)
-	}
-	if h, _, err = checkpoint.Decode(b); err == nil && (h.Seq != seq || h.Node != p.ans.Node) {
-		err = fmt.Errorf("it is of event %d of node %s", h.Seq, h.Node)
-	}
-	if err != nil {
-		return h, fmt.Errorf("%scheckpoints/%s: %w", p.api.base, checkpoint.Name(seq), err)
-	}
 	dir := t.rec.CheckpointsDir(p.ans.Node)
 	if err := vfs.MkdirSync(t.fs, dir); err != nil {
 		return h, err
 	}
-	return h, vfs.WriteFile(t.fs, path.Join(dir, checkpoint.Name(seq)), b)
+	f, err := t.fs.Create(path.Join(dir, checkpoint.Name(seq)))
+	if err != nil {
+		return h, err
+	}
+	h, err = checkpoint.Copy(io.NewOffsetWriter(f, 0), &counted{in, func(n int) { p.watch.hear(); t.progress(p.ans.Node, n) }})
+	if err == nil && (h.Seq != seq || h.Node != p.ans.Node) {
+		err = fmt.Errorf("it is of event %d of node %s", h.Seq, h.Node)
+	}
+	if err != nil {
+		return h, errors.Join(fmt.Errorf("%scheckpoints/%s: %w", p.api.base, checkpoint.Name(seq), err), f.Close())
+	}
+	return h, errors.Join(f.Sync(), f.Close(), t.fs.SyncDir(dir))
 }
 
 type counted struct {

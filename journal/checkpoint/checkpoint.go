@@ -21,6 +21,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -206,6 +207,76 @@ func Decode(b []byte) (h Header, body []byte, err error) {
 	}
 	h, err = decodeHeader(head[prefixSize:])
 	return h, body, err
+}
+
+// Copy copies a checkpoint's file from r to w piece by piece, and checks all of it as
+// Decode does.
+func Copy(w io.Writer, r io.Reader) (h Header, err error) {
+	le := binary.LittleEndian
+	b, err := readMore(r, nil, prefixSize)
+	if err != nil {
+		return h, err
+	}
+	if len(b) == prefixSize && le.Uint32(b[12:]) <= headerSizeMax { // checkHead refuses others
+		if b, err = readMore(r, b, int(le.Uint32(b[12:]))+4); err != nil {
+			return h, err
+		}
+	}
+	head, err := checkHead(b)
+	if err != nil {
+		return h, err
+	}
+	if h, err = decodeHeader(head[prefixSize:]); err != nil {
+		return h, err
+	}
+	if _, err := w.Write(b); err != nil {
+		return h, err
+	}
+	n := le.Uint64(b[16:])
+	sum := &summing{w: w}
+	got, err := io.Copy(sum, io.LimitReader(r, int64(min(n, SizeMax))))
+	if err != nil {
+		return h, err
+	}
+	if uint64(got) != n {
+		return h, bad(ErrUnexpectedEnd, len(b)+int(got), "its body should have %d bytes", n)
+	}
+	tail, err := readMore(r, nil, 5) // a byte more than there should be
+	switch {
+	case err != nil:
+		return h, err
+	case len(tail) < 4:
+		return h, bad(ErrUnexpectedEnd, len(b)+int(got)+len(tail), "the CRC of its body is missing")
+	case len(tail) > 4:
+		return h, bad(ErrCorrupt, len(b)+int(got)+4, "there are bytes after its end")
+	case le.Uint32(tail) != sum.crc:
+		return h, bad(ErrCorrupt, len(b), "CRC of the body is %#08x and should be %#08x", sum.crc, le.Uint32(tail))
+	}
+	_, err = w.Write(tail)
+	return h, err
+}
+
+// readMore appends up to n bytes of r to b: fewer where r ends.
+func readMore(r io.Reader, b []byte, n int) ([]byte, error) {
+	at := len(b)
+	b = append(b, make([]byte, n)...)
+	got, err := io.ReadFull(r, b[at:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return b[:at+got], err
+}
+
+// A summing sums up what goes through it.
+type summing struct {
+	w   io.Writer
+	crc uint32
+}
+
+// Write implements io.Writer.
+func (s *summing) Write(b []byte) (int, error) {
+	s.crc = record.CRC(s.crc, b)
+	return s.w.Write(b)
 }
 
 // checkHead returns all before the header's CRC.

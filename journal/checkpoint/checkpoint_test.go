@@ -7,6 +7,7 @@ import (
 	"path"
 	"reflect"
 	"testing"
+	"testing/iotest"
 
 	"pgregory.net/rapid"
 
@@ -159,12 +160,44 @@ func TestPowerLossAtEveryStepLeavesAWholeCheckpoint(t *testing.T) {
 	}
 }
 
+// mustCopyAlike compares Copy with Decode.
+func mustCopyAlike(t *testing.T, b []byte) {
+	t.Helper()
+	want, _, wanted := Decode(b)
+	var out bytes.Buffer
+	h, err := Copy(&out, iotest.OneByteReader(bytes.NewReader(b)))
+	var e *FileError
+	switch {
+	case (err == nil) != (wanted == nil), err != nil && !errors.As(err, &e):
+		t.Fatalf("% x: Copy says %v, Decode %v", b, err, wanted)
+	case err == nil && (!bytes.Equal(out.Bytes(), b) || !reflect.DeepEqual(h, want)):
+		t.Fatalf("copied\n% x\nas\n% x, %+v", b, out.Bytes(), h)
+	}
+}
+
+func TestACopyIsCheckedAsItIsMade(t *testing.T) {
+	h := header(7)
+	whole, err := encode(&h, []byte("the state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCopyAlike(t, whole)
+	mustCopyAlike(t, append(bytes.Clone(whole), 0))
+	for i := range whole {
+		mustCopyAlike(t, whole[:i])
+		b := bytes.Clone(whole)
+		b[i] ^= 0x40
+		mustCopyAlike(t, b)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	h := header(7)
 	whole, _ := encode(&h, []byte("the state"))
 	f.Add(whole)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, body, err := Decode(b)
+		mustCopyAlike(t, b)
 		var e *FileError
 		if err != nil {
 			if !errors.As(err, &e) {
