@@ -90,7 +90,7 @@ func rowText(r *debug.Row, text string) string {
 		case "cuts":
 			at += "  cuts " + debug.FormatValue(f.Value)
 		default:
-			if text := preview(f.Value, 500); text != "" && text != `""` && text != "null" {
+			if text := debug.Preview(f.Value, 500); text != "" && text != `""` && text != "null" {
 				at += "  " + f.Name + "=" + text
 			}
 		}

@@ -118,7 +118,7 @@ func (l *liner) wrapped(name string, st style, text, do string) {
 }
 
 // value is a value in full, if that is no more than its lines have room for.
-func (l *liner) value(v event.Value) string { return preview(v, (valueLines+1)*l.width) }
+func (l *liner) value(v event.Value) string { return debug.Preview(v, (valueLines+1)*l.width) }
 
 // eventLines tell all of the event at the cut.
 func (m *model) eventLines(width int) []line {
@@ -282,7 +282,7 @@ func summary(e *history.Event) string {
 		text += " from " + e.Peer
 	}
 	if !e.Data.IsAbsent() {
-		text += "  " + termtext.Clip(preview(e.Data, 200), 200)
+		text += "  " + termtext.Clip(debug.Preview(e.Data, 200), 200)
 	}
 	return termtext.Printable(text)
 }

@@ -7,6 +7,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"hindcast.dev/debug"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/termtext"
@@ -160,63 +161,74 @@ func (f *forester) variable(id history.VarID) {
 		return
 	}
 	if !now.IsAbsent() || !was.IsAbsent() {
-		f.value(v.Name, fmt.Sprintf("%d %s", f.node, event.PathString(v.Name, nil)), now, was, 1)
+		f.value(twig{name: v.Name, variable: v.Name, now: now, was: was, depth: 1})
 	}
 }
 
+// A twig is a variable, or something in one.
+type twig struct {
+	name     string
+	variable string
+	steps    []event.Value
+	now, was event.Value
+	depth    int
+}
+
 // value adds a value, and what is inside if it is open.
-func (f *forester) value(name, key string, now, was event.Value, depth int) {
-	changed := !event.Equal(now, was)
-	inside := isContainer(now) && now.Len() > 0
+func (f *forester) value(w twig) {
+	path := event.PathString(w.variable, w.steps)
+	inside := isContainer(w.now) && w.now.Len() > 0
+	key := fmt.Sprintf("%d %s", f.node, path)
 	open := inside && f.t.isOpen(key, false)
-	head, st, n := strings.Repeat("  ", depth), style(0), line{depth: depth}
-	switch {
-	case inside:
-		head, n.open = head+sign(open), key
-	default:
-		head += "  "
+	mark, shape, st := "  ", "  ", style(0)
+	if !event.Equal(w.now, w.was) {
+		mark, st = "* ", yellow|bold
 	}
-	if changed {
-		st = yellow | bold
-		head = head[:len(head)-len("  ")] + "* "
-		if inside {
-			head = strings.Repeat("  ", depth-1) + "* " + sign(open)
-		}
+	n := line{depth: w.depth}
+	if inside {
+		shape, n.open = sign(open), key
 	}
-	text := preview(now, f.width)
+	head := strings.Repeat("  ", w.depth-1) + mark + shape + termtext.Printable(w.name)
+	text := debug.Preview(w.now, f.width)
 	switch {
-	case now.IsAbsent():
-		text = "gone; it was " + preview(was, f.width)
+	case w.now.IsAbsent():
+		text = "gone; it was " + debug.Preview(w.was, f.width)
 	case open:
-		text = fmt.Sprintf("(%d)", now.Len())
+		text = fmt.Sprintf("(%d)", w.now.Len())
+	case !inside && termtext.Columns(head)+len(" = ")+termtext.Columns(text) > f.width:
+		n.do = "state " + termtext.Printable(f.g.meta.Nodes[f.node].Name) + " " + path // shows it whole
 	}
-	n.parts = []part{{head + termtext.Printable(name), st}, {" = ", dim}, {text, st}}
+	n.parts = []part{{head, st}, {" = ", dim}, {text, st}}
 	f.lines = append(f.lines, n)
 	if open {
-		f.inside(key, now, was, depth+1)
+		f.inside(w)
 	}
 }
 
 // inside adds the members of a value.
-func (f *forester) inside(key string, now, was event.Value, depth int) {
+func (f *forester) inside(w twig) {
+	add := func(k, now, was event.Value) {
+		name := strings.Trim(debug.Preview(k, f.width), `"`)
+		f.value(twig{name, w.variable, append(w.steps[:len(w.steps):len(w.steps)], k), now, was, w.depth + 1})
+	}
 	i := 0
-	for k, v := range entries(now) {
+	for k, v := range entries(w.now) {
 		if i++; i > childrenMax {
-			f.lines = append(f.lines, line{depth: depth, parts: []part{{fmt.Sprintf("%s… and %d more: state PATH shows one", strings.Repeat("  ", depth+1), now.Len()-childrenMax), dim}}})
+			text := fmt.Sprintf("%s… and %d more: state PATH shows one", strings.Repeat("  ", w.depth+2), w.now.Len()-childrenMax)
+			f.lines = append(f.lines, line{depth: w.depth + 1, parts: []part{{text, dim}}})
 			return
 		}
-		name := strings.Trim(preview(k, f.width), `"`)
-		f.value(name, key+"\x00"+preview(k, 1000), v, was.Index(k), depth)
+		add(k, v, w.was.Index(k))
 	}
-	if was.Type() != event.TypeMap || now.Type() != event.TypeMap {
+	if w.was.Type() != event.TypeMap || w.now.Type() != event.TypeMap {
 		return
 	}
-	for k, v := range was.AsMap().All() {
+	for k, v := range w.was.AsMap().All() {
 		if i++; i > childrenMax {
 			return
 		}
-		if now.Index(k).IsAbsent() {
-			f.value(strings.Trim(preview(k, f.width), `"`), "", event.Absent, v, depth)
+		if w.now.Index(k).IsAbsent() {
+			add(k, event.Absent, v)
 		}
 	}
 }
@@ -245,7 +257,7 @@ func (f *forester) find(node, name string, steps []event.Value, v event.Value) {
 		}
 		return
 	}
-	text := preview(v, 4*f.width)
+	text := debug.Preview(v, 4*f.width)
 	if strings.Contains(strings.ToLower(node+" "+path+" "+text), f.t.filter) {
 		f.lines = append(f.lines, line{parts: []part{{termtext.Pad(node, 10) + " ", bold}, {termtext.Printable(path), 0}, {" = ", dim}, {text, 0}}})
 	}
@@ -268,43 +280,4 @@ func entries(v event.Value) func(yield func(k, v event.Value) bool) {
 			}
 		}
 	}
-}
-
-// preview is a value as one line, of about so many bytes at most: what is behind
-// isn't looked at.
-func preview(v event.Value, most int) string {
-	if v.IsAbsent() {
-		return "—"
-	}
-	return string(appendPreview(nil, v, most))
-}
-
-func appendPreview(b []byte, v event.Value, most int) []byte {
-	switch {
-	case isContainer(v):
-		open, close := "[", "]"
-		if v.Type() == event.TypeMap {
-			open, close = "{", "}"
-		}
-		b = append(b, open...)
-		first := true
-		for k, in := range entries(v) {
-			if !first {
-				b = append(b, ',')
-			}
-			first = false
-			if len(b) > most {
-				return append(b, "…"...)
-			}
-			if v.Type() == event.TypeMap {
-				b = append(appendPreview(b, k, most), ':')
-			}
-			b = appendPreview(b, in, most)
-		}
-		return append(b, close...)
-	case v.Type() == event.TypeString && len(v.AsString()) > most:
-		s := []rune(v.AsString()[:most])
-		return append(event.String(string(s[:max(len(s)-1, 0)])).AppendJSON(b), "…"...)
-	}
-	return v.AppendJSON(b)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"hindcast.dev/debug"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 )
@@ -236,7 +237,7 @@ func (l *lister) add(key, path string, now, was event.Value, bulky bool) {
 		l.more++
 		return
 	}
-	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: preview(now, previewColumns)}
+	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: debug.Preview(now, previewColumns)}
 	switch now.Type() {
 	case event.TypeMap, event.TypeList, event.TypeSet:
 		c.Size = now.Len()

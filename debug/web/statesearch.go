@@ -67,7 +67,7 @@ func (f *stateSearch) add(node int, name string, steps []event.Value, v event.Va
 		f.over = true
 		return
 	}
-	f.found = append(f.found, found{node, event.PathString(name, steps), preview(v, previewColumns)})
+	f.found = append(f.found, found{node, event.PathString(name, steps), debug.Preview(v, previewColumns)})
 }
 
 func (f *stateSearch) has(s string) bool {

@@ -1,13 +1,13 @@
-package web
+package debug
 
 import (
 	"hindcast.dev/event"
 	"hindcast.dev/termtext"
 )
 
-// preview is a value on a line of up to n columns, for people: without the reserved
+// Preview is a value on a line of up to n columns, for people: without the reserved
 // keys of the JSON form. It costs no more for a value that holds much.
-func preview(v event.Value, n int) string {
+func Preview(v event.Value, n int) string {
 	return termtext.Clip(string(appendPreview(nil, v, n)), n)
 }
 

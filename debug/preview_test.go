@@ -1,4 +1,4 @@
-package web
+package debug
 
 import (
 	"strings"
@@ -22,11 +22,11 @@ func TestAPreviewIsForPeopleAndShort(t *testing.T) {
 		`{"$map":[[1,true]]}`:             `{1: true}`,
 		`[]`:                              `[]`,
 	} {
-		if got := preview(parse(text), 120); got != want {
+		if got := Preview(parse(text), 120); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
-	if got := preview(event.Absent, 120); got != "—" {
+	if got := Preview(event.Absent, 120); got != "—" {
 		t.Errorf("absent: %s", got)
 	}
 	long := make([]event.Value, 100_000)
@@ -34,10 +34,10 @@ func TestAPreviewIsForPeopleAndShort(t *testing.T) {
 		long[i] = event.String(strings.Repeat("x", 1000))
 	}
 	v := event.List(long...)
-	if got := preview(v, 120); len([]rune(got)) != 120 || !strings.HasSuffix(got, "…") {
+	if got := Preview(v, 120); len([]rune(got)) != 120 || !strings.HasSuffix(got, "…") {
 		t.Errorf("a long list: %q", got)
 	}
-	if n := testing.AllocsPerRun(5, func() { preview(v, 120) }); n > 500 {
+	if n := testing.AllocsPerRun(5, func() { Preview(v, 120) }); n > 500 {
 		t.Errorf("a preview of a long list makes %v allocations", n)
 	}
 }
