@@ -84,6 +84,7 @@ func (f *debugFlags) serveWeb(c *cobra.Command, services []Service, what string)
 	_, open := reachable(ln.Addr())
 	d.many, d.looks, d.remote = true, !f.allowControl, open
 	page := web.New(web.Options{Title: what, Token: rand.Text(), Source: d.o.Source, Begin: begin.at, Note: begin.note, Control: f.allowControl, Live: d.o.grows(),
+		Failed:  func(text string) { fmt.Fprintln(c.ErrOrStderr(), "error:", termtext.PrintableText(text)) },
 		Session: func() *debug.Session { return d.session(io.Discard) }})
 	if err := f.announce(c, page, ln.Addr()); err != nil {
 		return err

@@ -46,6 +46,8 @@ type Options struct {
 	Control bool
 	// Prefix is below what path all is served, like /debug; "" is at /.
 	Prefix string
+	// Failed is told of a panic, with the stack. May be nil.
+	Failed func(text string)
 	// Admit lets in who knows another secret than Token. May be nil.
 	Admit func(secret string) bool
 	// Live, if not nil, is what Source is a moment of, like a *live.Cluster: the page
@@ -114,11 +116,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	unhurried(w, r)
+	seen := &witness{ResponseWriter: w}
+	defer s.survive(seen)
 	if s.opts.Prefix == "" {
-		s.serve(w, r)
+		s.serve(seen, r)
 		return
 	}
-	http.StripPrefix(s.opts.Prefix, http.HandlerFunc(s.serve)).ServeHTTP(w, r)
+	http.StripPrefix(s.opts.Prefix, http.HandlerFunc(s.serve)).ServeHTTP(seen, r)
 }
 
 // serve answers a request whose path begins behind the prefix.

@@ -1,0 +1,48 @@
+package web
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"hindcast.dev/debug"
+)
+
+func TestAQuestionThatFailsIsAnsweredAndTheNextOneToo(t *testing.T) {
+	src := source(t)
+	fails, said := true, ""
+	s := New(Options{Source: src, Failed: func(text string) { said = text }, Session: func() *debug.Session {
+		if fails {
+			panic("a mistake")
+		}
+		return debug.NewSession(src, io.Discard)
+	}})
+	hs := httptest.NewServer(s)
+	t.Cleanup(hs.Close)
+	var p struct{ Error, Remedy string }
+	if code := read(t, hs, "POST", "/api/v1/command", `{"line":"step"}`, &p); code != 500 || !strings.Contains(p.Error, "a mistake") || p.Remedy == "" {
+		t.Errorf("%d %+v", code, p)
+	}
+	if !strings.Contains(said, "a mistake\n") || !strings.Contains(said, "panic_test.go") {
+		t.Errorf("said %q", said)
+	}
+	fails = false
+	if res, b := ask(t, hs, "POST", "/api/v1/command", `{"line":"step"}`); res.StatusCode != 200 {
+		t.Errorf("the next: %d %s", res.StatusCode, b)
+	}
+	// What has begun is broken off, not ended.
+	s.mux.HandleFunc("GET /begun", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half of it")
+		panic("too late")
+	})
+	res, err := hs.Client().Get(hs.URL + "/begun")
+	if err == nil {
+		_, err = io.ReadAll(res.Body)
+		res.Body.Close()
+	}
+	if err == nil {
+		t.Error("half an answer is taken for whole")
+	}
+}
