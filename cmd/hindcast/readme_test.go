@@ -51,8 +51,8 @@ func freePorts(t *testing.T, n int) (ports []string) {
 	return ports
 }
 
-// runPage runs a page's blocks of sh, at least so many, as they stand but for edit,
-// one after the other in one directory, and compares the block that follows: its
+// runPage runs a page's blocks of sh, at least so many, one after the other in one
+// directory, and compares the block that follows, both as edit gives them: its
 // lines must come in this order, … is anything.
 func runPage(t *testing.T, page string, least int, edit func(string) string) {
 	t.Helper()
@@ -92,7 +92,7 @@ func runPage(t *testing.T, page string, least int, edit func(string) string) {
 			continue
 		}
 		rest := string(out)
-		for want := range strings.Lines(blocks[i+2][1:]) {
+		for want := range strings.Lines(edit(blocks[i+2][1:])) {
 			want = strings.TrimRight(want, "\n")
 			at := regexp.MustCompile(`(?m)^` + strings.ReplaceAll(regexp.QuoteMeta(want), "…", `.*`)).FindStringIndex(rest)
 			if at == nil {
