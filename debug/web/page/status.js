@@ -5,6 +5,9 @@ import { html, useEffect, useState } from './vendor/htm-preact.js'
 import { useStore } from './store.js'
 import { placeText } from './actions.js'
 import { clock, grouped } from './time.js'
+import { visible } from './panels/text.js'
+import { countIn } from './diagram/cells.js'
+import { covers } from './diagram/view.js'
 
 /** @typedef {import('./types').Store} Store */
 /** @typedef {import('./types').State} State */
@@ -34,9 +37,22 @@ function Offline({ store }) {
 
 /** @param {State} s what a screen reader is told */
 function spoken(s) {
-  const at = (/** @type {State['cut']} */ p) => (!p || p.begin ? 'the beginning' : `${placeText(p)}, ${clock(p.time)}`)
+  const at = (/** @type {State['cut']} */ p) => (!p || p.begin ? 'the beginning' : `${visible(placeText(p))}, ${clock(p.time)}`)
   if (s.selected && s.cut && placeText(s.selected) !== placeText(s.cut)) return `selected ${at(s.selected)}; the cut is at ${at(s.cut)}`
   return `at ${at(s.cut)}`
+}
+
+/** @type {{frame: any, drawn: any, view: any, count: number}} */
+let counted = { frame: null, drawn: null, view: null, count: 0 }
+
+/** @param {State} s counted once for each view */
+function eventsInView(s) {
+  const { frame, drawn, view, axis } = s
+  if (counted.frame === frame && counted.drawn === drawn && counted.view === view) return counted.count
+  const exact = drawn && drawn.axis === axis && covers(drawn.view, view) && s.lanes.length <= 128
+  const count = exact ? drawn.events.filter((e) => e.at >= view.from && e.at <= view.to).length : frame && frame.axis === axis ? countIn(frame, view) : counted.count
+  counted = { frame, drawn, view, count }
+  return count
 }
 
 /** @param {{store: Store}} props */
@@ -46,7 +62,7 @@ export function Status({ store }) {
   const about = useStore(store, (s) => s.about)
   const ready = useStore(store, (s) => s.ready)
   const say = useStore(store, spoken)
-  const count = useStore(store, (s) => s.frame?.events ?? 0)
+  const count = useStore(store, eventsInView)
   const index = about?.index
   return html`<footer class="status">
     <${Offline} store=${store} />
@@ -59,8 +75,8 @@ export function Status({ store }) {
         : ready !== 'ready' && html`<span>indexing ${ready === 'events' ? 'events' : 'messages'} <progress value=${index?.done || 0}></progress></span>`}
       ${busy && html`<span class="busy" aria-hidden="true"></span>`}
       <span>${grouped(count)} of ${grouped(about?.events || 0)} events in view</span>
-      <span>${about?.nodes.length} nodes</span>
-      ${(about?.warnings || []).length > 0 && html`<span class="warn" title=${(about?.warnings || []).join('\n')}>⚠ ${about?.warnings?.length} warnings</span>`}
+      <span>${grouped(about?.nodes.length || 0)} ${about?.nodes.length === 1 ? 'node' : 'nodes'}</span>
+      ${(about?.warnings || []).length > 0 && html`<span class="warn" title=${(about?.warnings || []).join('\n')}>⚠ ${about?.warnings?.length} ${about?.warnings?.length === 1 ? 'warning' : 'warnings'}</span>`}
       <span class="hint"><kbd>?</kbd> keys</span>
     </div>
     <div class="unseen" aria-live="polite">${say}</div>

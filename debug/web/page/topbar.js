@@ -5,6 +5,7 @@ import { useStore } from './store.js'
 import { placeText } from './actions.js'
 import { dark } from './keys.js'
 import { clock, grouped } from './time.js'
+import { visible } from './panels/text.js'
 
 /** @typedef {import('./types').Store} Store */
 /** @typedef {import('./types').Axis} Axis */
@@ -39,7 +40,7 @@ function Position({ store }) {
       <button title="To the end (G)" aria-label="To the end" onClick=${() => store.act.goto('END')}>⇥</button>
     </div>
     <div class="where" title=${cut?.time || ''}>
-      <b>${!cut || cut.begin ? 'START' : placeText(cut)}</b>
+      <b>${!cut || cut.begin ? 'START' : visible(placeText(cut))}</b>
       <span class="clock">${cut && !cut.begin ? clock(cut.time) : ''}</span>
       <span class="muted order">${order}</span>
     </div>
@@ -69,7 +70,7 @@ export function TopBar({ store, search }) {
   const about = useStore(store, (s) => s.about)
   useStore(store, (s) => s.theme)
   return html`<header class="topbar">
-    <h1 title=${about?.title}><img src="icon.svg" alt="" width="20" height="20" /><span>${shortTitle(about?.title || 'Hindcast')}</span></h1>
+    <h1 title=${about?.title}><img src="icon.svg" alt="" width="20" height="20" /><span>${visible(shortTitle(about?.title || 'Hindcast'))}</span></h1>
     <${AxisSwitch} store=${store} />
     <${Position} store=${store} />
     <div class="grow"></div>

@@ -3,6 +3,7 @@
 import { addShape, lookOf } from './glyphs.js'
 import { eventY, radiusOf, relation, sceneX, sceneY } from './scene.js'
 import { fontOf, theme } from './theme.js'
+import { visible } from '../panels/text.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
 /** @typedef {import('../types').DrawnEvent} DrawnEvent */
@@ -69,7 +70,7 @@ export function drawEventNames(ctx, s) {
   const end = new Map()
   for (const e of shown) {
     if (crowded.has(e) || (lookOf(e).below && shown.length > 200)) continue
-    const text = e.name || e.kind
+    const text = clip(visible(e.name || e.kind))
     const x = sceneX(s, e.at)
     const w = ctx.measureText(text).width
     if (x - w / 2 < Math.max(2, (end.get(e.node) ?? -Infinity) + 7)) continue
@@ -83,6 +84,9 @@ export function drawEventNames(ctx, s) {
   }
   ctx.restore()
 }
+
+/** As much of a name as is drawn. @param {string} name */
+export const clip = (name) => (name.length > 28 ? name.slice(0, 27) + '…' : name)
 
 /** How near another event of the lane takes an event's name, in pixels. */
 const near = 13

@@ -4,6 +4,8 @@
 import { addCross } from './glyphs.js'
 import { messageRelation, radiusOf, sceneX, sceneY } from './scene.js'
 import { fontOf, theme } from './theme.js'
+import { clip } from './events.js'
+import { visible } from '../panels/text.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
 /** @typedef {import('../types').DrawnMessage} DrawnMessage */
@@ -180,7 +182,7 @@ export function drawMessageNames(ctx, s, arrows) {
   /** @type {{x: number, y: number, w: number}[]} */
   const taken = []
   for (const a of seen) {
-    const text = a.m.lost ? `${a.m.name}: ${a.m.lost}` : a.m.name || ''
+    const text = clip(visible(a.m.name || '')) + (a.m.lost ? ': ' + clip(visible(a.m.lost)) : '')
     const w = ctx.measureText(text).width
     const [x, y] = [(a.x0 + a.x1) / 2, (a.y0 + a.y1) / 2]
     if (x < w / 2 || x > s.width - w / 2 || taken.some((o) => Math.abs(o.x - x) < (o.w + w) / 2 + 4 && Math.abs(o.y - y) < 13)) continue

@@ -5,6 +5,7 @@ import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js'
 import { useStore } from '../store.js'
 import { clock, grouped, timestampAt } from '../time.js'
 import { relation } from './scene.js'
+import { visible } from '../panels/text.js'
 
 /** @typedef {import('../types').Store} Store */
 /** @typedef {import('../types').DrawnEvent} DrawnEvent */
@@ -54,10 +55,10 @@ export function Mirror({ store, eventful }) {
       <thead><tr><th>event</th><th>what</th><th>when</th><th>relation</th></tr></thead>
       <tbody>${rows.map((e, i) => {
         const here = from + i === now
-        const name = about?.nodes[e.node]?.name
+        const name = visible(about?.nodes[e.node]?.name || '')
         const is = selected?.node === e.node && selected?.seq === e.seq
         return html`<tr key=${e.node + ':' + e.seq} tabindex=${here ? 0 : -1} aria-rowindex=${from + i + 1} aria-selected=${String(is)} onClick=${() => choose(store, e, false)}>
-          <td>${name}:${e.seq}</td><td>${e.kind} ${e.name || ''}</td><td>${store.get().axis === 'time' ? clock(timestampAt(e.at, about?.first || '')) : e.at}</td><td>${relation(store.get(), e.node, e.seq)}</td></tr>`
+          <td>${name}:${e.seq}</td><td>${e.kind} ${visible(e.name || '')}</td><td>${store.get().axis === 'time' ? clock(timestampAt(e.at, about?.first || '')) : e.at}</td><td>${relation(store.get(), e.node, e.seq)}</td></tr>`
       })}</tbody></table>`}
   </div>`
 }

@@ -3,6 +3,7 @@
 import { html } from '../vendor/htm-preact.js'
 import { useStore } from '../store.js'
 import { grouped } from '../time.js'
+import { visible } from '../panels/text.js'
 import { others, visibleRows } from './layout.js'
 
 /** @typedef {import('../types').Store} Store */
@@ -17,7 +18,7 @@ function about(s, node) {
   const state = s.laneStates[node]?.state ?? ''
   const silent = s.live?.nodes.find((n) => n.node === node)?.silent || ''
   const unknown = info && (!info.events || silent)
-  return { name: info?.name || '', state, unknown, why: silent || info?.reason || '', events: info?.events || 0 }
+  return { name: visible(info?.name || ''), state, unknown, why: silent || info?.reason || '', events: info?.events || 0 }
 }
 
 /** @param {{store: Store, node: number, y: number, pitch: number, chosen: boolean}} props */

@@ -6,6 +6,7 @@ import { cutAt, sceneX } from './scene.js'
 import { placeText } from '../actions.js'
 import { clock } from '../time.js'
 import { fontOf, theme } from './theme.js'
+import { visible } from '../panels/text.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
 
@@ -93,7 +94,7 @@ function drawFlags(ctx, s) {
 }
 
 /** What is written on the cut's handle. @param {import('../types').Place} p */
-const handleText = (p) => (p.begin ? 'START' : `${placeText(p)}  ${clock(p.time)}`)
+const handleText = (p) => (p.begin ? 'START' : `${visible(placeText(p))}  ${clock(p.time)}`)
 
 /**
  * Where the cut's handle is; null if it isn't in view.

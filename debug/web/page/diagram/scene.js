@@ -45,7 +45,8 @@ export const eventY = (s, e, look) => sceneY(s, e.node) + (look.below && s.layou
  * @param {Place} cut
  */
 export function cutAt(state, cut) {
-  if (cut.begin) return state.about?.spans[state.axis]?.from
+  const span = state.about?.spans[state.axis]
+  if (cut.begin) return span && span.from - (state.axis === 'time' ? Math.max(8, (span.to - span.from) * 0.006) : 0.5)
   const at = coordinate(cut, state.axis)
   return at === undefined ? undefined : state.axis === 'time' ? at : at + 0.5
 }
