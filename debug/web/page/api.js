@@ -52,7 +52,7 @@ async function ask(path, init) {
     res = await fetch(new URL(path, document.baseURI), init)
   } catch (err) {
     if (aborted(err)) throw err
-    throw new ApiError(0, 'the server is gone', 'start hindcast debug --web again; what is shown stays')
+    throw new ApiError(0, 'The server is gone.', 'start hindcast debug --web again; what is shown stays')
   }
   if (res.ok) return res
   /** @type {any} */

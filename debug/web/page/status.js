@@ -15,8 +15,28 @@ import { covers } from './diagram/view.js'
 /** How long until a server that is gone is asked again, in milliseconds. */
 const retry = 3000
 
+/** How often it is looked whether the server is there, in milliseconds. */
+const beat = 4000
+
+/** Notices a server that is gone before somebody needs it. @param {Store} store */
+function useHeartbeat(store) {
+  useEffect(() => {
+    const look = async () => {
+      if (document.hidden || store.get().offline || store.get().busy) return
+      try {
+        await fetch(new URL('icon.svg', document.baseURI), { method: 'HEAD', cache: 'no-store' })
+      } catch {
+        store.set({ offline: 'The server is gone.' })
+      }
+    }
+    const t = setInterval(look, beat)
+    return () => clearInterval(t)
+  }, [])
+}
+
 /** @param {{store: Store}} props */
 function Offline({ store }) {
+  useHeartbeat(store)
   const offline = useStore(store, (s) => s.offline)
   const [left, setLeft] = useState(retry / 1000)
   const ask = () => store.act.reload().catch(() => setLeft(retry / 1000))
@@ -31,7 +51,7 @@ function Offline({ store }) {
     return () => clearInterval(t)
   }, [offline])
   if (!offline) return null
-  return html`<div class="offline" role="alert"><b>${offline}</b> What is shown stays; start it again at the same address to go on.
+  return html`<div class="offline" role="alert"><b>${offline}</b> What is shown stays; start it again at the same address to go on, or open the URL that it prints.
     <span class="muted">Trying again in ${left} s.</span><button onClick=${ask}>Now</button></div>`
 }
 
