@@ -127,7 +127,7 @@ async function open(store) {
   store.act.fit()
   const link = parseLink(location.hash)
   await applyLink(store, link)
-  if (!store.get().cut) await store.act.command('goto START')
+  if (!store.get().cut) await store.act.command(about.live ? 'goto END' : 'goto START')
   await store.act.loadMarks()
   keepLink(store)
   followLive(store)

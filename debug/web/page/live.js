@@ -58,6 +58,8 @@ function toEnd(store, reach) {
   const at = axis === 'time' ? timeAt(reach, about?.first || '') : undefined
   const end = Math.max(span.to, at ?? 0)
   const wide = view.from <= span.from
-  if (wide) store.act.setView(axis, span.from, end)
-  else store.act.setView(axis, end - (view.to - view.from), end)
+  const width = view.to - view.from
+  const room = width * 0.03 // behind what came last
+  if (wide) store.act.setView(axis, span.from - (end - span.from) * 0.012, end + room)
+  else store.act.setView(axis, end + room - width, end + room)
 }

@@ -18,13 +18,13 @@ function about(s, node) {
   const state = s.laneStates[node]?.state ?? ''
   const silent = s.live?.nodes.find((n) => n.node === node)?.silent || ''
   const unknown = info && (!info.events || silent)
-  return { name: visible(info?.name || ''), state, unknown, why: silent || info?.reason || '', events: info?.events || 0 }
+  return { name: visible(info?.name || ''), state, unknown, silent, why: silent || info?.reason || '', events: info?.events || 0 }
 }
 
 /** @param {{store: Store, node: number, y: number, pitch: number, chosen: boolean}} props */
 function Name({ store, node, y, pitch, chosen }) {
   const s = store.get()
-  const { name, state, unknown, why, events } = about(s, node)
+  const { name, state, unknown, why, events, silent } = about(s, node)
   const mark = unknown ? 'unknown' : state === '' ? 'maybe' : state.replace(' ', '-')
   const title = `${name}: ${grouped(events)} events; ${unknown ? 'unknown' + (why ? ': ' + why : '') : words[state]} at the cut`
   const menu = (/** @type {KeyboardEvent} */ e) => {
@@ -35,7 +35,7 @@ function Name({ store, node, y, pitch, chosen }) {
   }
   return html`<div class=${'lane-name' + (chosen ? ' chosen' : '')} style=${{ top: `${y}px`, height: `${pitch}px` }}>
     <button class="choose" title=${title} aria-pressed=${String(chosen)} onClick=${() => store.set({ lane: chosen ? -1 : node })} onKeyDown=${menu}>
-      <i class=${'lamp ' + mark} aria-hidden="true"></i><span>${name}</span>${state === 'down' && pitch > 26 ? html`<em>down</em>` : unknown && pitch > 26 ? html`<em>unknown</em>` : null}
+      <i class=${'lamp ' + mark} aria-hidden="true"></i><span>${name}</span>${state === 'down' && pitch > 26 ? html`<em>down</em>` : unknown && pitch > 26 ? html`<em>${silent ? 'silent' : 'unknown'}</em>` : null}
     </button>
     <button class="fold quiet" tabindex="-1" title=${`merge ${name} with the others (x)`} aria-label=${`merge ${name} with the others`} onClick=${() => store.act.collapse(node, true)}>–</button>
   </div>`
