@@ -77,7 +77,7 @@ func (p Place) String() string {
 	if p == (Place{}) {
 		return "START"
 	}
-	return fmt.Sprintf("%s:%d", termtext.Printable(p.Node), p.Seq)
+	return fmt.Sprintf("%s:%d", termtext.Name(p.Node), p.Seq)
 }
 
 func (s *Session) place(p history.Position) Place {
@@ -183,7 +183,7 @@ func (v *Variable) writeText(t *textForm) {
 	if v.Whole {
 		text = termtext.Printable(FormatValue(v.Value))
 	}
-	t.line("%s  %s = %s", termtext.Printable(v.Node), termtext.Printable(v.Path), text)
+	t.line("%s  %s = %s", termtext.Name(v.Node), termtext.Printable(v.Path), text)
 }
 
 // A LeftOut is a variable of which the History hasn't everything, because it is
@@ -198,7 +198,7 @@ type LeftOut struct {
 func (*LeftOut) kind() string { return "leftOut" }
 
 func (l *LeftOut) writeText(t *textForm) {
-	node, name := termtext.Printable(l.Node), termtext.Printable(l.Variable)
+	node, name := termtext.Name(l.Node), termtext.Printable(l.Variable)
 	if l.Compared {
 		t.line("%s  %s: not compared, too large; %s %s does", node, name, l.Shows, name)
 		return
@@ -217,7 +217,7 @@ func (*More) kind() string { return "more" }
 func (m *More) writeText(t *textForm) {
 	node := ""
 	if m.Node != "" {
-		node = termtext.Printable(m.Node) + "  "
+		node = termtext.Name(m.Node) + "  "
 	}
 	t.line("%s… and %d more", node, m.Count)
 }
@@ -244,7 +244,7 @@ type Difference struct {
 func (*Difference) kind() string { return "difference" }
 
 func (d *Difference) writeText(t *textForm) {
-	t.line("%s  %s: %s → %s", termtext.Printable(d.Node), termtext.Printable(d.Path), inLine(d.Before), inLine(d.After))
+	t.line("%s  %s: %s → %s", termtext.Name(d.Node), termtext.Printable(d.Path), inLine(d.Before), inLine(d.After))
 }
 
 // A Witness is the choice of nodes that makes a condition true.
@@ -275,7 +275,7 @@ func (*Witness) kind() string { return "witness" }
 func (w *Witness) writeText(t *textForm) {
 	var parts []string
 	for _, c := range w.Chosen {
-		parts = append(parts, fmt.Sprintf("$%d=%s", c.Placeholder, termtext.Printable(c.Node)))
+		parts = append(parts, fmt.Sprintf("$%d=%s", c.Placeholder, termtext.Name(c.Node)))
 	}
 	t.line("witness: %s", strings.Join(parts, " "))
 }

@@ -34,10 +34,10 @@ func (*Divergence) kind() string { return "divergence" }
 
 func (d *Divergence) writeText(t *textForm) {
 	if d.What == "" {
-		t.line("%s  the same, %d events", termtext.Pad(termtext.Printable(d.Node), 12), d.Same)
+		t.line("%s  the same, %d events", termtext.Pad(termtext.Name(d.Node), 12), d.Same)
 		return
 	}
-	t.line("%s  differs after %d events: %s", termtext.Pad(termtext.Printable(d.Node), 12), d.Same, d.What)
+	t.line("%s  differs after %d events: %s", termtext.Pad(termtext.Name(d.Node), 12), d.Same, d.What)
 	for _, side := range []struct {
 		name string
 		e    *Event

@@ -186,7 +186,7 @@ func letter(n int) string {
 func (d *Diagram) header() {
 	row := d.row("time (UTC)", ' ')
 	for l, n := range d.nodes {
-		row.text(d.column(l), termtext.Clip(termtext.Printable(d.Meta.Nodes[n].Name), d.lane-1))
+		row.text(d.column(l), termtext.Clip(termtext.Name(d.Meta.Nodes[n].Name), d.lane-1))
 	}
 	d.line(row)
 }
@@ -228,7 +228,7 @@ func (d *Diagram) elsewhere(e *history.Event) {
 	if d.Mark != (history.Position{}) && d.Mark == e.Position {
 		mark = string(d.glyphs.mark) + " "
 	}
-	name := caption{head: mark + termtext.Printable(d.Meta.Nodes[e.Node].Name) + ": "}
+	name := caption{head: mark + termtext.Name(d.Meta.Nodes[e.Node].Name) + ": "}
 	rest := d.describe(e)
 	name.head, name.letter, name.tail = name.head+rest.head, rest.letter, rest.tail
 	row.text(d.column(0)+2, name.clip(max(d.width-d.column(0)-2, 1)))

@@ -125,7 +125,7 @@ func (l *LiveStatus) writeText(t *textForm) {
 		if n.Silent != "" {
 			what = "isn't heard: " + n.Silent
 		}
-		t.line("  %s  %s", termtext.Printable(n.Node), termtext.Printable(what))
+		t.line("  %s  %s", termtext.Name(n.Node), termtext.Printable(what))
 	}
 }
 

@@ -34,7 +34,7 @@ func runCause(ctx context.Context, s *Session, args string) error {
 	}
 	id, err := event.ParseMessageID(cause)
 	if _, ok := s.meta.NodeIndex(id.Node); err == nil && ok {
-		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, termtext.Printable(id.Node))
+		return commandErrorf("cause", "%s was caused by event %d of %s, which isn't in the recording", s.name(s.at), id.Seq, termtext.Name(id.Node))
 	}
 	return commandErrorf("cause", "%s came from outside: %s was sent by nobody recorded", s.name(s.at), termtext.Printable(cause))
 }

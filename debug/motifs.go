@@ -195,7 +195,7 @@ func (s *Session) told(m *motif.Motif, r *motif.Result) *Motif {
 // before here.
 func (s *Session) nextHit(ctx context.Context, command string, forward bool) error {
 	if len(s.hits) == 0 {
-		return commandErrorf(command, "want a node: %s; or search for a motif first, and it goes through its matches", strings.Join(s.nodeNames(), ", "))
+		return commandErrorf(command, "want a node: %s; or search for a motif first, and it goes through its matches", s.nodeList())
 	}
 	i, here := slices.BinarySearchFunc(s.hits, s.at, history.Position.Compare)
 	switch {

@@ -73,7 +73,7 @@ func (s *Session) runOrigin(ctx context.Context, args string) error {
 			return commandErrorf("cause", "%v", err)
 		}
 		if e == nil {
-			s.remark("%s  %s is as it was where the recording of the node begins", termtext.Printable(s.meta.Nodes[node].Name), termtext.Printable(path))
+			s.remark("%s  %s is as it was where the recording of the node begins", termtext.Name(s.meta.Nodes[node].Name), termtext.Printable(path))
 			return s.showPlace(ctx)
 		}
 		if v.IsAbsent() {
@@ -140,7 +140,7 @@ func (s *Session) originArgs(ctx context.Context, args string) (node int, path s
 	case slices.Contains(have, s.at.Node):
 		return s.at.Node, path, nil
 	}
-	return 0, "", commandErrorf("cause", "several nodes have %s: say which, like: cause %s %s", path, termtext.Printable(s.meta.Nodes[have[0]].Name), path)
+	return 0, "", commandErrorf("cause", "several nodes have %s: say which, like: cause %s %s", path, termtext.Name(s.meta.Nodes[have[0]].Name), path)
 }
 
 // lastWrite is the last event of a node up to a position that changed what a path

@@ -69,7 +69,7 @@ func runQuery(ctx context.Context, s *Session, args string) error {
 		s.remark("no rows")
 	}
 	for _, f := range sum.Errors {
-		s.remark("note: %s, %d times, first at %s:%d", f.What(), f.Count, termtext.Printable(f.Node), f.Seq)
+		s.remark("note: %s, %d times, first at %s:%d", f.What(), f.Count, termtext.Name(f.Node), f.Seq)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (k *Track) writeText(t *textForm) {
 		}
 		node := ""
 		if p.Node != "" {
-			node = termtext.Pad(termtext.Printable(p.Node), 12) + " "
+			node = termtext.Pad(termtext.Name(p.Node), 12) + " "
 		}
 		t.line("%s  %s%s  %s", p.At, node, termtext.Pad(inLine(p.Value), 12), termtext.Printable(p.Event))
 	}

@@ -101,7 +101,7 @@ func runStep(ctx context.Context, s *Session, args string) error {
 	switch {
 	case moved == n:
 	case node >= 0:
-		s.remark("%s has no later event", termtext.Printable(s.meta.Nodes[node].Name))
+		s.remark("%s has no later event", termtext.Name(s.meta.Nodes[node].Name))
 	default:
 		s.remark("the History ends here")
 	}
@@ -138,7 +138,7 @@ func (s *Session) stepArgs(command, args string) (node, n int, err error) {
 	}
 	n, err = count(command, args, 1, stepMax)
 	if err != nil && node < 0 {
-		err = commandErrorf(command, "%q: want a number of events, or a node (%s) and a number if wanted", args, strings.Join(s.nodeNames(), ", "))
+		err = commandErrorf(command, "%q: want a number of events, or a node (%s) and a number if wanted", args, s.nodeList())
 	}
 	return node, n, err
 }
@@ -168,7 +168,7 @@ func (s *Session) backwardOn(ctx context.Context, n, node int) error {
 		}
 	}
 	if n > 0 {
-		s.remark("%s has no earlier event", termtext.Printable(s.meta.Nodes[node].Name))
+		s.remark("%s has no earlier event", termtext.Name(s.meta.Nodes[node].Name))
 	}
 	s.at = at
 	return nil
@@ -179,9 +179,9 @@ func (s *Session) nodeArg(command, args string) (int, error) {
 		return n, nil
 	}
 	if args == "" {
-		return 0, commandErrorf(command, "want a node: %s", strings.Join(s.nodeNames(), ", "))
+		return 0, commandErrorf(command, "want a node: %s", s.nodeList())
 	}
-	return 0, commandErrorf(command, "no node %q; nodes: %s", args, strings.Join(s.nodeNames(), ", "))
+	return 0, commandErrorf(command, "no node %q; nodes: %s", args, s.nodeList())
 }
 
 func runNext(ctx context.Context, s *Session, args string) error {

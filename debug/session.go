@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -299,7 +298,7 @@ func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position,
 	case "END", "NOW":
 		return s.meta.Last, nil
 	}
-	if i := strings.LastIndexByte(arg, ':'); i > 0 {
+	if i := strings.LastIndexByte(arg, ':'); i >= 0 {
 		if n, ok := s.nodeIndex(arg[:i]); ok {
 			seq, err := strconv.ParseUint(arg[i+1:], 10, 64)
 			if err != nil {
@@ -308,7 +307,7 @@ func (s *Session) parsePlace(ctx context.Context, arg string) (history.Position,
 			e, err := s.src.Event(ctx, n, seq)
 			if errors.Is(err, history.ErrNoEvent) {
 				return history.Position{}, fmt.Errorf("%s has no event %d here: it has %d to %d",
-					termtext.Printable(arg[:i]), seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
+					s.nodeNames()[n], seq, s.meta.Nodes[n].First.Seq, s.meta.Nodes[n].Last.Seq)
 			}
 			if err != nil {
 				return history.Position{}, fmt.Errorf("%s: %w", arg, err)
@@ -342,11 +341,11 @@ func (s *Session) parseTime(arg string) (hlc.Timestamp, error) {
 	}
 	t, err := hlc.Parse(arg)
 	if node, ok := nodeSeq(arg); err != nil && ok {
-		return 0, fmt.Errorf("no node %q; nodes: %s", node, strings.Join(s.nodeNames(), ", "))
+		return 0, fmt.Errorf("no node %q; nodes: %s", node, s.nodeList())
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%q is neither NODE:SEQ (nodes: %s), nor START, END, a mark, +DURATION or -DURATION, nor a time: %w",
-			arg, strings.Join(s.nodeNames(), ", "), err)
+			arg, s.nodeList(), err)
 	}
 	return t, nil
 }
@@ -392,13 +391,25 @@ func (s *Session) timeOfDay(arg string) (hlc.Timestamp, bool) {
 	return t, true
 }
 
-// nodeIndex finds a node by its name, or by its name as shown.
+// nodeIndex finds a node by its name, by its name as shown, or by what else of it
+// can be typed, if that is of no other.
 func (s *Session) nodeIndex(name string) (int, bool) {
+	if n, ok := s.meta.NodeIndex(termtext.Unname(name)); ok {
+		return n, true
+	}
 	if n, ok := s.meta.NodeIndex(name); ok {
 		return n, true
 	}
-	n := slices.Index(s.nodeNames(), name)
-	return n, n >= 0
+	found := -1
+	for n := range s.meta.Nodes {
+		if like := s.meta.Nodes[n].Name; termtext.Printable(like) == name || strings.TrimSpace(like) == name {
+			if found >= 0 {
+				return -1, false // it doesn't say which
+			}
+			found = n
+		}
+	}
+	return found, found >= 0
 }
 
 // cutNode takes a node's name, which may have spaces in it, off the beginning of a
@@ -421,9 +432,21 @@ func (s *Session) cutNode(args string) (node int, rest string, ok bool) {
 func (s *Session) nodeNames() []string {
 	var names []string
 	for _, n := range s.meta.Nodes {
-		names = append(names, termtext.Printable(n.Name))
+		names = append(names, termtext.Name(n.Name))
 	}
 	return names
+}
+
+// namesShown bounds how many names a mistake is answered with.
+const namesShown = 20
+
+// nodeList is the names of the nodes for a person, or of some of them.
+func (s *Session) nodeList() string {
+	names := s.nodeNames()
+	if n := len(names); n > namesShown {
+		return fmt.Sprintf("%s … and %d more", strings.Join(names[:namesShown], ", "), n-namesShown)
+	}
+	return strings.Join(names, ", ")
 }
 
 // name is NODE:SEQ of a position.
@@ -431,7 +454,7 @@ func (s *Session) name(p history.Position) string {
 	if p == history.Begin {
 		return "START"
 	}
-	return fmt.Sprintf("%s:%d", termtext.Printable(s.meta.Nodes[p.Node].Name), p.Seq)
+	return fmt.Sprintf("%s:%d", termtext.Name(s.meta.Nodes[p.Node].Name), p.Seq)
 }
 
 // GoToTime places the session at the last event at or before a time, and at the

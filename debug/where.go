@@ -99,7 +99,7 @@ func (s *Session) notFound(when string, here bool, w *watcher) {
 // showFaults says what may be why a condition holds nowhere.
 func (s *Session) showFaults(w *watcher) {
 	for _, f := range w.ev.Errors() {
-		s.remark("note: %s, %d times, first at %s:%d", f.What(), f.Count, termtext.Printable(f.Node), f.Seq)
+		s.remark("note: %s, %d times, first at %s:%d", f.What(), f.Count, termtext.Name(f.Node), f.Seq)
 	}
 }
 

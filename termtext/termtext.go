@@ -6,6 +6,7 @@ package termtext
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,6 +19,24 @@ func Printable(s string) string { return strings.Map(visible, s) }
 
 // PrintableText is Printable for text of several lines.
 func PrintableText(s string) string { return strings.Map(visibleInText, s) }
+
+// Name makes a name safe for one line of a terminal, such that Unname tells which it
+// was: it is as it is if it shows as it is, else in double quotes with the escapes of
+// Go.
+func Name(name string) string {
+	if name == "" || name[0] == '"' || strings.TrimSpace(name) != name || Printable(name) != name {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// Unname is the name of which Name made the text.
+func Unname(text string) string {
+	if name, err := strconv.Unquote(text); err == nil && text[0] == '"' {
+		return name
+	}
+	return text
+}
 
 func visibleInText(r rune) rune {
 	if r == '\n' || r == '\t' {

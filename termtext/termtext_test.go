@@ -32,6 +32,22 @@ func TestNothingThatMovesOrHidesTextGetsThrough(t *testing.T) {
 	}
 }
 
+func TestANameIsShownSafelyAndReadBack(t *testing.T) {
+	for name, want := range map[string]string{
+		"n1": "n1", "a b:c/d": "a b:c/d", "it's": "it's", "🚀節": "🚀節", "": `""`, " a": `" a"`, `"a"`: `"\"a\""`, "\"a\n": `"\"a\n"`, "a\x00": `"a\x00"`, "a\u202e": `"a\u202e"`, "\xff": `"\xff"`,
+	} {
+		if got := Name(name); got != want || Unname(got) != name {
+			t.Errorf("%q is shown as %s, want %s, and read back as %q", name, got, want, Unname(got))
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		name := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(rt, "name")
+		if got := Name(name); Unname(got) != name || Printable(got) != got {
+			rt.Fatalf("%q is shown as %q and read back as %q", name, got, Unname(got))
+		}
+	})
+}
+
 func TestWidthsAreColumns(t *testing.T) {
 	for s, want := range map[string]int{"": 0, "n1": 2, "節点": 4, "🚀": 2, "e\u0301": 1, "한글": 4, "ﾊﾝ": 2, "─▶": 2} {
 		if got := Columns(s); got != want {

@@ -142,7 +142,7 @@ func hitOf(r *debug.Row) (h hit, ok bool) {
 	h = hit{do: fmt.Sprintf("goto %v", r.From), Time: r.From}
 	if !r.Event.IsTick() && r.Event.Node != "" {
 		h.Node, h.Seq = r.Event.Node, r.Event.Seq
-		h.do = fmt.Sprintf("goto %s:%d", termtext.Printable(h.Node), h.Seq)
+		h.do = fmt.Sprintf("goto %s:%d", termtext.Name(h.Node), h.Seq)
 	}
 	return h, true
 }

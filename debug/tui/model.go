@@ -380,7 +380,7 @@ func (m *model) stepLane(command string) tea.Cmd {
 	return m.ask(command + " " + m.nodeName(m.lane))
 }
 
-func (m *model) nodeName(n int) string { return termtext.Printable(m.meta.Nodes[n].Name) }
+func (m *model) nodeName(n int) string { return termtext.Name(m.meta.Nodes[n].Name) }
 
 // placeText is a position as goto reads it.
 func (m *model) placeText(p history.Position) string {

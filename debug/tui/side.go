@@ -187,7 +187,7 @@ func (l *liner) effect(f *debug.Effect) {
 			do = "goto " + t.Received[0].String()
 		case t.Dropped != "":
 			text, st = text+"  ╳ "+t.Dropped, red
-			do = fmt.Sprintf("goto %s:%d", termtext.Printable(t.Notes[0].Node), t.Notes[0].Seq)
+			do = fmt.Sprintf("goto %s:%d", termtext.Name(t.Notes[0].Node), t.Notes[0].Seq)
 		default:
 			text, st = text+"  ╳ never received", red
 		}
@@ -264,7 +264,7 @@ func (m *model) listLines() []line {
 		case e.Position == m.nearby.at:
 			m.sides[paneList].cur, st = i, bold
 		}
-		name := fmt.Sprintf("%s:%d", termtext.Printable(meta.Nodes[e.Node].Name), e.Seq)
+		name := fmt.Sprintf("%s:%d", termtext.Name(meta.Nodes[e.Node].Name), e.Seq)
 		lines[i] = styled(st, clock(e.Time)+"  "+termtext.Pad(name, 10)+"  "+summary(e))
 	}
 	l := &m.sides[paneList]

@@ -114,7 +114,7 @@ func (f *forester) branch(n int) {
 	if n == f.g.at.Node && f.g.at != history.Begin {
 		f.was = f.g.was
 	}
-	name := termtext.Printable(f.g.meta.Nodes[n].Name)
+	name := termtext.Name(f.g.meta.Nodes[n].Name)
 	if f.now == nil {
 		if f.t.filter == "" {
 			f.lines = append(f.lines, line{parts: []part{{"  " + name, bold}, {"  nothing is recorded up to here", dim}}})
@@ -157,7 +157,7 @@ func (f *forester) variable(id history.VarID) {
 	if v.BulkyAt(f.node, f.g.at.Time) {
 		text := "too large to be compared after every event: Enter shows it"
 		f.lines = append(f.lines, line{depth: 1, parts: []part{{"    " + termtext.Printable(v.Name) + "  ", 0}, {text, dim}},
-			do: "state " + termtext.Printable(f.g.meta.Nodes[f.node].Name) + " " + event.PathString(v.Name, nil)})
+			do: "state " + termtext.Name(f.g.meta.Nodes[f.node].Name) + " " + event.PathString(v.Name, nil)})
 		return
 	}
 	if !now.IsAbsent() || !was.IsAbsent() {

@@ -1,0 +1,159 @@
+package debug
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"hindcast.dev/debug/timeline"
+	"hindcast.dev/event"
+	"hindcast.dev/history"
+	"hindcast.dev/hlc"
+	"hindcast.dev/termtext"
+)
+
+// oddNames are names that somebody may give a node.
+var oddNames = []string{"n1", "N1", "n:1", "n1:2", "a/b", `it's "quoted"`, `"n1"`, "new\nline", "tab\t", "rtl\u202eevil", "🚀", "nul\x00", "nul\x01", "nul·",
+	" lead", "trail ", "two words", "two", "START", "12:30", "+1s", "-", "#", "%s", "<b>", "a=b&c", "'", "$1", "\\x00", strings.Repeat("long", 500)}
+
+// oddly is a History of nodes with odd names, three events each.
+func oddly(t *testing.T) history.Source {
+	t.Helper()
+	b := history.NewBuilder()
+	for k := range 3 {
+		for i, name := range oddNames {
+			e := history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(1000*k+i+1) << 16}, Kind: "request", Name: "Put"}}
+			e.Set = []history.Assign{{Path: "kv.n", Value: event.Int(int64(k))}}
+			e.Effects = []history.Effect{{Kind: "send", ID: fmt.Sprint("m", k, "/", i), Peer: oddNames[(i+1)%len(oddNames)], Name: "Copy"}}
+			b.Append(name, e)
+		}
+	}
+	src, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+func TestEveryNodeIsReachedByItsNameHoweverOddThatIs(t *testing.T) {
+	src := oddly(t)
+	var out strings.Builder
+	s := NewSession(src, &out)
+	for n := range src.Meta().Nodes {
+		name := src.Meta().Nodes[n].Name
+		if p, err := s.Locate(t.Context(), name+":2"); name != `"n1"` && (err != nil || p.Node != n || p.Seq != 2) {
+			t.Errorf("%q:2 leads to %v, %v", name, p, err)
+		}
+		shown := termtext.Name(name)
+		for _, c := range []struct {
+			line string
+			seq  uint64
+		}{{"goto " + shown + ":1", 1}, {"step " + shown, 2}, {"next " + shown, 3}, {"back " + shown + " 2", 1}, {"break node " + shown, 1}, {"continue", 2}, {"delete all", 2}} {
+			if err := s.Do(t.Context(), c.line); err != nil || s.Position().Node != n || s.Position().Seq != c.seq {
+				t.Errorf("%s: at %v, %v", c.line, s.Position(), err)
+			}
+		}
+		a, err := s.Ask(t.Context(), "state "+shown)
+		if err != nil || len(a.Parts) != 1 {
+			t.Errorf("state %s: %v, %d parts", shown, err, len(a.Parts))
+		}
+		if back := s.name(s.Position()); back != a.Place.String() || back != shown+":2" {
+			t.Errorf("%q: here is %s and %s", name, back, a.Place)
+		}
+	}
+	for _, line := range []string{"nodes", "diagram", "log", "state", "event", "effects", "goto nothing:1", "step nothing", "query SHOW NODES", "compare x"} {
+		_ = s.Do(t.Context(), line)
+	}
+	if text := out.String(); termtext.PrintableText(text) != text {
+		t.Error("something was said that a terminal carries out")
+	}
+}
+
+// tried are lines for every command: without arguments, with those of its examples,
+// and with some that make no sense.
+func tried() []string {
+	lines := []string{"goto END", "goto +1s", "goto -1s", "state nothing", "diff START", "step 1000000000", "back 1000000000", "step -1", "diagram 500", "log 500",
+		"find x", "rfind x", "where kv.n > 1", "rwhere kv.n > 1", "break kind recv", "break where kv.n = 1", "continue", "rewind", "query SELECT kv.n FROM kv", "print COUNT(kv.n) over START to END",
+		"cause kv.n", "watch kv.n", "mark here \"a note\"", "goto here", "undo 100", "redo 100", "motif x -> y"}
+	for _, c := range Commands() {
+		switch c.Name {
+		case "export", "quit", "whatif":
+			continue
+		}
+		lines = append(lines, c.Name, c.Name+" \x00", c.Name+" "+strings.Repeat("9", 400))
+		lines = append(lines, c.Examples...)
+	}
+	return lines
+}
+
+// Whatever is opened, a command gives an answer or says why not, in few words.
+func TestEveryCommandAnswersWhateverIsOpened(t *testing.T) {
+	many := history.NewBuilder()
+	for i := range 10_000 {
+		many.Append(fmt.Sprint("node", i), history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(i+1) << 16}, Kind: "timer", Name: "tick"},
+			Set: []history.Assign{{Path: "kv.n", Value: event.Int(int64(i))}}})
+	}
+	for _, c := range []struct {
+		what string
+		b    *history.Builder
+	}{
+		{"nothing", history.NewBuilder()},
+		{"a node without events", alone(0)},
+		{"one event", alone(1)},
+		{"one node", alone(50)},
+		{"ten thousand nodes", many},
+		{"clocks in a circle", circle()},
+	} {
+		src, err := c.b.Build()
+		if err != nil {
+			t.Fatal(c.what, err)
+		}
+		x, err := timeline.Build(t.Context(), src, nil)
+		if err == nil {
+			x, err = x.Link(t.Context(), nil)
+		}
+		if err != nil {
+			t.Fatal(c.what, err)
+		}
+		for _, index := range []func() *timeline.Index{nil, func() *timeline.Index { return x }} {
+			s := NewSession(src, io.Discard)
+			s.Index = index
+			for _, line := range tried() {
+				if len(src.Meta().Nodes) > 1000 && (strings.HasPrefix(line, "query") || strings.HasPrefix(line, "print")) {
+					continue // they count 10,000 nodes at each of 10,000 cuts
+				}
+				if _, err := s.Ask(t.Context(), line); err != nil && (len(err.Error()) > 3000 || err.Error() == "") {
+					t.Errorf("%s: %.40q: an error of %d bytes", c.what, line, len(err.Error()))
+				}
+			}
+		}
+	}
+}
+
+// alone is a node with so many events.
+func alone(events int) *history.Builder {
+	b := history.NewBuilder()
+	b.AddNode("n1", "")
+	for i := range events {
+		b.Append("n1", history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(i+1) << 40}, Kind: "request", Name: "Put", ID: fmt.Sprint("r", i)},
+			Set: []history.Assign{{Path: "kv.n", Value: event.Int(int64(i))}}})
+	}
+	return b
+}
+
+// circle is nodes of which each received from the next before that sent it, by
+// clocks that disagree.
+func circle() *history.Builder {
+	const nodes = 5
+	b := history.NewBuilder()
+	for k := range 20 {
+		for n := range nodes {
+			e := history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(100*k+n+1) << 20}, Kind: "recv", ID: fmt.Sprint("m", k, "/", (n+1)%nodes), Peer: fmt.Sprint("n", (n+1)%nodes), Name: "Token"}}
+			e.Effects = []history.Effect{{Kind: "send", ID: fmt.Sprint("m", k, "/", n), Peer: fmt.Sprint("n", (n+nodes-1)%nodes), Name: "Token", Data: event.Int(int64(k))}}
+			e.Set = []history.Assign{{Path: "kv.n", Value: event.Int(int64(k))}}
+			b.Append(fmt.Sprint("n", n), e)
+		}
+	}
+	return b
+}
