@@ -25,7 +25,7 @@ func PrintableText(s string) string { return strings.Map(visibleInText, s) }
 // Go.
 func Name(name string) string {
 	if name == "" || name[0] == '"' || strings.TrimSpace(name) != name || Printable(name) != name {
-		return strconv.Quote(name)
+		return strings.ReplaceAll(strconv.Quote(name), "\uFFFD", `\ufffd`) // which Quote takes for itself
 	}
 	return name
 }
