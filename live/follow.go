@@ -172,7 +172,10 @@ func (f *follower) open(now time.Duration) {
 		if !f.gated[i] {
 			continue
 		}
-		if f.m.sources[i].heard = now; len(f.m.sources[i].queue) < gateEntries {
+		if !f.shut[i] {
+			f.m.sources[i].heard = now
+		}
+		if len(f.m.sources[i].queue) < gateEntries {
 			f.gated[i] = false
 			c.gate <- struct{}{}
 		}
@@ -266,7 +269,8 @@ func (f *follower) heard(i int, before time.Duration) {
 	f.lost[i] = nil
 }
 
-// down notes that a node is lost, once.
+// down notes that a node is lost: once, or if that is Patient whenever it is for
+// another reason.
 func (f *follower) down(i int, err error) error {
 	s := f.m.sources[i]
 	var refused *RefusedError
@@ -276,7 +280,7 @@ func (f *follower) down(i int, err error) error {
 	} else if !s.based && (errors.As(err, &refused) && refused.final() || errors.As(err, &bad)) {
 		return err
 	}
-	if f.lost[i] == nil {
+	if was := f.lost[i]; was == nil || f.o.Patient && was.Error() != err.Error() {
 		f.tell(i, Notice{Change: NodeLost, Err: err})
 	}
 	f.lost[i] = err
