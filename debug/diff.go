@@ -1,7 +1,9 @@
 package debug
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"hindcast.dev/event"
@@ -65,6 +67,14 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 	if err := s.fillPath(ctx, "diff", path, -1, b.Time); path != "" && err != nil {
 		return err
 	}
+	d := differ{s: s}
+	if path == "" && b == after(a) {
+		if err := d.event(ctx, a); err != nil {
+			return err
+		}
+		s.endDiff(&d, a, b, path)
+		return nil
+	}
 	node := -1
 	if b == after(a) {
 		node = b.Node // of one event only its node can differ
@@ -77,7 +87,6 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 	if err != nil {
 		return err
 	}
-	d := differ{s: s}
 	for n := range s.meta.Nodes {
 		d.node = s.meta.Nodes[n].Name
 		if path != "" {
@@ -94,6 +103,12 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 			d.value(s.meta.Vars[v].Name, nil, before[n].Get(id), now[n].Get(id))
 		}
 	}
+	s.endDiff(&d, a, b, path)
+	return nil
+}
+
+// endDiff says what a diff didn't tell.
+func (s *Session) endDiff(d *differ, a, b history.Position, path string) {
 	switch {
 	case d.lines == 0:
 		s.remark("nothing differs")
@@ -102,6 +117,48 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 	}
 	if path == "" {
 		s.notComparedBetween(a, b)
+	}
+}
+
+// event compares what an event says it changed, at the cost of that.
+func (d *differ) event(ctx context.Context, at history.Position) error {
+	e, err := d.s.src.Event(ctx, at.Node, at.Seq)
+	if err != nil {
+		return err
+	}
+	states, err := d.s.states(ctx, at, []int{at.Node})
+	if err != nil {
+		return err
+	}
+	before, now := states[at.Node], states[at.Node].Clone()
+	now.ApplyAll(e.Changes)
+	d.node = d.s.meta.Nodes[at.Node].Name
+	changes := slices.Clone(e.Changes)
+	slices.SortStableFunc(changes, func(a, b history.Change) int {
+		return cmp.Or(cmp.Compare(a.Var, b.Var), slices.CompareFunc(a.Path, b.Path, event.Compare))
+	})
+	told := map[string]bool{}
+	for _, c := range changes {
+		was, is, path := before.Get(c.Var), now.Get(c.Var), c.Path
+		if is.IsAbsent() && d.s.meta.Vars[c.Var].BulkyAt(at.Node, at.Time) {
+			continue // it isn't gone
+		}
+		for i, step := range c.Path {
+			if was.Type() != event.TypeMap || is.Type() != event.TypeMap {
+				path = c.Path[:i] // the map was made, or was none
+				break
+			}
+			was, is = was.Index(step), is.Index(step)
+		}
+		name := d.s.meta.Vars[c.Var].Name
+		within := false
+		for i := range len(path) + 1 {
+			within = within || told[event.PathString(name, path[:i])]
+		}
+		if !within {
+			told[event.PathString(name, path)] = true
+			d.value(name, path, was, is)
+		}
 	}
 	return nil
 }

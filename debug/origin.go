@@ -143,10 +143,33 @@ func (s *Session) originArgs(ctx context.Context, args string) (node int, path s
 	return 0, "", commandErrorf("cause", "several nodes have %s: say which, like: cause %s %s", path, termtext.Name(s.meta.Nodes[have[0]].Name), path)
 }
 
+// variablePath is the variable that a path leads into, and the way from there.
+func (s *Session) variablePath(path string) (history.VarID, []event.Value) {
+	id, _ := s.variable(path)
+	name, steps, err := event.ParsePath(path)
+	if err != nil {
+		return id, nil
+	}
+	if rest := strings.TrimPrefix(name, s.meta.Vars[id].Name); rest != "" {
+		var front []event.Value
+		for part := range strings.SplitSeq(rest[1:], ".") {
+			front = append(front, event.String(part))
+		}
+		steps = append(front, steps...)
+	}
+	return id, steps
+}
+
+// touches reports whether one way is the beginning of the other.
+func touches(a, b []event.Value) bool {
+	n := min(len(a), len(b))
+	return slices.EqualFunc(a[:n], b[:n], event.Equal)
+}
+
 // lastWrite is the last event of a node up to a position that changed what a path
 // leads to, and what it became; nil if there is none.
 func (s *Session) lastWrite(ctx context.Context, node int, path string, upTo history.Position) (*history.Event, event.Value, error) {
-	id, _ := s.variable(path)
+	id, steps := s.variablePath(path)
 	for end, n := after(upTo), chunkFirst; end != history.Begin; n = min(2*n, chunkMax) {
 		es, err := s.src.Before(ctx, end, n, []int{node})
 		if err != nil {
@@ -154,7 +177,7 @@ func (s *Session) lastWrite(ctx context.Context, node int, path string, upTo his
 		}
 		for i := len(es) - 1; i >= 0; i-- {
 			e := &es[i]
-			if !slices.ContainsFunc(e.Changes, func(c history.Change) bool { return c.Var == id }) {
+			if !slices.ContainsFunc(e.Changes, func(c history.Change) bool { return c.Var == id && touches(c.Path, steps) }) {
 				continue
 			}
 			was, now, err := s.around(ctx, e, path)

@@ -707,3 +707,61 @@ func TestANodesNameMayHaveSpaces(t *testing.T) {
 		t.Errorf("a misprint: %v", err)
 	}
 }
+
+// What an event changed is found through what it says it changed; that is what the
+// states before and after it differ in.
+func TestADiffOfAnEventIsThatOfItsStates(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		paths := []string{`kv.m`, `kv.m["a"]`, `kv.m["a"].x`, `kv.m["b"].x`, `kv.l`, `kv.n`}
+		var text strings.Builder
+		n := rapid.IntRange(1, 8).Draw(rt, "events")
+		for i := range n {
+			fmt.Fprintf(&text, `{"node":"n","ts":"2026-01-01T00:00:%02dZ","set":{`, i)
+			for k, path := range rapid.SliceOfNDistinct(rapid.SampledFrom(paths), 1, 4, rapid.ID[string]).Draw(rt, "paths") {
+				if k > 0 {
+					text.WriteString(",")
+				}
+				v := rapid.SampledFrom([]string{`1`, `2`, `{}`, `{"a":{"x":1}}`, `{"a":{"x":2},"b":3}`, `[1,2]`, `[1,3]`}).Draw(rt, "value")
+				fmt.Fprintf(&text, `%q:%s`, path, v)
+			}
+			text.WriteString("}}\n")
+		}
+		src, err := history.ReadText(strings.NewReader(text.String()), "any", history.TextOptions{})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		s := NewSession(src, io.Discard)
+		for i := range n {
+			s.at = must(t, func() (history.Position, error) { return s.Locate(t.Context(), fmt.Sprintf("n:%d", i+1)) })
+			got := differencesOf(t, s, "diff")
+			other := "START"
+			if i > 0 {
+				other = fmt.Sprintf("n:%d", i)
+			}
+			if want := differencesOf(t, s, "diff "+other); !slices.Equal(got, want) {
+				rt.Fatalf("event %d of\n%s\nsays   %q\nstates %q", i+1, text.String(), got, want)
+			}
+		}
+	})
+}
+
+func must[T any](t *testing.T, f func() (T, error)) T {
+	t.Helper()
+	v, err := f()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// differencesOf are the differences that a command tells, in order.
+func differencesOf(t *testing.T, s *Session, line string) (out []string) {
+	t.Helper()
+	for _, p := range must(t, func() (*Answer, error) { return s.AskAt(t.Context(), s.at, line) }).Parts {
+		if d, ok := p.(*Difference); ok {
+			out = append(out, fmt.Sprint(d.Path, d.Before, d.After))
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -166,7 +166,7 @@ func (s *Server) searchState(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	src := s.source()
-	all, err := s.states.at(r.Context(), src, p)
+	all, _, err := s.states.at(r.Context(), src, p)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -30,6 +32,7 @@ type keptStates struct {
 	src    history.Source
 	at     history.Position
 	states []*history.State
+	was    *history.State
 }
 
 func after(p history.Position) history.Position {
@@ -45,8 +48,10 @@ func goesOn(src, earlier history.Source) bool {
 	return src == earlier || ok && m.Continues(earlier)
 }
 
-// at returns the states of all nodes just after the event at p.
-func (s *states) at(ctx context.Context, src history.Source, p history.Position) ([]*history.State, error) {
+// at returns the states of all nodes just after the event at p, and was, that of the
+// event's node just before it, which is nil at the beginning. They share what the
+// event didn't change, so that they are compared at the cost of what it did.
+func (s *states) at(ctx context.Context, src history.Source, p history.Position) (all []*history.State, was *history.State, err error) {
 	s.mu.Lock()
 	s.kept = slices.DeleteFunc(s.kept, func(k keptStates) bool { return !goesOn(src, k.src) })
 	i := slices.IndexFunc(s.kept, func(k keptStates) bool { return k.at == p })
@@ -54,22 +59,48 @@ func (s *states) at(ctx context.Context, src history.Source, p history.Position)
 		k := s.kept[i]
 		s.kept = append(slices.Delete(s.kept, i, i+1), k)
 		s.mu.Unlock()
-		return k.states, nil
+		return k.states, k.was, nil
 	}
 	s.mu.Unlock()
-	c, err := history.WalkThrough(ctx, src, after(p), after(p), nil, history.Lens{All: true})
-	if err != nil {
-		return nil, err
+	if all, was, err = statesAround(ctx, src, p); err != nil {
+		return nil, nil, err
 	}
-	defer c.Close()
-	found := c.States()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.kept) == statesKept {
 		s.kept = slices.Delete(s.kept, 0, 1)
 	}
-	s.kept = append(s.kept, keptStates{src, p, found})
-	return found, nil
+	s.kept = append(s.kept, keptStates{src, p, all, was})
+	return all, was, nil
+}
+
+func statesAround(ctx context.Context, src history.Source, p history.Position) (all []*history.State, was *history.State, err error) {
+	c, err := history.WalkThrough(ctx, src, p, after(p), nil, history.Lens{All: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.Close()
+	all = c.States()
+	if p == history.Begin {
+		return all, nil, nil
+	}
+	was = all[p.Node].Clone()
+	for {
+		e, err := c.Next()
+		if errors.Is(err, io.EOF) {
+			return all, was, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if e.Base {
+			was.ApplyAll(e.Changes) // it says what was, and changes nothing
+		}
+		if all[p.Node] == nil {
+			all[p.Node] = history.NewState()
+		}
+		all[p.Node].ApplyAll(e.Changes)
+	}
 }
 
 // A child is a variable, or what is one step inside a value.
@@ -96,17 +127,13 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	src := s.source()
-	all, err := s.states.at(r.Context(), src, p)
+	all, before, err := s.states.at(r.Context(), src, p)
 	if err != nil {
 		return err
 	}
 	meta := src.Meta()
 	q := r.URL.Query()
 	skip, _ := strconv.Atoi(q.Get("skip"))
-	before, err := before(r.Context(), src, p)
-	if err != nil {
-		return err
-	}
 	type nodeState struct {
 		Node     int     `json:"node"`
 		Known    bool    `json:"known"` // something of it is recorded up to here
@@ -135,22 +162,6 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// before is the state of the event's node just before it.
-func before(ctx context.Context, src history.Source, p history.Position) (*history.State, error) {
-	if p == history.Begin {
-		return nil, nil
-	}
-	c, err := history.WalkThrough(ctx, src, p, p, []int{p.Node}, history.Lens{All: true})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	if st := c.States()[p.Node]; st != nil {
-		return st, nil
-	}
-	return history.NewState(), nil
-}
-
 // A lister lists what is at a path in the state of a node.
 type lister struct {
 	meta     *history.Meta
@@ -173,6 +184,9 @@ func (l *lister) list(path string) error {
 			var was event.Value
 			if l.was != nil {
 				was = l.was.Get(v)
+			}
+			if !l.take() {
+				continue
 			}
 			l.add(l.meta.Vars[id].Name, event.PathString(l.meta.Vars[id].Name, nil), now, was, bulky)
 		}
@@ -202,41 +216,53 @@ func into(s *history.State, id history.VarID, steps []event.Value) event.Value {
 	return v
 }
 
-// inside lists the members of a value.
+// inside lists the members of a value, and those that the event took out of it.
 func (l *lister) inside(name string, steps []event.Value, now, was event.Value) {
-	add := func(k, now, was event.Value) {
-		in := append(steps[:len(steps):len(steps)], k)
-		l.add(scalarText(k), event.PathString(name, in), now, was, false)
+	add := func(k, now event.Value) {
+		if l.take() {
+			in := append(steps[:len(steps):len(steps)], k)
+			l.add(scalarText(k), event.PathString(name, in), now, was.Index(k), false)
+		}
 	}
 	switch now.Type() {
 	case event.TypeMap:
+		listed := 0
 		for k, v := range now.AsMap().All() {
-			add(k, v, was.Index(k))
+			if listed++; len(l.children) == childrenMax {
+				l.more += now.Len() - listed + 1
+				break
+			}
+			add(k, v)
 		}
-		if was.Type() == event.TypeMap {
-			for k, v := range was.AsMap().All() {
-				if now.Index(k).IsAbsent() {
-					add(k, event.Absent, v)
-				}
+		if was.Type() != event.TypeMap || event.Equal(now, was) {
+			return
+		}
+		for k := range was.AsMap().All() {
+			if now.Index(k).IsAbsent() {
+				add(k, event.Absent)
 			}
 		}
 	case event.TypeList, event.TypeSet:
 		for i, v := range now.Members() {
-			k := event.Int(int64(i))
-			add(k, v, was.Index(k))
+			add(event.Int(int64(i)), v)
 		}
 	}
 }
 
-func (l *lister) add(key, path string, now, was event.Value, bulky bool) {
+// take reports whether the next child is to be listed.
+func (l *lister) take() bool {
 	switch {
 	case l.skip > 0:
 		l.skip--
-		return
+		return false
 	case len(l.children) == childrenMax:
 		l.more++
-		return
+		return false
 	}
+	return true
+}
+
+func (l *lister) add(key, path string, now, was event.Value, bulky bool) {
 	c := child{Key: key, Path: path, Type: now.Type().String(), Bulky: bulky, Text: debug.Preview(now, previewColumns)}
 	switch now.Type() {
 	case event.TypeMap, event.TypeList, event.TypeSet:
