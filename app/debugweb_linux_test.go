@@ -272,3 +272,29 @@ func TestCommandsComeFromTheTerminalWhereStandardInputIsOpened(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+func TestWhoListensIsLetGoAtTheEnd(t *testing.T) {
+	sv := serve(t, service(), "--dir", filepath.Join(t.TempDir(), "n1"), "--admin", "127.0.0.1:0", "--segment-bytes", "65536")
+	defer sv.end()
+	p := servePage(t, nil, sv.admin)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", p.at.JoinPath("api/v1/live").String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+p.token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	stream := bufio.NewScanner(res.Body)
+	hears(t, stream, func(data string) bool { return strings.Contains(data, `"events"`) })
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+	for stream.Scan() {
+	}
+	if err := stream.Err(); err != nil {
+		t.Errorf("the stream was torn: %v", err)
+	}
+}

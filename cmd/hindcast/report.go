@@ -214,6 +214,7 @@ func (r *result) ask(ctx context.Context, src history.Source) error {
 		fmt.Sprintf("%s query %s 'SHOW VARIABLES'", me(), r.Dir),
 		fmt.Sprintf("%s query %s '%s'", me(), r.Dir, demoQuery),
 		fmt.Sprintf("%s debug %s", me(), r.Dir),
+		fmt.Sprintf("%s debug --web --open %s", me(), r.Dir),
 	}
 	return nil
 }
