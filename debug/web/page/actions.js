@@ -140,7 +140,9 @@ function sessionActions(store) {
     /** @type {Actions['reload']} */
     reload: async () => {
       const about = await store.api.about()
+      const { offline, cut } = store.get()
       store.set({ about, ready: about.index.state, offline: '' })
+      if (offline && cut && !cut.begin) await command('goto ' + placeText(cut), { quiet: true }) // a session begun anew
     },
   }
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // The page: what is where, and what begins when it opens.
-import { html, render, useEffect, useMemo, useRef } from './vendor/htm-preact.js'
+import { html, render, useEffect, useErrorBoundary, useMemo, useRef } from './vendor/htm-preact.js'
 import { createApi } from './api.js'
 import { createStore, useStore } from './store.js'
 import { fail } from './actions.js'
@@ -28,6 +28,13 @@ const panels = [
   { tab: 'compare', title: 'Compare', panel: ComparePanel },
 ]
 
+/** Keeps what goes wrong in a part of the page in that part. @param {{children?: any}} props */
+function Guarded({ children }) {
+  const [error, again] = useErrorBoundary((err) => console.error(err))
+  if (!error) return children
+  return html`<div class="pad"><p class="bad">This panel broke: ${String(error.message || error)}</p><button onClick=${again}>Try again</button></div>`
+}
+
 /** @param {{store: Store}} props */
 function Sidebar({ store }) {
   const tab = useStore(store, (s) => s.tab)
@@ -47,7 +54,7 @@ function Sidebar({ store }) {
         tabindex=${p.tab === tab ? 0 : -1} title=${`${p.title} (${i + 1})`} onClick=${() => store.act.openTab(p.tab)}>${p.title}</button>`)}
     </div>
     <div class="panel" id="panel" role="tabpanel" aria-labelledby=${'tab-' + tab} tabindex="-1">
-      <${panel} key=${tab} store=${store} />
+      <${Guarded} key=${tab}><${panel} store=${store} /><//>
     </div>
   </aside>`
 }

@@ -39,7 +39,10 @@ function Offline({ store }) {
   useHeartbeat(store)
   const offline = useStore(store, (s) => s.offline)
   const [left, setLeft] = useState(retry / 1000)
-  const ask = () => store.act.reload().catch(() => setLeft(retry / 1000))
+  const ask = () => store.act.reload().catch((err) => {
+    setLeft(retry / 1000)
+    if (err.status === 401) store.set({ offline: 'Another server answers here now, which doesn’t know this page.' })
+  })
   useEffect(() => {
     if (!offline) return undefined
     setLeft(retry / 1000)

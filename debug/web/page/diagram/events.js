@@ -65,6 +65,7 @@ export function drawEventNames(ctx, s) {
     const x = sceneX(s, e.at)
     return x > -40 && x < s.width + 40
   })
+  if (s.state.axis === 'depth') shown.sort((a, b) => a.at - b.at)
   // A name is where it hides neither its neighbours nor their names.
   const crowded = neighbours(s, shown)
   const end = new Map()
@@ -73,8 +74,9 @@ export function drawEventNames(ctx, s) {
     const text = clip(visible(e.name || e.kind))
     const x = sceneX(s, e.at)
     const w = ctx.measureText(text).width
-    if (x - w / 2 < Math.max(2, (end.get(e.node) ?? -Infinity) + 7)) continue
-    end.set(e.node, x + w / 2)
+    const row = s.layout.rowOf[e.node]
+    if (x - w / 2 < Math.max(2, (end.get(row) ?? -Infinity) + 7)) continue
+    end.set(row, x + w / 2)
     const dim = s.state.cone !== null && relation(s.state, e.node, e.seq) === ''
     ctx.globalAlpha = dim ? 0.3 : 1
     const y = sceneY(s, e.node) - r - 6
@@ -91,15 +93,16 @@ export const clip = (name) => (name.length > 28 ? name.slice(0, 27) + '…' : na
 /** How near another event of the lane takes an event's name, in pixels. */
 const near = 13
 
-/** The events that have another close by. @param {Scene} s @param {DrawnEvent[]} events in the order of their lanes */
+/** The events that have another close by. @param {Scene} s @param {DrawnEvent[]} events from left to right */
 function neighbours(s, events) {
   /** @type {Map<number, DrawnEvent>} */
   const last = new Map()
   const crowded = new Set()
   const least = (near / s.width) * (s.view.to - s.view.from)
   for (const e of events) {
-    const before = last.get(e.node)
-    last.set(e.node, e)
+    const row = s.layout.rowOf[e.node]
+    const before = last.get(row)
+    last.set(row, e)
     if (before && e.at - before.at < least) crowded.add(e).add(before)
   }
   return crowded
