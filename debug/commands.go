@@ -75,7 +75,8 @@ func Commands() []Command {
 		{Name: "marks", Short: "list the marks", run: runMarks},
 		{Name: "unmark", Args: "NAME", Short: "remove a mark", run: runUnmark},
 		{Name: "compare", Args: "OTHER", Short: "hold another recording or History against this one, and go to where a node first did something else",
-			Long: "The events of each node are compared one by one: kind, names, payload, effects and changes, but not times. Good for the same seed with and without a fix, or a run with and without the fault.", run: runCompare},
+			Long:     "The events of each node are compared one by one: kind, names, payload, effects and changes, but not times. Good for the same seed with and without a fix, or a run with and without the fault: hindcast sim --record keeps a run that holds. Of the node that parts first the events around are shown side by side: ≠ is where both did something else, - only here, + only there.",
+			Examples: []string{"compare fixed.jsonl", "compare runs/seed-17-mended"}, run: runCompare},
 		{Name: "whatif", Args: "--exec BINARY", Short: "replay the recording with another build, and go to where that would first have done something else", run: runWhatIf},
 		{Name: "export", Args: "FORMAT FILE [over PLACE to PLACE]", Short: "write the present view as a page, or the History, or a stretch of it, for other tools",
 			Long: "The formats are html, a page with the diagram, the event, the state of all nodes, the notebook and the last query, which opens without a server; jsonl, which hindcast opens again; perfetto, for ui.perfetto.dev; and shiviz. " +

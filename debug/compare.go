@@ -28,6 +28,10 @@ type Divergence struct {
 	// "changes"; or "missing", of an event or of the whole node.
 	What    string   `json:"what"`
 	Details []string `json:"details,omitempty"` // what it is, here and there
+	// Aligned are the events around there, side by side.
+	Aligned []Aligned `json:"aligned,omitempty"`
+
+	first bool // of all nodes: as text its rows are shown
 }
 
 func (*Divergence) kind() string { return "divergence" }
@@ -50,6 +54,9 @@ func (d *Divergence) writeText(t *textForm) {
 	}
 	for _, detail := range d.Details {
 		t.line("    %s", termtext.Printable(termtext.Clip(detail, 2*valueColumns)))
+	}
+	if d.first {
+		writeAligned(t, d.Aligned)
 	}
 }
 
@@ -84,6 +91,9 @@ func Compare(ctx context.Context, here, there history.Source) (*Comparison, erro
 	slices.SortStableFunc(c.Nodes, func(a, b *Divergence) int {
 		return a.compare(b)
 	})
+	if len(c.Nodes) > 0 {
+		c.Nodes[0].first = true
+	}
 	return c, nil
 }
 
@@ -159,6 +169,7 @@ func (m *matcher) node(ctx context.Context, name string, here, there history.Sou
 		defer cur.Close()
 		cursors[side] = cur
 	}
+	var same []pairing // the last ones
 	for {
 		a, errA := cursors[0].next()
 		b, errB := cursors[1].next()
@@ -170,9 +181,14 @@ func (m *matcher) node(ctx context.Context, name string, here, there history.Sou
 		}
 		if d.What, d.Details = m.differ(a, b); d.What != "" {
 			d.Here, d.There = m.told(0, a), m.told(1, b)
-			return d, nil
+			var err error
+			d.Aligned, err = m.sideBySide(same, a, b, cursors)
+			return d, err
 		}
 		d.Same++
+		if same = append(same, pairing{a, b}); len(same) > alignedBefore {
+			same = same[1:]
+		}
 	}
 }
 
@@ -199,7 +215,7 @@ func (m *matcher) differ(a, b *history.Event) (what string, details []string) {
 		}
 	}
 	if !event.Equal(a.Data, b.Data) {
-		return "data", []string{FormatValue(a.Data) + " → " + FormatValue(b.Data)}
+		return "data", valueDetails(a.Data, b.Data)
 	}
 	if details = differentLines(effectLines(a), effectLines(b)); details != nil {
 		return "effects", details

@@ -116,6 +116,12 @@ func leadsTo(p debug.Part) []string {
 		if h, ok := hitOf(p); ok {
 			return []string{h.do}
 		}
+	case *debug.Motif:
+		out := []string{""}
+		for i := range p.Matches {
+			out = append(out, "goto "+p.Matches[i].Parts[0].Place.String())
+		}
+		return out
 	case *debug.Track:
 		var out []string
 		for _, point := range p.Points {
@@ -147,8 +153,8 @@ func hitOf(r *debug.Row) (h hit, ok bool) {
 	return h, true
 }
 
-// hits are what n and p go through: the rows of the last query, in their order, or
-// where a text is found; with neither they go through the marks.
+// hits are what n and p go through: the rows of the last query, in their order, the
+// matches of the last motif, or where a text is found; with neither they go through the marks.
 type hits struct {
 	text string
 	rows []hit
@@ -168,11 +174,20 @@ func (h *hits) after(a answered) {
 	}
 	var rows []hit
 	seen := map[string]bool{}
+	add := func(one hit) {
+		rows = append(rows, one)
+		seen[fmt.Sprintf("%s:%d", one.Node, one.Seq)] = true
+	}
 	for _, p := range a.answer.Parts {
-		if r, ok := p.(*debug.Row); ok {
-			if one, ok := hitOf(r); ok {
-				rows = append(rows, one)
-				seen[fmt.Sprintf("%s:%d", one.Node, one.Seq)] = true
+		switch p := p.(type) {
+		case *debug.Row:
+			if one, ok := hitOf(p); ok {
+				add(one)
+			}
+		case *debug.Motif:
+			for i := range p.Matches {
+				at := p.Matches[i].Parts[0].Place
+				add(hit{"goto " + at.String(), at.Node, at.Seq, at.Time})
 			}
 		}
 	}
@@ -181,7 +196,7 @@ func (h *hits) after(a answered) {
 	}
 }
 
-// has reports whether a row of the query begins with an event.
+// has reports whether a row of the query, or a match, begins with an event.
 func (h *hits) has(p history.Position, meta *history.Meta) bool {
 	return h.seen != nil && p.Node < len(meta.Nodes) && h.seen[fmt.Sprintf("%s:%d", meta.Nodes[p.Node].Name, p.Seq)]
 }
