@@ -60,3 +60,24 @@ func TestThePageHasARendererForEveryKindOfPart(t *testing.T) {
 		t.Errorf("found %d kinds of parts: how do they look now?", kinds)
 	}
 }
+
+// What was recorded is anybody's: the page makes no markup or code of texts. Its
+// policy would refuse most of it; this finds it before.
+func TestThePageMakesNoMarkupOfTexts(t *testing.T) {
+	refused := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser|srcdoc|\beval\(|new Function|[^-]\bstyle="`)
+	looked := 0
+	err := filepath.WalkDir("page", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".js" || strings.Contains(path, "vendor") {
+			return err
+		}
+		looked++
+		b, err := os.ReadFile(path)
+		if m := refused.Find(b); m != nil {
+			t.Errorf("%s has %q", path, m)
+		}
+		return err
+	})
+	if err != nil || looked < 20 {
+		t.Errorf("looked at %d modules: %v", looked, err)
+	}
+}

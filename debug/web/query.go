@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"hindcast.dev/debug"
@@ -145,31 +146,15 @@ func noteOf(e *syntax.Error) string { return e.Error() }
 // row tells a row and its places.
 func (s *Server) row(ctx context.Context, l *lines, src history.Source, r *rql.Row) error {
 	out := tableRow{Row: &debug.Row{Row: r}}
-	add := func(e rql.EventRef) error {
-		n, ok := src.Meta().NodeIndex(e.Node)
-		if !ok {
-			return nil
-		}
-		ev, err := src.Event(ctx, n, e.Seq)
-		if err == nil {
-			out.Places = append(out.Places, s.place(ev.Position))
-		}
+	at, err := positionsOf(ctx, src, r)
+	if err != nil {
 		return err
 	}
-	switch {
-	case r.Joined != nil:
-		for i := len(r.Joined.Events) - 1; i >= 0; i-- {
-			if err := add(r.Joined.Events[i].EventRef); err != nil {
-				return err
-			}
-		}
-	case r.Columns != nil || r.Group != nil || r.Lattice != nil:
-	case r.Event.IsTick():
+	for _, p := range at {
+		out.Places = append(out.Places, s.place(p))
+	}
+	if len(at) == 0 && r.From != 0 { // a tick
 		out.Places = append(out.Places, s.placeAt(r.From))
-	default:
-		if err := add(r.Event); err != nil {
-			return err
-		}
 	}
 	if r.Joined == nil && r.From != 0 {
 		to := src.Meta().Last.Time
@@ -180,6 +165,40 @@ func (s *Server) row(ctx context.Context, l *lines, src history.Source, r *rql.R
 	}
 	l.say("row", out, false)
 	return nil
+}
+
+// positionsOf are the events that a row speaks of, the last of the walk first: the
+// one that made the cut, those that were joined, or the last ones of the nodes in a
+// cut of the lattice.
+func positionsOf(ctx context.Context, src history.Source, r *rql.Row) (at []history.Position, err error) {
+	var refs []rql.EventRef
+	switch {
+	case r.Joined != nil:
+		for _, e := range r.Joined.Events {
+			refs = append(refs, e.EventRef)
+		}
+	case r.Lattice != nil:
+		for _, f := range r.Lattice.Cut {
+			if seq, ok := f.Value.AsUint(); ok && seq > 0 {
+				refs = append(refs, rql.EventRef{Node: f.Name, Seq: seq})
+			}
+		}
+	case r.Columns == nil && r.Group == nil && !r.Event.IsTick():
+		refs = append(refs, r.Event)
+	}
+	for _, ref := range refs {
+		n, ok := src.Meta().NodeIndex(ref.Node)
+		if !ok {
+			continue
+		}
+		e, err := src.Event(ctx, n, ref.Seq)
+		if err != nil {
+			return nil, err
+		}
+		at = append(at, e.Position)
+	}
+	slices.SortFunc(at, func(a, b history.Position) int { return b.Compare(a) })
+	return slices.Compact(at), nil
 }
 
 // placeAt is the cut at a time.

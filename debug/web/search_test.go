@@ -48,6 +48,9 @@ func TestAQueryIsAnsweredLineByLine(t *testing.T) {
 	if kinds, values := told(t, hs, "/api/v1/query", `{"statement":"FROM c IN Copy SELECT c.name"}`); len(kinds) != 2 || len(values[0]["places"].([]any)) != 1 {
 		t.Errorf("an event query: %v %v", kinds, values)
 	}
+	if _, values := told(t, hs, "/api/v1/query", `{"statement":"SELECT kv.count FROM kv WHEN POSSIBLY COUNT(kv.items) = 2"}`); len(values) != 2 || values[0]["places"].([]any)[0].(map[string]any)["name"] != "n2" {
+		t.Errorf("a cut of the lattice: %v", values)
+	}
 	if _, values := told(t, hs, "/api/v1/query", `{"statement":"SELECT kv.items FROM kv WHEN kv.count > kv.items"}`); len(values) != 1 || values[0]["notes"] == nil {
 		t.Errorf("what is most likely a mistake isn't told of: %v", values)
 	}

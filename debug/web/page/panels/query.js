@@ -130,7 +130,8 @@ function Outcome({ store, run }) {
   return html`<div class="p-outcome">
     ${run.running ? html`<${Progress} run=${run} />` : null}
     ${end ? html`<${Notes} end=${end} rows=${rows} store=${store} />` : null}
-    ${rows.length ? html`<${Table} rows=${rows} label="Rows" active=${active} columns=${columns.map((c) => ({ title: c.title, cell: (/** @type {TableRow} */ r) => cellText(c, r), text: (/** @type {TableRow} */ r) => cellText(c, r, 2000), class: c.kind || '' }))}
+    ${rows.length && rows[0].row.plan !== undefined ? html`<ol class="p-plan">${rows.map((r) => html`<li>${visibleText(r.row.plan)}</li>`)}</ol>`
+    : rows.length ? html`<${Table} rows=${rows} label="Rows" active=${active} columns=${columns.map((c) => ({ title: c.title, cell: (/** @type {TableRow} */ r) => cellText(c, r), text: (/** @type {TableRow} */ r) => cellText(c, r, 2000), class: c.kind || '' }))}
       onPick=${(/** @type {TableRow} */ r) => r.places?.[0] && goRow(store, r)} rowClass=${(/** @type {TableRow} */ r) => (r.places?.length ? 'leads' : '')} />` : null}
   </div>`
 }

@@ -179,9 +179,9 @@ function StateSearch({ store, at, text, onText, onFound }) {
   return html`<div class="p-state-search"><input class="p-input wide" type="search" value=${text} placeholder="Search paths and values" aria-label="Search in the state"
       onInput=${(/** @type {any} */ e) => onText(e.target.value)} />
     <${Problem} problem=${problem} />
-    ${text && result ? html`<div class="p-found" role="list" aria-label="Found in the state">
+    ${text && result ? html`<div class="p-found">
       <p class="p-dim" role="status">${result.found.length ? `${result.found.length}${result.partial ? ' and more' : ''} found` : 'nothing has that text at this cut'}</p>
-      ${result.found.slice(0, 100).map((f) => html`<button type="button" role="listitem" class="p-hit" onClick=${() => onFound(f.node, f.path)}>
-        <span class="p-node">${visible(store.get().about?.nodes[f.node]?.name)}</span> <span class="p-path">${visible(f.path)}</span> <span class="p-value">${visible(f.text)}</span></button>`)}
+      <ul class="p-list" aria-label="Found in the state">${result.found.slice(0, 100).map((f) => html`<li><button type="button" class="p-hit" onClick=${() => onFound(f.node, f.path)}>
+        <span class="p-node">${visible(store.get().about?.nodes[f.node]?.name)}</span> <span class="p-path">${visible(f.path)}</span> <span class="p-value">${visible(f.text)}</span></button></li>`)}</ul>
     </div>` : null}</div>`
 }

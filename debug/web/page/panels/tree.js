@@ -54,7 +54,7 @@ export function Tree({ rows, label, active, onActive, onToggle, onEnter, onKey, 
   const sized = (/** @type {HTMLElement|null} */ el) => el && (el.style.height = `${rows.length * rowHeight}px`)
   return html`<div class=${'p-tree' + (fit ? ' fit' : '')} role="tree" aria-label=${label} tabindex="0" ref=${ref} onKeyDown=${keydown}
       aria-activedescendant=${rows.length ? `${prefix}-${at}` : undefined}>
-    <div class="p-tree-all" ref=${sized}>
+    <div class="p-tree-all" role="presentation" ref=${sized}>
       ${rows.slice(from, to).map((row, i) => html`<${TreeLine} key=${row.id} row=${row} top=${(from + i) * rowHeight} id=${`${prefix}-${from + i}`}
         active=${from + i === at} onPick=${() => focus(from + i)} onToggle=${() => (focus(from + i), onToggle(row))} />`)}
     </div>
