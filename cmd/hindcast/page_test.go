@@ -218,8 +218,7 @@ func dragsTheCut(b *tab) {
 	b.press("1f")
 	b.until(`hindcast.store.get().frame && ` + settled)
 	was := eval[string](b, at)
-	var box struct{ X, Y, Width, Height float64 }
-	box = eval[struct{ X, Y, Width, Height float64 }](b, `(({x, y, width, height}) => ({X: x, Y: y, Width: width, Height: height}))(document.querySelector('[role=slider]').getBoundingClientRect())`)
+	box := eval[struct{ X, Y, Width, Height float64 }](b, `(({x, y, width, height}) => ({X: x, Y: y, Width: width, Height: height}))(document.querySelector('[role=slider]').getBoundingClientRect())`)
 	y := box.Y + 10
 	b.do(chromedp.DragAndDropXY(box.X+box.Width*0.4, y, box.X+box.Width*0.7, y))
 	b.until(settled + ` && ` + at + ` !== ` + js(was))
@@ -280,4 +279,108 @@ func listsItsKeys(b *tab) {
 	b.picture("keys")
 	b.press("?")
 	b.until(`!document.querySelector('dialog.help')`)
+}
+
+// twoRuns are of a store of two nodes; in the second one n2 has a value that n1 never
+// wrote. What is recorded in them is nobody's friend.
+const (
+	aRun = `{"node":"n1","ts":"2026-11-21T12:00:01Z","kind":"request","name":"Put","id":"n1.client/1/1/0","data":{"value":"<img src=x onerror=document.title='taken'>"},"set":{"kv.x":1},"effects":[{"kind":"send","id":"n1/1/1/0","to":"n2","name":"<script>document.title='taken'</script>"}]}
+{"node":"n2","ts":"2026-11-21T12:00:02Z","kind":"recv","from":"n1","id":"n1/1/1/0","name":"<script>document.title='taken'</script>","set":{"kv.x":1}}
+{"node":"n1","ts":"2026-11-21T12:00:03Z","kind":"request","name":"Put","id":"n1.client/1/2/0","set":{"kv.x":2}}
+`
+	anotherRun = `{"node":"n1","ts":"2026-11-21T12:00:01Z","kind":"request","name":"Put","id":"n1.client/1/1/0","data":{"value":"<img src=x onerror=document.title='taken'>"},"set":{"kv.x":1},"effects":[{"kind":"send","id":"n1/1/1/0","to":"n2","name":"<script>document.title='taken'</script>"}]}
+{"node":"n2","ts":"2026-11-21T12:00:02Z","kind":"recv","from":"n1","id":"n1/1/1/0","name":"<script>document.title='taken'</script>","set":{"kv.x":7}}
+{"node":"n1","ts":"2026-11-21T12:00:03Z","kind":"request","name":"Put","id":"n1.client/1/2/0","set":{"kv.x":2}}
+`
+)
+
+// writeRuns writes both, and returns where the first is; the other is beside it.
+func writeRuns(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.jsonl": aRun, "b.jsonl": anotherRun} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "a.jsonl")
+}
+
+func TestTwoRunsAreComparedInTheBrowser(t *testing.T) {
+	findBrowser(t)
+	file := writeRuns(t)
+	b := openTab(t, servePage(t, file).URL, 1280, 800)
+	b.until(ready)
+	b.press("5")
+	b.until(`document.querySelector('.p-ask input')`)
+	b.over(`.p-ask input`)
+	b.press(filepath.Join(filepath.Dir(file), "b.jsonl") + kb.Enter)
+	b.until(`document.querySelector('.p-divergence')?.innerText.includes('n2')`)
+	b.until(`document.querySelector('.p-divergence').innerText.includes('7')`)
+	b.picture("compare")
+	if n := eval[int](b, `document.querySelectorAll('.p-divergence').length`); n != 1 {
+		b.t.Errorf("%d nodes differ, want n2 alone", n)
+	}
+	b.sound()
+}
+
+// What a recording has in it is shown as it is, and does nothing.
+func TestRecordedMarkupIsTextInTheBrowser(t *testing.T) {
+	findBrowser(t)
+	b := openTab(t, servePage(t, writeRuns(t)).URL, 1280, 800)
+	b.until(ready)
+	b.press("gz]")
+	b.until(`document.querySelector('.p-event')?.innerText.includes('<img src=x')`)
+	b.press("]")
+	b.until(`document.querySelector('.p-event h2')?.innerText.includes('<script>')`)
+	b.press("2")
+	b.until(`document.querySelector('.p-state [role=treeitem]')`)
+	b.press(":")
+	b.until(`document.querySelector('.p-drawer input, .p-drawer textarea') === document.activeElement`)
+	b.press("diagram 10" + kb.Enter)
+	b.until(`document.querySelector('.p-drawer').innerText.includes('<script>')`)
+	b.picture("markup")
+	if eval[bool](b, `document.title === 'taken' || document.querySelectorAll('#app script, #app img').length > 0`) {
+		t.Error("what was recorded became part of the page")
+	}
+	b.sound()
+}
+
+func TestAServerThatIsGoneIsToldInTheBrowser(t *testing.T) {
+	findBrowser(t)
+	s := servePage(t, writeRuns(t))
+	b := openTab(t, s.URL, 1280, 800)
+	b.until(ready)
+	b.press("]")
+	b.until(settled + ` && hindcast.store.get().cut.order === 0`)
+	s.kill()
+	b.press("]")
+	b.until(`document.querySelector('[role=alert]')?.innerText.includes('What is shown stays')`)
+	b.picture("gone")
+	if shown := eval[string](b, `document.querySelector('.p-event h2').innerText`); shown != "Put" {
+		t.Errorf("the event shown is %q now", shown)
+	}
+}
+
+// A phone and a large screen show the page without a bar to scroll it sideways.
+func TestThePageOnOtherScreensInTheBrowser(t *testing.T) {
+	findBrowser(t)
+	s := servePage(t, writeRuns(t))
+	for _, screen := range []struct {
+		name          string
+		width, height int64
+	}{{"phone", 390, 844}, {"small", 1280, 720}, {"large", 3840, 2160}} {
+		b := openTab(t, s.URL, screen.width, screen.height)
+		b.until(ready)
+		b.press("]")
+		b.until(settled + ` && document.querySelector('.p-event h2')?.innerText === 'Put'`)
+		b.picture("screen-" + screen.name)
+		if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+			t.Errorf("%s: the page is wider than the screen", screen.name)
+		}
+		if eval[bool](b, `[...document.querySelectorAll('.diagram, .sidebar')].some(e => e.getBoundingClientRect().width < 300 || e.getBoundingClientRect().height < 150)`) {
+			t.Errorf("%s: diagram or panels have no room", screen.name)
+		}
+		b.sound()
+	}
 }
