@@ -378,7 +378,7 @@ func TestThePageOnOtherScreensInTheBrowser(t *testing.T) {
 		b.until(settled + ` && document.querySelector('.p-event h2')?.innerText === 'Put'`)
 		b.picture("screen-" + screen.name)
 		if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
-			t.Errorf("%s: the page is wider than the screen: %q", screen.name, eval[[]string](b, `[...document.querySelectorAll('body *')].filter(e => !e.closest('.mirror') && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '.' + e.className).slice(0, 9)`))
+			t.Errorf("%s: the page is wider than the screen, %d: %q", screen.name, eval[int](b, `document.documentElement.scrollWidth`), eval[[]string](b, `[...document.querySelectorAll('body *')].filter(e => !e.closest('.mirror') && e.getBoundingClientRect().right > innerWidth).map(e => e.tagName + '.' + e.className + e.getBoundingClientRect().right).slice(0, 9)`))
 		}
 		if eval[bool](b, `[...document.querySelectorAll('.diagram, .sidebar')].some(e => e.getBoundingClientRect().width < 300 || e.getBoundingClientRect().height < 150)`) {
 			t.Errorf("%s: diagram or panels have no room", screen.name)

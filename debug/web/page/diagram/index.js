@@ -355,8 +355,8 @@ function attach(stage, refs, to) {
   stage.ruler = ruler
   stage.onMode = to.setEventful
   const measure = () => {
-    const names = scroller.querySelector('.names')?.clientWidth || 0
-    to.setSize({ width: Math.max(0, scroller.clientWidth - names), height: scroller.clientHeight })
+    const names = scroller.querySelector('.names')?.getBoundingClientRect().width || 0
+    to.setSize({ width: Math.max(0, Math.floor(scroller.clientWidth - names)), height: scroller.clientHeight })
   }
   const seen = new ResizeObserver(measure)
   seen.observe(scroller)
