@@ -29,6 +29,12 @@ const (
 	pagePast = time.Minute
 	// pageWait is how long the nodes may take to tell where they are.
 	pageWait = 10 * time.Second
+	// pageBytes is about how much of what the nodes tell is kept, pagePatience how long
+	// one answer may take and pageAtOnce how many are worked out at once: the node has
+	// something else to do.
+	pageBytes    = 64 << 20
+	pagePatience = 30 * time.Second
+	pageAtOnce   = 2
 )
 
 // A nodePage is the debugger's page at a node's admin address. It follows nodes that
@@ -69,7 +75,7 @@ func pageOf(s Service, o node.Options, nodes []string) func(context.Context, *no
 			return name == o.Name || !named && (a == own || a == o.Admin) || addr == own
 		})
 		p := &nodePage{ctx: ctx, idle: pageIdle, gone: make(chan struct{}), addrs: append([]string{o.Name + "=" + own}, others...), code: newCodePlaces(s.Machines),
-			opts: web.Options{Title: s.Name + ", as it runs", Prefix: strings.TrimSuffix(node.PagePath, "/")}}
+			opts: web.Options{Title: s.Name + ", as it runs", Prefix: strings.TrimSuffix(node.PagePath, "/"), Patience: pagePatience, AtOnce: pageAtOnce}}
 		for _, t := range o.Tokens {
 			if p.token == "" && n.Admits(t.Secret, node.ScopeJournal) {
 				p.token = t.Secret
@@ -144,7 +150,7 @@ func (p *nodePage) leave() {
 func (p *nodePage) follow() (*followed, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, pageWait)
 	defer cancel()
-	c, err := live.Open(ctx, p.addrs, live.ClusterOptions{Token: p.token, From: hlc.FromTime(time.Now().Add(-pagePast))})
+	c, err := live.Open(ctx, p.addrs, live.ClusterOptions{Token: p.token, Bytes: pageBytes, From: hlc.FromTime(time.Now().Add(-pagePast))})
 	if err != nil {
 		return nil, err
 	}

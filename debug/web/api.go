@@ -128,7 +128,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	a, err := t.ask(r.Context(), body.Line, body.At)
 	var c *debug.CommandError
 	switch {
-	case errors.As(err, &c):
+	case errors.As(err, &c) && r.Context().Err() == nil:
 		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "answer": a, "at": s.place(t.session.Position())})
 		return nil
 	case errors.Is(err, debug.ErrQuit):

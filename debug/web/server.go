@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,11 @@ type Options struct {
 	Control bool
 	// Prefix is below what path all is served, like /debug; "" is at /.
 	Prefix string
+	// Patience is how long an answer may take that isn't a stream; 0 is as long as it
+	// needs. AtOnce is how many are worked out at once, more wait; 0 is any number. They
+	// are for a page in a process that has something else to do.
+	Patience time.Duration
+	AtOnce   int
 	// Failed is told of a panic, with the stack. May be nil.
 	Failed func(text string)
 	// Admit lets in who knows another secret than Token. May be nil.
@@ -64,6 +70,7 @@ type Server struct {
 	states states
 	page   map[string]pageFile
 	ticket tickets
+	turns  chan struct{} // holds a token for each answer that is worked out; nil: any number
 	first  atomic.Uint64 // see origin
 	closed chan struct{} // when Run is over
 	close  func()        // closes it
@@ -86,8 +93,15 @@ func New(o Options) *Server {
 		session.MoveTo(o.Begin)
 		return session
 	}
+	if o.AtOnce > 0 {
+		s.turns = make(chan struct{}, o.AtOnce)
+	}
 	for _, r := range s.routes() {
-		s.mux.Handle(r.pattern, answering(r.handle))
+		h := r.handle
+		if !slices.Contains(streams, r.pattern) {
+			h = s.bounded(h)
+		}
+		s.mux.Handle(r.pattern, answering(h))
 	}
 	for name := range s.page {
 		if name != "" {
@@ -174,6 +188,43 @@ func answering(h func(http.ResponseWriter, *http.Request) error) http.HandlerFun
 
 func nothingAt(r *http.Request) error {
 	return problemf(http.StatusNotFound, "the page is at /, and docs/debug-http.md lists the requests", "there is nothing at %s", r.URL.Path)
+}
+
+// streams are the routes whose answers aren't worked out before they are told.
+var streams = []string{"GET /api/v1/live", "GET /api/v1/export"}
+
+// errPatience is why the context of a question ends whose time is over.
+var errPatience = errors.New("the answer takes longer than it may")
+
+// bounded keeps a question within Patience and AtOnce.
+func (s *Server) bounded(h func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		if s.opts.Patience > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeoutCause(ctx, s.opts.Patience, errPatience)
+			defer cancel()
+		}
+		err := s.inTurn(ctx, func() error { return h(w, r.WithContext(ctx)) })
+		if err != nil && errors.Is(context.Cause(ctx), errPatience) {
+			return problemf(http.StatusServiceUnavailable, "ask for less; or hindcast debug HOST:PORT, which works it out elsewhere, gives it all the time that it needs", "the answer takes more than %v", s.opts.Patience)
+		}
+		return err
+	}
+}
+
+// inTurn waits until fewer than AtOnce answers are worked out.
+func (s *Server) inTurn(ctx context.Context, answer func() error) error {
+	if s.turns == nil {
+		return answer()
+	}
+	select {
+	case s.turns <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.turns }()
+	return answer()
 }
 
 // refuse answers what nothing is served for, by another method or at all.

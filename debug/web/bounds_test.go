@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/debug"
 )
@@ -25,7 +26,7 @@ func TestAQuestionThatFailsIsAnsweredAndTheNextOneToo(t *testing.T) {
 	if code := read(t, hs, "POST", "/api/v1/command", `{"line":"step"}`, &p); code != 500 || !strings.Contains(p.Error, "a mistake") || p.Remedy == "" {
 		t.Errorf("%d %+v", code, p)
 	}
-	if !strings.Contains(said, "a mistake\n") || !strings.Contains(said, "panic_test.go") {
+	if !strings.Contains(said, "a mistake\n") || !strings.Contains(said, "bounds_test.go") {
 		t.Errorf("said %q", said)
 	}
 	fails = false
@@ -44,5 +45,35 @@ func TestAQuestionThatFailsIsAnsweredAndTheNextOneToo(t *testing.T) {
 	}
 	if err == nil {
 		t.Error("half an answer is taken for whole")
+	}
+}
+
+func TestAnAnswerMayBeBoundInAProcessThatHasOtherWork(t *testing.T) {
+	src := source(t)
+	s := New(Options{Source: src, Patience: 20 * time.Millisecond, AtOnce: 1, Session: func() *debug.Session { return debug.NewSession(src, io.Discard) }})
+	hs := httptest.NewServer(s)
+	t.Cleanup(hs.Close)
+	step := func(tab string) (int, string) {
+		t.Helper()
+		var p struct{ Error, Remedy string }
+		code := read(t, hs, "POST", "/api/v1/command", `{"line":"step"}`, &p, "Hindcast-Tab: "+tab)
+		return code, p.Remedy
+	}
+	busy := s.tabs.get("a")
+	busy.turn <- struct{}{}
+	if code, remedy := step("a"); code != 503 || remedy == "" {
+		t.Errorf("in a tab that is busy: %d, %q", code, remedy)
+	}
+	<-busy.turn
+	s.turns <- struct{}{}
+	if code, remedy := step("b"); code != 503 || remedy == "" {
+		t.Errorf("while another answer is worked out: %d, %q", code, remedy)
+	}
+	if res, _ := ask(t, hs, "GET", "/api/v1/export?format=jsonl", ""); res.StatusCode != 200 {
+		t.Errorf("a stream meanwhile: %d", res.StatusCode)
+	}
+	<-s.turns
+	if code, _ := step("b"); code != 200 {
+		t.Errorf("after that: %d", code)
 	}
 }
