@@ -117,22 +117,7 @@ function sessionActions(store) {
       fail(store, err)
     }
   }
-  const steps = { stepping: false, waiting: 0, node: -1 }
-  /** @type {Actions['step']} */
-  const step = async (by, node = -1) => {
-    if (steps.stepping && steps.node === node) {
-      steps.waiting += by // a key held down steps by as many at once
-      return
-    }
-    Object.assign(steps, { stepping: true, waiting: by, node })
-    while (steps.waiting) {
-      const n = steps.waiting
-      steps.waiting = 0
-      const lane = node < 0 ? '' : ' ' + (store.get().about?.nodes[node]?.name || '')
-      await command(`${n > 0 ? 'step' : 'back'}${lane} ${Math.abs(n)}`)
-    }
-    steps.stepping = false
-  }
+  const step = stepper(store, command)
   return {
     command, select, step,
     /** @type {Actions['goto']} */
@@ -144,6 +129,34 @@ function sessionActions(store) {
       store.set({ about, ready: about.index.state, offline: '' })
       if (offline && cut && !cut.begin) await command('goto ' + placeText(cut), { quiet: true }) // a session begun anew
     },
+  }
+}
+
+/**
+ * Steps; those that come while one is under way are made at once, as of a key that is held down.
+ * @param {Store} store
+ * @param {Actions['command']} command
+ * @returns {Actions['step']}
+ */
+function stepper(store, command) {
+  let stepping = false
+  let waiting = 0
+  let lane = -1
+  return async (by, node = -1) => {
+    if (stepping && lane === node) {
+      waiting += by
+      return
+    }
+    stepping = true
+    waiting = by
+    lane = node
+    while (waiting) {
+      const n = waiting
+      waiting = 0
+      const name = node < 0 ? '' : ' ' + (store.get().about?.nodes[node]?.name || '')
+      await command(`${n > 0 ? 'step' : 'back'}${name} ${Math.abs(n)}`)
+    }
+    stepping = false
   }
 }
 

@@ -18,6 +18,9 @@ const beside = 0.35
 export const eventsShown = 2500
 const eventsMax = 5000
 
+/** How long nothing is asked for after something failed, in milliseconds. */
+const patience = 2000
+
 /** The server's bound on columns, and on lanes × columns. */
 const columnsMax = 8192
 const cellsMax = 4_000_000
@@ -33,106 +36,111 @@ const cellsMax = 4_000_000
  * @property {string} key changes when nodes do
  */
 
-/** @param {Store} store */
-export function createFetcher(store) {
-  /** @type {Want|null} */
-  let want = null
-  const asking = { frame: /** @type {AbortController|null} */ (null), events: /** @type {AbortController|null} */ (null), what: '', failedAt: -Infinity }
-  let frameKey = ''
-  let drawnKey = ''
-  let known = 0
-
-  /** @param {Want} w what of the nodes a request names */
-  const ask = (w) => {
-    const all = store.get().about?.nodes.length || 0
-    return w.nodes.length + w.merged.length >= all && w.nodes.length === all ? null : w.nodes
+/** Loads one thing at a time, and then what is wanted by then. */
+export class Fetcher {
+  /** @param {Store} store */
+  constructor(store) {
+    this.store = store
+    /** @type {Want|null} */
+    this.wanted = null
+    /** @type {AbortController|null} while something is asked for */
+    this.asking = null
+    this.what = '' // of which lanes
+    this.failedAt = -Infinity
+    this.frameKey = ''
+    this.drawnKey = ''
+    this.known = 0 // events there were when the frame was asked for
   }
 
   /** @param {Want} w */
-  const frameServes = (w) => {
-    const f = store.get().frame
-    if (!f || f.axis !== w.axis || frameKey !== w.key || known !== (store.get().about?.events || 0)) return false
+  want(w) {
+    const was = this.wanted
+    const same = was && was.axis === w.axis && was.key === w.key && was.view.from === w.view.from && was.view.to === w.view.to && was.width === w.width
+    if (same && this.frameServes(w)) return
+    this.wanted = w
+    if (this.what !== w.axis + w.key) this.stop()
+    void this.next()
+  }
+
+  stop() {
+    this.asking?.abort()
+    this.asking = null
+  }
+
+  end() {
+    this.wanted = null
+    this.stop()
+  }
+
+  async next() {
+    const { store, wanted: w } = this
+    if (!w || this.asking || performance.now() - this.failedAt < patience || store.get().ready === 'events') return
+    this.what = w.axis + w.key
+    const asking = (this.asking = new AbortController())
+    try {
+      if (!this.frameServes(w)) await this.loadFrame(w, asking.signal)
+      if (w === this.wanted && !this.eventsServe(w)) await this.loadEvents(w, asking.signal)
+    } catch (err) {
+      if (!aborted(err)) {
+        this.failedAt = performance.now()
+        fail(store, err)
+      }
+    }
+    if (this.asking !== asking) return
+    this.asking = null
+    if (w !== this.wanted) void this.next()
+  }
+
+  /** The nodes that a request names: null are all. @param {Want} w */
+  nodes(w) {
+    return w.nodes.length === (this.store.get().about?.nodes.length || 0) ? null : w.nodes
+  }
+
+  /** @param {Want} w reports whether the frame that is there will do */
+  frameServes(w) {
+    const { frame: f, about } = this.store.get()
+    if (!f || f.axis !== w.axis || this.frameKey !== w.key || this.known !== (about?.events || 0)) return false
     const perPixel = (f.view.to - f.view.from) / f.columns / ((w.view.to - w.view.from) / w.width)
     return covers(f.view, w.view) && (perPixel <= 1.3 || f.view.to - f.view.from < f.columns) && perPixel >= 0.3
   }
 
-  /** @param {Want} w */
-  const loadFrame = async (w) => {
-    asking.frame = new AbortController()
+  /** @param {Want} w @param {AbortSignal} signal */
+  async loadFrame(w, signal) {
+    const { api, get, set } = this.store
     const view = widened(w.view, beside)
     const lanes = w.nodes.length + (w.merged.length ? 1 : 0)
     const columns = Math.max(1, Math.min(columnsMax, Math.ceil(w.width * (1 + 2 * beside)), Math.floor(cellsMax / Math.max(1, lanes))))
-    known = store.get().about?.events || 0
-    const frame = await store.api.frame(w.axis, view, columns, ask(w), asking.frame.signal)
+    const known = get().about?.events || 0
+    const frame = await api.frame(w.axis, view, columns, this.nodes(w), signal)
     if (w.merged.length) {
-      const m = await store.api.merged(w.axis, view, columns, w.merged.length <= w.nodes.length ? w.merged : store.get().lanes.filter((n) => !w.merged.includes(n)), w.merged.length > w.nodes.length, asking.frame.signal)
+      const rest = w.merged.length > w.nodes.length // named by what they aren't, if that is shorter
+      const m = await api.merged(w.axis, view, columns, rest ? get().lanes.filter((n) => !w.merged.includes(n)) : w.merged, rest, signal)
       frame.nodes = [...frame.nodes, others]
       frame.lanes = [...frame.lanes, ...m.lanes]
       frame.events += m.events
     }
-    frameKey = w.key
-    store.set({ frame })
+    this.known = known
+    this.frameKey = w.key
+    set({ frame })
   }
 
-  /** @param {Want} w */
-  const eventsServe = (w) => {
-    const d = store.get().drawn
-    return d !== null && d.axis === w.axis && drawnKey === w.key + known && covers(d.view, w.view)
+  /** @param {Want} w reports whether the events that are there will do */
+  eventsServe(w) {
+    const d = this.store.get().drawn
+    return d !== null && d.axis === w.axis && this.drawnKey === w.key + this.known && covers(d.view, w.view)
   }
 
-  /** @param {Want} w */
-  const loadEvents = async (w) => {
-    const { frame } = store.get()
+  /** @param {Want} w @param {AbortSignal} signal */
+  async loadEvents(w, signal) {
+    const { api, get, set } = this.store
+    const { frame } = get()
     if (!frame || countIn(frame, w.view) > eventsShown) {
-      if (store.get().drawn) store.set({ drawn: null })
+      if (get().drawn) set({ drawn: null })
       return
     }
-    asking.events = new AbortController()
     const wide = [0.4, 0.15, 0].map((p) => widened(w.view, p)).find((v) => countIn(frame, v) < eventsMax * 0.8) || w.view
-    const nodes = w.merged.length ? null : ask(w)
-    const drawn = await store.api.events(w.axis, wide, nodes, asking.events.signal)
-    drawnKey = w.key + known
-    store.set({ drawn: drawn.count > drawn.shown ? null : drawn })
-  }
-
-  const failed = (/** @type {unknown} */ err) => {
-    if (aborted(err)) return
-    asking.failedAt = performance.now()
-    fail(store, err)
-  }
-
-  const next = async () => {
-    if (!want || asking.frame || asking.events || performance.now() - asking.failedAt < 2000 || store.get().ready === 'events') return
-    const w = want
-    asking.what = w.axis + w.key
-    try {
-      if (!frameServes(w)) await loadFrame(w)
-      asking.frame = null
-      if (w === want && !eventsServe(w)) await loadEvents(w)
-    } catch (err) {
-      failed(err)
-    }
-    asking.frame = asking.events = null
-    if (w !== want) void next()
-  }
-
-  return {
-    /** @param {Want} w */
-    want(w) {
-      const same = want && want.axis === w.axis && want.key === w.key && want.view.from === w.view.from && want.view.to === w.view.to && want.width === w.width
-      if (same && frameServes(w)) return
-      want = w
-      if (asking.what !== w.axis + w.key) {
-        asking.frame?.abort()
-        asking.events?.abort()
-        asking.frame = asking.events = null
-      }
-      void next()
-    },
-    end() {
-      want = null
-      asking.frame?.abort()
-      asking.events?.abort()
-    },
+    const drawn = await api.events(w.axis, wide, w.merged.length ? null : this.nodes(w), signal)
+    this.drawnKey = w.key + this.known
+    set({ drawn: drawn.count > drawn.shown ? null : drawn })
   }
 }

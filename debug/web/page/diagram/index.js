@@ -5,7 +5,7 @@ import { useStore } from '../store.js'
 import { sized } from './canvas.js'
 import { pictureOf, countIn } from './cells.js'
 import { bandOf, drawLanes } from './draw.js'
-import { createFetcher, eventsShown } from './fetch.js'
+import { eventsShown, Fetcher } from './fetch.js'
 import { arrowAt, eventAt, nodeAt } from './hit.js'
 import { dragCut, listen } from './input.js'
 import { layoutLanes, others, splitLanes, visibleRows } from './layout.js'
@@ -42,7 +42,7 @@ class Stage {
   /** @param {Store} store */
   constructor(store) {
     this.store = store
-    this.fetcher = createFetcher(store)
+    this.fetcher = new Fetcher(store)
     /** @type {HTMLCanvasElement|null} */
     this.lanes = null
     /** @type {HTMLCanvasElement|null} */
@@ -175,7 +175,7 @@ class Stage {
     const [a, b] = layout.rows.length <= 128 ? [0, layout.rows.length] : [Math.floor(from / step) * step, Math.ceil(to / step) * step]
     const nodes = layout.rows.slice(a, b).filter((n) => n !== others)
     const merged = layout.rows.slice(a, b).includes(others) ? layout.merged : []
-    this.fetcher.want({ axis: s.axis, view: s.view, width: this.width, nodes, merged, key: `${nodes.join(',')}|${merged.length}|${s.laneFilter}|${[...s.collapsed].join(',')}` })
+    this.fetcher.want({ axis: s.axis, view: s.view, width: this.width, nodes, merged, key: `${s.ready}|${nodes.join(',')}|${merged.length}|${s.laneFilter}|${[...s.collapsed].join(',')}` })
   }
 
   end() {

@@ -63,6 +63,9 @@ export function Mirror({ store, eventful }) {
   </div>`
 }
 
+/** How often something was chosen: what was chosen last holds. */
+let chosen = 0
+
 /**
  * Selects an event that is drawn.
  * @param {Store} store
@@ -70,9 +73,10 @@ export function Mirror({ store, eventful }) {
  * @param {boolean} go to it, too
  */
 export async function choose(store, e, go) {
+  const turn = ++chosen
   const name = store.get().about?.nodes[e.node]?.name
   const text = `${name}:${e.seq}`
   if (go) return store.act.goto(text)
   const [p] = await store.act.places([text]).catch(() => [null])
-  if (p) await store.act.select(p)
+  if (p && turn === chosen) await store.act.select(p)
 }
