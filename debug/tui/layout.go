@@ -13,11 +13,13 @@ import (
 	"hindcast.dev/termtext"
 )
 
-// The least that can be drawn on, and from which width on panes stand side by side.
+// The least that can be drawn on, from which width on panes stand side by side, and
+// from which height on the event has a place of its own there.
 const (
 	columnsMin  = 40
 	rowsMin     = 10
 	columnsWide = 110
+	rowsBoth    = 24
 )
 
 // A layout is where things are on a screen:
@@ -25,12 +27,13 @@ const (
 //	title                    position, time
 //	strip: the whole run
 //	main: diagram or overview
-//	tabs ─ Event ─ State ─ …             in a wide one main and side
-//	side: the pane that is chosen        stand beside each other
+//	tabs ─ Event ─ State ─ …             on a wide one main and side stand beside
+//	side: the pane that is chosen        each other, with the event above the pane
 //	the last line: what was said, or what is typed
 type layout struct {
 	title, strip, main, tabs, side, last area
-	divider                              int // the column between main and side; 0 is none
+	upper                                area // the event, if there is room for it beside the pane
+	divider                              int  // the column between main and side; 0 is none
 }
 
 func (m *model) layout(s *screen) layout {
@@ -47,6 +50,10 @@ func (m *model) layout(s *screen) layout {
 		l.divider = left
 		l.main = body.columns(0, left)
 		right := body.columns(left+1, s.w)
+		if right.h >= rowsBoth && m.side != paneEvent {
+			l.upper = right.rows(0, right.h*2/5)
+			right = right.rows(l.upper.h, right.h)
+		}
 		l.tabs, l.side = right.rows(0, 1), right.rows(1, right.h)
 	default:
 		h := (body.h*3 + 4) / 5
@@ -104,6 +111,9 @@ func (m *model) draw() (*screen, *tea.Cursor) {
 	}
 	m.drawTabs(l.tabs)
 	m.drawSide(l.side)
+	if l.upper.h > 0 {
+		m.sides[paneEvent].draw(l.upper, false)
+	}
 	if l.divider > 0 {
 		for y := range l.main.h {
 			s.all().set(l.divider, y+2, '│', dim)
@@ -141,7 +151,7 @@ func (m *model) drawTitle(a area) {
 func (m *model) drawStrip(a area) {
 	f := m.scope.strip
 	if f == nil {
-		a.line(0, 0, dim, "reading where the events are: "+m.progress())
+		a.line(0, 0, dim, m.noFrame())
 		return
 	}
 	counts := make([]uint32, f.Columns)
@@ -191,6 +201,14 @@ func bar(n, most uint32) rune {
 		return bars[3]
 	}
 	return bars[min(7*bits(n)/max(bits(most), 1), 7)]
+}
+
+// noFrame says why there is no overview.
+func (m *model) noFrame() string {
+	if m.survey.Index() != nil {
+		return "there are no events"
+	}
+	return "reading where the events are: " + m.progress()
 }
 
 // progress says how far the survey is.

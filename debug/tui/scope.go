@@ -116,7 +116,7 @@ func (m *model) deepest(x *timeline.Index) int {
 func (m *model) drawScope(a area) {
 	f := m.scope.frame
 	if f == nil || m.survey.Index() == nil {
-		a.line(0, 0, dim, "reading where the events are: "+m.progress())
+		a.line(0, 0, dim, m.noFrame())
 		return
 	}
 	cut := -1

@@ -35,21 +35,26 @@ func (m *model) staleSides(ps ...pane) {
 	}
 }
 
-// settleSides makes the lines of the pane in view, if they aren't those any more.
+// settleSides makes the lines of the panes in view, if they aren't those any more.
 func (m *model) settleSides() {
-	a := m.places().side
+	p := m.places()
+	m.settlePane(m.side, p.side)
+	m.settlePane(paneEvent, p.upper)
+}
+
+func (m *model) settlePane(p pane, a area) {
 	if a.w == 0 || m.nearby.meta == nil {
 		return
 	}
-	l, width := &m.sides[m.side], a.w-1
-	if l.stale || l.width != width || l.lines == nil || m.side == paneQuery || m.side == paneNotes || m.tree.stale {
-		l.lines = m.sideLines(width)
+	l, width := &m.sides[p], a.w-1
+	if l.stale || l.width != width || l.lines == nil || p == paneQuery || p == paneNotes || m.tree.stale {
+		l.lines = m.sideLines(p, width)
 		l.width, l.stale = width, false
-		if at := m.sideAt(); at != l.at { // it is about another event
+		if at := m.sideAt(p); at != l.at { // it is about another event
 			l.at, l.cur, l.top = at, 0, 0
 		}
 	}
-	if m.side == paneQuery && l.toLast {
+	if p == paneQuery && l.toLast {
 		l.toLast = false
 		l.top, l.cur = m.console.last, m.console.last
 		if m.console.leads() {
@@ -61,8 +66,8 @@ func (m *model) settleSides() {
 
 // sideAt is the place that the pane's lines tell of; the beginning where that doesn't
 // matter.
-func (m *model) sideAt() history.Position {
-	switch m.side {
+func (m *model) sideAt(p pane) history.Position {
+	switch p {
 	case paneEvent:
 		return m.nearby.at
 	case paneDiff:
@@ -71,8 +76,8 @@ func (m *model) sideAt() history.Position {
 	return history.Begin
 }
 
-func (m *model) sideLines(width int) []line {
-	switch m.side {
+func (m *model) sideLines(p pane, width int) []line {
+	switch p {
 	case paneEvent:
 		return m.eventLines(width)
 	case paneState:
