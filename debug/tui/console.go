@@ -82,7 +82,7 @@ func rowText(r *debug.Row, text string) string {
 	}
 	at := clock(r.From)
 	if !r.Event.IsTick() && r.Event.Node != "" {
-		at += fmt.Sprintf("  %s:%d", r.Event.Node, r.Event.Seq)
+		at += fmt.Sprintf("  %s:%d", termtext.Name(r.Event.Node), r.Event.Seq)
 	}
 	for _, f := range r.Fields() {
 		switch f.Name {
@@ -125,7 +125,12 @@ func leadsTo(p debug.Part) []string {
 	case *debug.Track:
 		var out []string
 		for _, point := range p.Points {
-			out = append(out, "goto "+termtext.Printable(point.Event))
+			if point.Event == "" { // a moment
+				out = append(out, fmt.Sprintf("goto %v", point.At))
+				continue
+			}
+			i := max(strings.LastIndexByte(point.Event, ':'), 0)
+			out = append(out, "goto "+termtext.Name(point.Event[:i])+point.Event[i:])
 		}
 		return out
 	}

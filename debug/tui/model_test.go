@@ -121,6 +121,26 @@ func counted(t testing.TB, n int) *history.Mem {
 	return src
 }
 
+func TestEveryNodeIsReachedWhateverItsName(t *testing.T) {
+	src := hostile(t)
+	d := drive(t, src, 80, 24, false)
+	for n := range src.Meta().Nodes {
+		d.press("g")
+		d.m.lane = n
+		d.press("}")
+		if d.m.at.Node != n || d.m.at == history.Begin {
+			t.Errorf("stepping on in the lane of %q leads to %v: %s", src.Meta().Nodes[n].Name, d.m.at, d.m.message.text)
+		}
+		at := d.m.at
+		d.press("g")
+		d.m.lane = n
+		d.press("enter")
+		if d.m.at != at {
+			t.Errorf("Enter on the lane of %q leads to %v, want %v: %s", src.Meta().Nodes[n].Name, d.m.at, at, d.m.message.text)
+		}
+	}
+}
+
 func TestEveryKeyIsInTheTableOnce(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range keyTable() {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	tea "charm.land/bubbletea/v2"
+
+	"hindcast.dev/history"
 )
 
 // move carries out an arrow: it goes where it points.
@@ -85,7 +87,7 @@ func (m *model) enter() tea.Cmd {
 		return nil
 	}
 	if m.focus == 0 {
-		if m.scope.on || m.lane != m.at.Node {
+		if m.scope.on || m.lane != m.at.Node || m.at == history.Begin {
 			return m.toLane()
 		}
 		return m.open(paneEvent)

@@ -133,7 +133,7 @@ func (m *model) drawScope(a area) {
 	m.drawRuler(a.rows(0, 1))
 	for i, n := range f.Lanes {
 		node := &nodes[n]
-		name, st := termtext.Clip(termtext.Printable(node.Name), nameColumns-2), dim
+		name, st := termtext.Clip(termtext.Name(node.Name), nameColumns-2), dim
 		if n == m.lane {
 			st = bold
 			a.set(0, i+1, '›', bold)

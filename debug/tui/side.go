@@ -220,7 +220,7 @@ func (m *model) diffLines(width int) []line {
 			l.wrapped("", dim, strings.TrimRight(debug.PartText(p, width, m.o.Plain), "\n"), "")
 			continue
 		}
-		l.wrapped("", bold, d.Node+"  "+d.Path, "")
+		l.wrapped("", bold, termtext.Name(d.Node)+"  "+d.Path, "")
 		if !d.Before.IsAbsent() {
 			l.wrapped("  − ", red, l.value(d.Before), "")
 		}

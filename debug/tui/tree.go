@@ -196,7 +196,7 @@ func (f *forester) value(w twig) {
 	case open:
 		text = fmt.Sprintf("(%d)", w.now.Len())
 	case !inside && termtext.Columns(head)+len(" = ")+termtext.Columns(text) > f.width:
-		n.do = "state " + termtext.Printable(f.g.meta.Nodes[f.node].Name) + " " + path // shows it whole
+		n.do = "state " + termtext.Name(f.g.meta.Nodes[f.node].Name) + " " + path // shows it whole
 	}
 	n.parts = []part{{head, st}, {" = ", dim}, {text, st}}
 	f.lines = append(f.lines, n)
