@@ -161,10 +161,9 @@ func hitOf(r *debug.Row) (h hit, ok bool) {
 // hits are what n and p go through: the rows of the last query, in their order, the
 // matches of the last motif, or where a text is found; with neither they go through the marks.
 type hits struct {
-	text  string
-	motif bool // the matches of a pattern
-	rows  []hit
-	seen  map[string]bool // NODE:SEQ of the rows
+	text string
+	rows []hit
+	seen map[string]bool // NODE:SEQ of the rows
 }
 
 // after takes note of what a command found.
@@ -176,9 +175,6 @@ func (h *hits) after(a answered) {
 	switch name {
 	case "find", "/", "rfind":
 		*h = hits{text: strings.TrimSpace(args)}
-		return
-	case "motif":
-		*h = hits{motif: true}
 		return
 	}
 	var rows []hit
@@ -217,10 +213,6 @@ func (m *model) nextHit(by int) tea.Cmd {
 		return m.ask("find " + m.hits.text)
 	case m.hits.text != "":
 		return m.ask("rfind " + m.hits.text)
-	case m.hits.motif && by > 0:
-		return m.ask("next")
-	case m.hits.motif:
-		return m.ask("prev")
 	}
 	found := m.hits.rows
 	what := "row"
