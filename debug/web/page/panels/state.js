@@ -31,6 +31,13 @@ export function StatePanel({ store }) {
   useEffect(() => {
     if (about && !open) setOpen(new Set(about.nodes.length <= openAtFirst ? about.nodes.map((_, n) => keyOf(n, '')) : cut && !cut.begin ? [keyOf(cut.node, '')] : []))
   }, [about])
+  useEffect(() => {
+    // Of many nodes that of the last event is the one to look at.
+    if (!open || !about || !cut || cut.begin || about.nodes.length <= openAtFirst) return
+    const node = keyOf(cut.node, '')
+    if (!open.has(node)) setOpen(new Set([...open, node]))
+    if (!active || /,""\]$/.test(active)) setActive(node)
+  }, [cut?.node, !!open])
   const { listings, problem, loading, more } = useListings(store, at, open)
   if (!about || !open) return html`<section class="p-panel" aria-label="State"><p class="p-dim">…</p></section>`
   const rows = stateRows(about.nodes, listings, open, lanes, cut)

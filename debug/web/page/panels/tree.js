@@ -27,7 +27,7 @@ const rowHeight = 22
  */
 export function Tree({ rows, label, active, onActive, onToggle, onEnter, onKey, fit }) {
   const [own, setOwn] = useState('')
-  const { ref, from, to, show } = useWindow(rows.length, rowHeight)
+  const { ref, from, to, show, height } = useWindow(rows.length, rowHeight)
   const prefix = useRef('t' + Math.random().toString(36).slice(2, 8)).current
   const at = Math.max(0, rows.findIndex((r) => r.id === (active ?? own)))
   const focus = (/** @type {number} */ i) => {
@@ -39,7 +39,7 @@ export function Tree({ rows, label, active, onActive, onToggle, onEnter, onKey, 
   }
   useEffect(() => {
     if (active) show(rows.findIndex((r) => r.id === active))
-  }, [active])
+  }, [active, height])
   const keydown = (/** @type {KeyboardEvent} */ e) => {
     const row = rows[at]
     if (!row || e.ctrlKey || e.metaKey || e.altKey) return

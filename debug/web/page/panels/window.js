@@ -1,6 +1,6 @@
 // @ts-check
 // Long lists: only the rows that are seen are in the document.
-import { useEffect, useLayoutEffect, useRef, useState } from '../vendor/htm-preact.js'
+import { useLayoutEffect, useRef, useState } from '../vendor/htm-preact.js'
 
 /** How many rows more than seen are there, on either side. */
 const beyond = 8
@@ -54,18 +54,5 @@ export function useWindow(count, rowHeight) {
     const el = ref.current
     if (el && row >= 0) el.scrollTop = scrollFor(el.scrollTop, el.clientHeight, rowHeight, row)
   }
-  return { ref, from, to, show }
-}
-
-/**
- * Sets heights that depend on data: a style attribute would be refused.
- * @param {Record<string, string>} style
- * @param {readonly any[]} inputs
- */
-export function useStyle(style, inputs) {
-  const ref = useRef(/** @type {HTMLElement|null} */ (null))
-  useEffect(() => {
-    if (ref.current) Object.assign(ref.current.style, style)
-  }, inputs)
-  return ref
+  return { ref, from, to, show, height: at.height }
 }
