@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"hindcast.dev/event"
-	"hindcast.dev/hlc"
 )
 
 // TailBytes is about how much a Tail keeps unless told otherwise.
@@ -162,10 +161,10 @@ func (t *Tail) Feed(e *Event) error {
 		t.waiting = append(t.waiting, *e)
 		return nil
 	}
-	t.place(e)
 	if last := t.end(); e.Position.Compare(last) <= 0 {
 		return fmt.Errorf("node %s: event %d at %v comes after the walk has been at %v", t.names[e.Node].Name, e.Seq, e.Time, last.Time)
 	}
+	t.place(e)
 	t.put(e)
 	t.moment = nil
 	if t.bytes > t.bytesMax {
@@ -182,46 +181,54 @@ func (t *Tail) end() Position {
 	return Begin
 }
 
+// fold has those of the waiting bases that stand before the end say what they change
+// in their node's next one.
+func (t *Tail) fold(end Position) {
+	out := t.waiting[:0:0]
+	for i := range t.waiting {
+		b := &t.waiting[i]
+		if b.Compare(end) <= 0 {
+			next := slices.IndexFunc(t.waiting[i+1:], func(o Event) bool { return o.Node == b.Node })
+			if next >= 0 {
+				o := &t.waiting[i+1+next]
+				o.Changes = append(slices.Clip(b.Changes), o.Changes...)
+				continue
+			}
+		}
+		out = append(out, *b)
+	}
+	t.waiting = out
+}
+
 // place puts the bases that stand before e into the walk: those of other nodes that
-// are in order, and those of its own node in any case.
+// are in order, and that of its own node in any case.
 func (t *Tail) place(e *Event) {
 	if len(t.waiting) == 0 {
 		return
 	}
-	slices.SortStableFunc(t.waiting, func(a, b Event) int { return a.Position.Compare(b.Position) })
+	slices.SortFunc(t.waiting, func(a, b Event) int { return a.Position.Compare(b.Position) })
 	last := t.end()
-	var later, own []Event
+	t.fold(last)
+	var later []Event
+	var own *Event
 	for i := range t.waiting {
 		b := &t.waiting[i]
 		switch inOrder := b.Compare(last) > 0 && b.Compare(e.Position) < 0; {
 		case inOrder:
 			t.put(b)
-		case b.Node == e.Node:
-			own = append(own, *b)
-		default:
+		case b.Node != e.Node:
 			later = append(later, *b)
+		case own == nil:
+			own = b
+		default:
+			own.Changes = append(slices.Clip(own.Changes), b.Changes...)
 		}
 	}
-	for i := range own {
-		b := &own[i]
-		b.Time, b.Seq = e.Time, e.Seq-1
-		if i == 0 {
-			t.put(b)
-			continue
-		}
-		// One base, with what all of them change.
-		last := t.walk[len(t.walk)-1]
-		t.amend(last, b.Changes)
+	if own != nil {
+		own.Time, own.Seq = e.Time, e.Seq-1
+		t.put(own)
 	}
 	t.waiting = later
-}
-
-// amend adds changes to the last entry of the walk, before anybody has seen it.
-func (t *Tail) amend(e *Event, more []Change) {
-	e.Changes = append(slices.Clip(e.Changes), more...)
-	n := &t.nodes[e.Node]
-	n.now.ApplyAll(more)
-	t.countVars(e.Node, more, false)
 }
 
 // Gap says that a node is unknown during a time; said again from the same moment on,
@@ -250,22 +257,27 @@ func (t *Tail) Blame(node, reason string) {
 }
 
 // End says that nothing comes any more: bases that wait for their node's next event
-// stand where they are, if that is at the end.
+// stand at the end.
 func (t *Tail) End() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.moment = nil
-	slices.SortStableFunc(t.waiting, func(a, b Event) int { return a.Position.Compare(b.Position) })
+	slices.SortFunc(t.waiting, func(a, b Event) int { return a.Position.Compare(b.Position) })
+	t.fold(t.end())
 	for i := range t.waiting {
-		if t.waiting[i].Compare(t.end()) > 0 {
-			t.put(&t.waiting[i])
+		if end := t.end(); t.waiting[i].Compare(end) <= 0 {
+			t.waiting[i].Time = end.Time + 1
 		}
+		t.put(&t.waiting[i])
 	}
 	t.waiting = nil
 }
 
 // put adds an entry at the end.
 func (t *Tail) put(entry *Event) {
+	if t.nodes[entry.Node].ledger.anew(entry) {
+		t.restart(entry.Node, entry.Time)
+	}
 	v := t.volume
 	if len(v.room) == 0 {
 		v.room = make([]Event, chunkEvents)
@@ -351,69 +363,6 @@ func bulk(v event.Value) int {
 		n += 64 + bulk(k) + bulk(m)
 	}
 	return n
-}
-
-// forget has a base of each node in place of the older half of what is kept.
-func (t *Tail) forget() error {
-	old, drop, bytes := t.volume, 0, 0
-	for drop < len(old.walk)-1 && bytes < old.bytes/2 {
-		bytes += weigh(old.walk[drop])
-		drop++
-	}
-	t.volume = &volume{refs: newReferences()}
-	for i := range t.vars {
-		t.vars[i].Nodes, t.vars[i].Types, t.vars[i].Changes = nil, nil, 0
-	}
-	if err := t.addNodes(); err != nil {
-		return err
-	}
-	first := old.walk[drop].Position
-	var bases []Event
-	for i := range old.nodes {
-		lane, ledger := &old.lanes[i], old.nodes[i].ledger
-		k := lane.find(first)
-		if k == 0 {
-			l := t.nodes[i].ledger
-			l.node.Unknown, l.node.Reason = slices.Clone(ledger.node.Unknown), ledger.node.Reason
-			continue
-		}
-		last := lane.entries[k-1].Position
-		bases = append(bases, Event{Position: last, Base: true, Kind: KindBase, Changes: wholeOf(lane.state(k))})
-		t.carry(i, ledger, last.Time)
-	}
-	for _, e := range old.walk[:drop] {
-		if !e.Base {
-			t.forgotten++
-		}
-	}
-	slices.SortFunc(bases, func(a, b Event) int { return a.Position.Compare(b.Position) })
-	for i := range bases {
-		t.put(&bases[i])
-	}
-	for _, e := range old.walk[drop:] {
-		t.put(e)
-	}
-	return nil
-}
-
-// carry keeps what of a node is unknown behind the moment where it now begins.
-func (t *Tail) carry(node int, old *ledger, begin hlc.Timestamp) {
-	l := t.nodes[node].ledger
-	for _, s := range old.node.Unknown {
-		if s.To > begin {
-			l.node.Unknown = append(l.node.Unknown, s)
-		}
-	}
-	t.gaps[node] = slices.DeleteFunc(slices.Clone(t.gaps[node]), func(s Span) bool { return s.To <= begin })
-	l.node.Reason = forgottenReason
-}
-
-// wholeOf is all variables of a state.
-func wholeOf(s *State) (out []Change) {
-	for _, id := range s.Vars() {
-		out = append(out, Change{Var: id, Value: s.Get(id)})
-	}
-	return out
 }
 
 // Forgotten is how many events the Tail had and no longer has.

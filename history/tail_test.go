@@ -229,3 +229,32 @@ func TestAFullTailForgetsItsOlderHalf(t *testing.T) {
 		t.Error("what has forgotten its beginning continues it")
 	}
 }
+
+// A node that lost its end counts its events anew: it begins there, and the others
+// stay.
+func TestANodeThatCountsAnewBeginsAnew(t *testing.T) {
+	tail := history.NewTail(0)
+	if err := tail.Grow(nodesNamed("n1", "n2")); err != nil {
+		t.Fatal(err)
+	}
+	feed(t, tail, set(0, 1, 10), set(1, 1, 20), set(0, 2, 30), set(0, 3, 40))
+	before := tail.Now()
+	tail.Gap(0, history.Span{From: 41, To: hlc.Max})
+	tail.Gap(0, history.Span{From: 41, To: 50})
+	b := base(0, 1, 50)
+	b.Changes[0].Value = event.Uint(77)
+	feed(t, tail, b, set(1, 2, 60), set(0, 2, 70))
+	now := tail.Now()
+	want(t, before, "n1:1@10 n2:1@20 n1:2@30 n1:3@40")
+	want(t, now, "n2:1@20 base n1:1@50 n2:2@60 n1:2@70")
+	n := now.Meta().Nodes[0]
+	if len(n.Unknown) != 1 || n.Unknown[0] != (history.Span{To: 50}) || !strings.Contains(n.Reason, "anew") || tail.Forgotten() != 3 || n.Events != 1 {
+		t.Errorf("%+v, %d forgotten", n, tail.Forgotten())
+	}
+	if e, err := now.Event(t.Context(), 0, 2); err != nil || e.Time != 70 {
+		t.Errorf("n1:2 is %+v, %v", e, err)
+	}
+	if _, err := now.Event(t.Context(), 0, 3); !errors.Is(err, history.ErrNoEvent) {
+		t.Errorf("n1:3: %v", err)
+	}
+}

@@ -169,6 +169,9 @@ func (m *Merger) place() {
 		s.node, _ = meta.NodeIndex(s.name)
 		meta.Nodes[s.node].Build = s.build
 	}
+	if at := m.at.Node; at < len(m.meta.Nodes) {
+		m.at.Node, _ = meta.NodeIndex(m.meta.Nodes[at].Name)
+	}
 	m.meta, m.grown = meta, true
 }
 
