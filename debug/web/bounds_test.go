@@ -13,8 +13,8 @@ import (
 
 func TestAQuestionThatFailsIsAnsweredAndTheNextOneToo(t *testing.T) {
 	src := source(t)
-	fails, said := true, ""
-	s := New(Options{Source: src, Failed: func(text string) { said = text }, Session: func() *debug.Session {
+	fails, told := true, make(chan string, 10)
+	s := New(Options{Source: src, Failed: func(text string) { told <- text }, Session: func() *debug.Session {
 		if fails {
 			panic("a mistake")
 		}
@@ -26,7 +26,7 @@ func TestAQuestionThatFailsIsAnsweredAndTheNextOneToo(t *testing.T) {
 	if code := read(t, hs, "POST", "/api/v1/command", `{"line":"step"}`, &p); code != 500 || !strings.Contains(p.Error, "a mistake") || p.Remedy == "" {
 		t.Errorf("%d %+v", code, p)
 	}
-	if !strings.Contains(said, "a mistake\n") || !strings.Contains(said, "bounds_test.go") {
+	if said := <-told; !strings.Contains(said, "a mistake\n") || !strings.Contains(said, "bounds_test.go") {
 		t.Errorf("said %q", said)
 	}
 	fails = false
