@@ -133,7 +133,7 @@ func followsACause(b *tab) {
 	b.until(settled + ` && hindcast.store.get().cut.seq === 40`)
 	kind := `document.querySelector('.p-event .p-title .p-kind')?.innerText`
 	for range 200 { // to a message that n2 received
-		b.until(`document.querySelector('.p-event') && document.querySelector('.p-event').ariaBusy === 'false' && ` + kind)
+		b.until(`document.querySelector('.p-event') && document.querySelector('.p-event').ariaBusy === 'false' && document.querySelector('.p-event').innerText.includes(` + at + `) && ` + kind)
 		if eval[string](b, kind) == "recv" {
 			break
 		}
