@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sort"
-	"time"
 
 	"hindcast.dev/history"
 )
@@ -12,7 +11,7 @@ import (
 // Bounds on a search.
 const (
 	anchorLooks = 100_000    // at candidates, for one first event
-	totalLooks  = 30_000_000 // in all
+	totalLooks  = 10_000_000 // in all
 	contextRate = 1 << 16    // looks between two at the context
 )
 
@@ -102,7 +101,8 @@ type search struct {
 	last   []mark  // by lane
 	taken  []int   // by flight of the motif: that of the material
 	at     []uint32
-	first  time.Duration // when the match begins, since 1970
+	low    uint32 // the first place that is near enough to where the match begins
+	high   uint32 // the last one
 	looks  int
 	left   int // looks for this anchor
 }
@@ -143,8 +143,15 @@ func newSearch(ctx context.Context, m *Motif, mat *material) *search {
 	return s
 }
 
-// impossible reports whether a node that the motif names isn't in the History.
+// impossible reports whether a node that the motif names isn't in the History, or
+// nothing there is like one of its steps.
 func (s *search) impossible() bool {
+	for i := range s.m.no {
+		p := &s.plans[i]
+		if a := s.m.steps[i].act; a == sends && len(p.byEnds[pair{-1, -1}]) == 0 || a == does && len(p.byNode[-1]) == 0 {
+			return true
+		}
+	}
 	for l := range s.m.lanes {
 		if s.m.lanes[l].exact && !s.pinned[l] {
 			return true
@@ -167,7 +174,8 @@ func (s *search) plan(i int) {
 		p.byEnds, p.byRecv = map[pair][]uint32{}, map[int32][]uint32{}
 		for f := range s.flights {
 			fl := &s.flights[f]
-			if fl.fits&(1<<i) == 0 || fl.send == none || st.lost && fl.recv != none {
+			arrives := fl.recv != none
+			if fl.fits&(1<<i) == 0 || fl.send == none || st.lost && arrives || !st.lost && st.to >= 0 && !arrives {
 				continue
 			}
 			ends := []pair{{fl.from, -1}, {-1, -1}, {fl.from, fl.to}, {-1, fl.to}}
@@ -264,7 +272,10 @@ func (s *search) try(i int, c uint32, then func() bool) bool {
 	s.left--
 	st := &s.m.steps[i]
 	at, node := s.where(st, c)
-	if !s.allowed(st, c, at, node) {
+	if i == 0 {
+		s.near(at)
+	}
+	if !s.allowed(i, c, at, node) {
 		return false
 	}
 	wasLast, wasNode := s.last[st.lane], s.nodes[st.lane]
@@ -273,17 +284,14 @@ func (s *search) try(i int, c uint32, then func() bool) bool {
 		wasTaken = s.taken[st.flight]
 		s.taken[st.flight] = int(c)
 	}
-	if st.lost && st.to >= 0 { // nothing else will say which node that is
+	if st.act == sends && st.to >= 0 {
 		wasTo, s.nodes[st.to] = s.nodes[st.to], s.flights[c].to
 	}
 	s.last[st.lane], s.nodes[st.lane], s.at[i] = mark{at, true, st.act}, node, at
-	if i == 0 {
-		s.first = time.Duration(s.places[at].Time.Time().UnixNano())
-	}
 	if then() {
 		return true
 	}
-	if st.lost && st.to >= 0 {
+	if st.act == sends && st.to >= 0 {
 		s.nodes[st.to] = wasTo
 	}
 	s.last[st.lane], s.nodes[st.lane] = wasLast, wasNode
@@ -304,15 +312,39 @@ func (s *search) where(st *step, c uint32) (at uint32, node int32) {
 	return c, int32(s.places[c].Node)
 }
 
+// near finds which places are near enough to one.
+func (s *search) near(at uint32) {
+	s.low, s.high = 0, none-1
+	if s.m.within == 0 {
+		return
+	}
+	begin, n := s.places[at].Time, len(s.places)
+	s.low = uint32(sort.Search(n, func(i int) bool { return begin.Sub(s.places[i].Time) <= s.m.within }))
+	s.high = uint32(sort.Search(n, func(i int) bool { return s.places[i].Time.Sub(begin) > s.m.within })) - 1
+}
+
+// ceiling is the last place that step i on a lane may be at: where the lane receives,
+// in a later step, what is on its way already.
+func (s *search) ceiling(lane, i int) uint32 {
+	high := s.high
+	for j := i + 1; j < len(s.m.steps); j++ {
+		if r := &s.m.steps[j]; r.act == receives && r.lane == lane && !r.again && (j < s.m.no) == (i < s.m.no) && s.taken[r.flight] >= 0 {
+			high = min(high, s.flights[s.taken[r.flight]].recv)
+		}
+	}
+	return high
+}
+
 // allowed reports whether a candidate agrees with what was chosen so far.
-func (s *search) allowed(st *step, c, at uint32, node int32) bool {
+func (s *search) allowed(i int, c, at uint32, node int32) bool {
+	st := &s.m.steps[i]
 	if at == none || node < 0 || s.nodes[st.lane] != node && (s.nodes[st.lane] >= 0 || slices.Contains(s.nodes, node)) {
 		return false
 	}
 	if l := s.last[st.lane]; l.set && !s.follows(l, mark{at, true, st.act}) {
 		return false
 	}
-	if d := time.Duration(s.places[at].Time.Time().UnixNano()) - s.first; s.m.within > 0 && st != &s.m.steps[0] && (d > s.m.within || -d > s.m.within) {
+	if at < s.low || at > s.high {
 		return false
 	}
 	if st.act != sends {
@@ -346,26 +378,33 @@ func (s *search) follows(a, b mark) bool {
 func (s *search) candidates(i int, yield func(uint32) bool) {
 	st, p := &s.m.steps[i], &s.plans[i]
 	node := s.nodes[st.lane]
-	var low uint32
+	low, high := uint32(0), uint32(none-1)
+	if i > 0 {
+		low, high = s.low, s.ceiling(st.lane, i)
+	}
 	if l := s.last[st.lane]; l.set {
-		low = l.place
+		low = max(low, l.place)
 	}
 	switch st.act {
 	case does:
-		s.each(p.byNode[node], func(c uint32) uint32 { return c }, low, yield)
+		s.each(p.byNode[node], func(c uint32) uint32 { return c }, low, high, yield)
 	case sends:
 		to := int32(-1)
 		if st.to >= 0 {
 			to = s.nodes[st.to]
 		}
-		if node < 0 && to >= 0 && s.arrivesNext(i) {
+		next := s.arrivesNext(i)
+		if next && i > 0 {
+			high = min(high, s.ceiling(st.to, i+1))
+		}
+		if node < 0 && to >= 0 && next {
 			if l := s.last[st.to]; l.set {
-				low = l.place
+				low = max(low, l.place)
 			}
-			s.each(p.byRecv[to], func(c uint32) uint32 { return s.flights[c].recv }, low, yield)
+			s.each(p.byRecv[to], func(c uint32) uint32 { return s.flights[c].recv }, low, high, yield)
 			return
 		}
-		s.each(p.byEnds[pair{node, to}], func(c uint32) uint32 { return s.flights[c].send }, low, func(c uint32) bool {
+		s.each(p.byEnds[pair{node, to}], func(c uint32) uint32 { return s.flights[c].send }, low, high, func(c uint32) bool {
 			if st.caused && s.flights[c].cause != low { // what comes later came of something else
 				return false
 			}
@@ -396,10 +435,10 @@ func (s *search) arrivals(st *step, yield func(uint32) bool) {
 	}
 }
 
-// each gives what isn't before a place; list ascends by key.
-func (s *search) each(list []uint32, key func(uint32) uint32, low uint32, yield func(uint32) bool) {
+// each gives what is from one place up to another; list ascends by key.
+func (s *search) each(list []uint32, key func(uint32) uint32, low, high uint32, yield func(uint32) bool) {
 	for _, c := range list[sort.Search(len(list), func(i int) bool { return key(list[i]) >= low }):] {
-		if !yield(c) {
+		if key(c) > high || !yield(c) {
 			return
 		}
 	}

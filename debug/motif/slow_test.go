@@ -166,7 +166,7 @@ func (s *slowMatch) candidates(i int) []int {
 // bound reports whether a lane's node is known before step i.
 func (s *slowMatch) bound(i, lane int) bool {
 	return slices.Contains(slowNodes, s.m.lanes[lane].name) || slices.ContainsFunc(s.m.steps[:i], func(st step) bool {
-		return st.lane == lane || st.lost && st.to == lane
+		return st.lane == lane || st.act == sends && st.to == lane
 	})
 }
 
