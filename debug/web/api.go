@@ -273,6 +273,16 @@ func (s *Server) at(r *http.Request, t *tab) (history.Position, error) {
 	return p, nil
 }
 
+// atOfTab is at, in the session of the tab that asks.
+func (s *Server) atOfTab(r *http.Request) (history.Position, error) {
+	t, err := s.tabs.enter(r.Context(), r)
+	if err != nil {
+		return history.Position{}, err
+	}
+	defer t.leave()
+	return s.at(r, t)
+}
+
 // coneEnd is where an event's past ends on a node, and its future begins.
 type coneEnd struct {
 	Past     *uint64        `json:"past,omitempty"` // sequence numbers

@@ -2,6 +2,8 @@ package web
 
 import (
 	"bufio"
+	"context"
+	"io"
 	"net/http"
 	"strings"
 )
@@ -24,8 +26,8 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	write, err := t.session.Exporter(r.Context(), format, span)
-	t.leave()
+	var write func(context.Context, io.Writer) error
+	t.within(func() { write, err = t.session.Exporter(r.Context(), format, span) })
 	if err != nil {
 		return err
 	}

@@ -73,12 +73,7 @@ type laneState struct {
 }
 
 func (s *Server) lanes(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.tabs.enter(r.Context(), r)
-	if err != nil {
-		return err
-	}
-	p, err := s.at(r, t)
-	t.leave()
+	p, err := s.atOfTab(r)
 	if err != nil {
 		return err
 	}

@@ -80,8 +80,9 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, src, err := t.session.Compile(r.Context(), body.Statement)
-	t.leave()
+	var q *rql.Query
+	var src history.Source
+	t.within(func() { q, src, err = t.session.Compile(r.Context(), body.Statement) })
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, mistakeOf(err, 0))
 		return nil

@@ -49,12 +49,13 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	var q *rql.Query
 	src, before := s.source(), 0
-	if body.Where != "" {
-		var statement string
-		statement, before = t.session.Whenever(body.Where)
-		q, src, err = t.session.Compile(r.Context(), statement)
-	}
-	t.leave()
+	t.within(func() {
+		if body.Where != "" {
+			var statement string
+			statement, before = t.session.Whenever(body.Where)
+			q, src, err = t.session.Compile(r.Context(), statement)
+		}
+	})
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, mistakeOf(err, before))
 		return nil
@@ -156,12 +157,7 @@ func (s *Server) searchState(w http.ResponseWriter, r *http.Request) error {
 	if text == "" {
 		return problemf(http.StatusBadRequest, "", "want a text")
 	}
-	t, err := s.tabs.enter(r.Context(), r)
-	if err != nil {
-		return err
-	}
-	p, err := s.at(r, t)
-	t.leave()
+	p, err := s.atOfTab(r)
 	if err != nil {
 		return err
 	}

@@ -117,12 +117,7 @@ type child struct {
 // state answers with what a path leads to, on all nodes or one: ?at=&node=&path=
 // &skip=. Without a path these are the variables.
 func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.tabs.enter(r.Context(), r)
-	if err != nil {
-		return err
-	}
-	p, err := s.at(r, t)
-	t.leave()
+	p, err := s.atOfTab(r)
 	if err != nil {
 		return err
 	}

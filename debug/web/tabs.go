@@ -49,6 +49,12 @@ func (t *tabs) enter(ctx context.Context, r *http.Request) (*tab, error) {
 
 func (t *tab) leave() { <-t.turn }
 
+// within runs f in the tab's turn and ends that, also where f panics.
+func (t *tab) within(f func()) {
+	defer t.leave()
+	f()
+}
+
 func (t *tabs) get(name string) *tab {
 	t.mu.Lock()
 	defer t.mu.Unlock()
