@@ -20,6 +20,7 @@ type Answer struct {
 	Place Place // where the session is after it
 	Moved bool  // it was elsewhere before
 	Parts []Part
+	Short bool // values are cut short
 }
 
 // MarshalJSON implements json.Marshaler.
@@ -33,7 +34,8 @@ func (a *Answer) MarshalJSON() ([]byte, error) {
 		Place Place             `json:"place"`
 		Moved bool              `json:"moved"`
 		Parts []map[string]Part `json:"parts"`
-	}{a.Line, a.Place, a.Moved, parts})
+		Short bool              `json:"short,omitempty"`
+	}{a.Line, a.Place, a.Moved, parts, a.Short})
 }
 
 // A Part is a piece of what a command says, with what was recorded in it as it
@@ -62,7 +64,7 @@ func (t *textForm) line(format string, args ...any) { fmt.Fprintf(t.w, format+"\
 
 // inLine is a value for the end of a line.
 func inLine(v event.Value) string {
-	return termtext.Printable(termtext.Clip(FormatValue(v), valueColumns))
+	return termtext.Printable(inShort(v, valueColumns))
 }
 
 // A Place is a cut: just after an event. The zero Place is before the first.
@@ -181,7 +183,7 @@ func (*Variable) kind() string { return "variable" }
 func (v *Variable) writeText(t *textForm) {
 	text := inLine(v.Value)
 	if v.Whole {
-		text = termtext.Printable(FormatValue(v.Value))
+		text = whole(v.Value, wholeColumns)
 	}
 	t.line("%s  %s = %s", termtext.Name(v.Node), termtext.Printable(v.Path), text)
 }

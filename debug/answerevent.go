@@ -53,19 +53,26 @@ func (e *Event) writeText(t *textForm) {
 		t.line("  clock    %s", e.Physical)
 	}
 	if !e.Data.IsAbsent() {
-		t.line("  data     %s", termtext.Printable(FormatValue(e.Data)))
+		t.line("  data     %s", whole(e.Data, eventColumns))
 	}
 	for _, f := range e.Effects {
 		f.writeText(t)
 	}
-	for _, c := range e.Changes {
-		t.line("  %s = %s", termtext.Printable(c.Path), termtext.Printable(FormatValue(c.Value)))
+	for i, c := range e.Changes {
+		if i == changesMax {
+			t.line("  … and %d more changes", len(e.Changes)-i)
+			break
+		}
+		t.line("  %s = %s", termtext.Printable(c.Path), whole(c.Value, eventColumns))
 	}
 	for _, v := range e.LeftOut {
 		name := termtext.Printable(v)
 		t.line("  %s: too large to be compared after every event; diff %s does", name, name)
 	}
 }
+
+// changesMax bounds the changes of an event that are said.
+const changesMax = 1000
 
 // headline is one line about an event.
 func (e *Event) headline() string {
@@ -134,7 +141,7 @@ func (f *Effect) writeText(t *textForm) {
 		line += "  " + f.Fate.text()
 	}
 	if !f.Data.IsAbsent() {
-		line += "  " + termtext.Clip(FormatValue(f.Data), valueColumns)
+		line += "  " + inShort(f.Data, valueColumns)
 	}
 	t.line("  %s", termtext.Printable(line))
 }
@@ -172,7 +179,7 @@ func (*LogLine) kind() string { return "log" }
 
 func (l *LogLine) writeText(t *textForm) {
 	if l.Level == "" {
-		t.line("%s  %s", l.Event.headline(), termtext.Printable(FormatValue(l.Data)))
+		t.line("%s  %s", l.Event.headline(), whole(l.Data, eventColumns))
 		return
 	}
 	t.line("%s  %s  %s %s", l.Event.Place, l.Event.Time, termtext.Printable(l.Level), termtext.Printable(l.Data.AsString()))

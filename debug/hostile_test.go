@@ -1,8 +1,10 @@
 package debug
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -156,4 +158,84 @@ func circle() *history.Builder {
 		}
 	}
 	return b
+}
+
+// bulky are Histories whose last state is large, each in its way.
+func bulky() map[string]*history.Builder {
+	twice := func(first, then event.Value) *history.Builder {
+		b := history.NewBuilder()
+		for i, v := range []event.Value{first, then} {
+			b.Append("n1", history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(i+1) << 40}, Kind: "request", Name: "Put", Data: v},
+				Set: []history.Assign{{Path: "kv.big", Value: v}}})
+		}
+		return b
+	}
+	text := strings.Repeat("0123456789", 10<<20)
+	deep := event.Int(1)
+	for range 900 {
+		deep = event.List(deep)
+	}
+	entries := make([]event.Entry, 100_000)
+	for i := range entries {
+		entries[i] = event.Entry{Key: event.String(fmt.Sprintf("key%06d", i)), Value: event.String(text[:100])}
+	}
+	m := event.MapOf(event.NewMap(entries...))
+	many := history.EventSpec{Event: history.Event{Position: history.Position{Time: 1 << 40}}}
+	for i := range 10_000 {
+		many.Set = append(many.Set, history.Assign{Path: fmt.Sprint("kv.v", i), Value: event.String(text[:100])})
+	}
+	variables := history.NewBuilder()
+	variables.Append("n1", many)
+	return map[string]*history.Builder{"a text of 100 MB": twice(event.String(text), event.String(text+"x")), "a deep nest": twice(deep, event.List(deep)),
+		"a map of 10 MB": twice(m, event.MapOf(m.AsMap().With(event.String("key000007"), event.Int(7)))), "many variables": variables}
+}
+
+// What a command says, and what it makes for that, is bounded, whatever a variable
+// holds.
+func TestALargeStateIsSaidInShort(t *testing.T) {
+	const saidMax, madeMax = 2 << 20, 64 << 20
+	lines := []string{"state", "state kv.big", "state n1 kv.big", "event", "diff", "diff START", "diagram", "log", "cause kv.big", "watch kv.big", "find zzz",
+		"query SELECT kv.big FROM kv", "query SELECT kv.bgi FROM kv", "print kv.big", "where kv.big = 1", "break change kv.big"}
+	for what, b := range bulky() {
+		src, err := b.Build()
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		for _, line := range lines {
+			var out strings.Builder
+			s := NewSession(src, &out)
+			if err := s.Do(t.Context(), "goto END"); err != nil {
+				t.Fatal(err)
+			}
+			var before, then runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := s.Do(t.Context(), line)
+			runtime.ReadMemStats(&then)
+			if made := then.TotalAlloc - before.TotalAlloc; out.Len() > saidMax || made > madeMax || err != nil && len(err.Error()) > 3000 {
+				t.Errorf("%s: %s: %d bytes said, %d MB made; %.100v", what, line, out.Len(), made>>20, err)
+			}
+		}
+	}
+}
+
+// What is sent to a page is bounded too.
+func TestAnAnswerIsShortenedToWhatAPageCanHold(t *testing.T) {
+	for what, b := range bulky() {
+		src, err := b.Build()
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		s := NewSession(src, io.Discard)
+		for _, line := range []string{"goto END", "event", "state", "state kv.big", "diff START", "cause kv.big", "print kv.big", "query SELECT kv.big FROM kv"} {
+			a, _ := s.Ask(t.Context(), line)
+			a.Shorten()
+			text, err := json.Marshal(a)
+			if err != nil || len(text) > 2*answerMax {
+				t.Errorf("%s: %s: %d bytes, %v", what, line, len(text), err)
+			}
+			if a.Short != strings.Contains(string(text), cutMark) || what == "a text of 100 MB" && line == "event" && !a.Short {
+				t.Errorf("%s: %s: short: %v, %.200s", what, line, a.Short, text)
+			}
+		}
+	}
 }

@@ -1,9 +1,60 @@
 package debug
 
 import (
+	"strings"
+
 	"hindcast.dev/event"
 	"hindcast.dev/termtext"
 )
+
+// Bounds on what is said of one value, in columns.
+const (
+	wholeColumns = 1 << 20 // by what shows it whole
+	eventColumns = 1 << 14 // of an event
+)
+
+// inShort is FormatValue in up to n columns. It costs no more for a value that holds
+// much: of that it shows as much as Preview.
+func inShort(v event.Value, n int) string {
+	if weigh(v, 2*n) < 2*n {
+		return termtext.Clip(FormatValue(v), n)
+	}
+	return Preview(v, n)
+}
+
+// weigh is about how many bytes a value has as text, counted no further than enough.
+func weigh(v event.Value, enough int) int {
+	switch v.Type() {
+	case event.TypeString:
+		return 2 + v.Len()
+	case event.TypeMap:
+		n := 2
+		for k, m := range v.AsMap().All() {
+			if n += 2 + weigh(k, enough-n) + weigh(m, enough-n); n >= enough {
+				break
+			}
+		}
+		return n
+	case event.TypeList, event.TypeSet:
+		n := 2
+		for _, m := range v.Members() {
+			if n += 1 + weigh(m, enough-n); n >= enough {
+				break
+			}
+		}
+		return n
+	}
+	return 8
+}
+
+// whole is a value in up to n columns, and says so if that isn't all of it.
+func whole(v event.Value, n int) string {
+	text := termtext.Printable(inShort(v, n))
+	if weigh(v, 2*n) >= 2*n || strings.HasSuffix(text, "…") && len(text) > n/2 {
+		text += " (cut short: state PATH shows more, export jsonl all of it)"
+	}
+	return text
+}
 
 // Preview is a value on a line of up to n columns, for people: without the reserved
 // keys of the JSON form. It costs no more for a value that holds much.

@@ -402,7 +402,7 @@ func (s *Session) nodeIndex(name string) (int, bool) {
 	}
 	found := -1
 	for n := range s.meta.Nodes {
-		if like := s.meta.Nodes[n].Name; termtext.Printable(like) == name || strings.TrimSpace(like) == name {
+		if like := s.meta.Nodes[n].Name; termtext.Printable(like) == name || strings.TrimSpace(like) == strings.TrimSpace(name) {
 			if found >= 0 {
 				return -1, false // it doesn't say which
 			}

@@ -126,6 +126,9 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer t.leave()
 	a, err := t.ask(r.Context(), body.Line, body.At)
+	if a != nil {
+		a.Shorten()
+	}
 	var c *debug.CommandError
 	switch {
 	case errors.As(err, &c) && r.Context().Err() == nil:

@@ -98,7 +98,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) error {
 			return errEnough
 		}
 		given++
-		return s.row(r.Context(), l, src, row)
+		return s.row(r.Context(), l, src, debug.ShortenRow(row))
 	})
 	end := endOf(sum, body.Statement)
 	end.Columns, end.Rows, end.Seconds = q.Columns(), given, time.Since(begin).Seconds()

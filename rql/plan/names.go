@@ -153,9 +153,10 @@ func (c *checker) unknownVariable(p *syntax.Path, log string) {
 			return
 		}
 	}
+	known = slices.Clip(known) // it isn't this query's
 	for _, v := range c.schema.Vars {
 		if strings.HasPrefix(v, log+".") {
-			known = append(known[:len(known):len(known)], v)
+			known = append(known, v)
 		}
 	}
 	hint := c.nearVariable(p, log, known)
