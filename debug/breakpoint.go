@@ -374,7 +374,7 @@ func runRewind(ctx context.Context, s *Session, _ string) error {
 		}
 		end, n = start, min(2*n, chunkMax)
 		if start != history.Begin {
-			end = after(start)
+			end = start.After()
 		}
 	}
 	s.at = history.Begin
@@ -426,7 +426,7 @@ func (s *Session) rewindTo(ctx context.Context, at, start history.Position) erro
 		return err
 	}
 	var arrived error
-	err = s.stopsIn(ctx, cs, start, after(at), func(t *trap) bool {
+	err = s.stopsIn(ctx, cs, start, at.After(), func(t *trap) bool {
 		if t.at == at {
 			arrived = s.stop(ctx, at, t.hit, t.catchers)
 		}

@@ -25,7 +25,7 @@ func runDiff(ctx context.Context, s *Session, args string) error {
 		if s.at == history.Begin {
 			return commandErrorf("diff", "before the first event nothing has changed: step, or goto a time, comes first")
 		}
-		return s.diff(ctx, s.at, after(s.at), path)
+		return s.diff(ctx, s.at, s.at.After(), path)
 	}
 	p, err := s.parsePlace(ctx, place)
 	if err != nil {
@@ -36,7 +36,7 @@ func runDiff(ctx context.Context, s *Session, args string) error {
 		from, to = to, from
 	}
 	s.say(&Span{From: s.place(from), To: s.place(to)})
-	return s.diff(ctx, after(from), after(to), path)
+	return s.diff(ctx, from.After(), to.After(), path)
 }
 
 // diffArgs reads [PLACE] [PATH]; a node's name and a key may have spaces in them.
@@ -68,7 +68,7 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 		return err
 	}
 	d := differ{s: s}
-	if path == "" && b == after(a) {
+	if path == "" && b == a.After() {
 		if err := d.event(ctx, a); err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (s *Session) diff(ctx context.Context, a, b history.Position, path string) 
 		return nil
 	}
 	node := -1
-	if b == after(a) {
+	if b == a.After() {
 		node = b.Node // of one event only its node can differ
 	}
 	before, err := s.states(ctx, a, only(node))
@@ -167,7 +167,7 @@ func (d *differ) event(ctx context.Context, at history.Position) error {
 // event only its node can differ.
 func (s *Session) notComparedBetween(a, b history.Position) {
 	for n := range s.meta.Nodes {
-		if b != after(a) || n == b.Node {
+		if b != a.After() || n == b.Node {
 			s.notCompared(n, b.Time)
 		}
 	}

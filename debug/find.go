@@ -15,7 +15,7 @@ func runFind(ctx context.Context, s *Session, args string) error {
 		return commandErrorf("find", "want a text, like: find Replicate")
 	}
 	m := newTextMatcher(s.meta, args)
-	c, err := s.src.Walk(ctx, after(s.at), history.End, nil)
+	c, err := s.src.Walk(ctx, s.at.After(), history.End, nil)
 	if err != nil {
 		return err
 	}

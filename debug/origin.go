@@ -115,7 +115,7 @@ func (s *Session) originArgs(ctx context.Context, args string) (node int, path s
 	if err := s.fillPath(ctx, "cause", path, node, s.at.Time); err != nil {
 		return 0, "", err
 	}
-	states, err := s.states(ctx, after(s.at), only(node))
+	states, err := s.states(ctx, s.at.After(), only(node))
 	if err != nil {
 		return 0, "", err
 	}
@@ -170,7 +170,7 @@ func touches(a, b []event.Value) bool {
 // leads to, and what it became; nil if there is none.
 func (s *Session) lastWrite(ctx context.Context, node int, path string, upTo history.Position) (*history.Event, event.Value, error) {
 	id, steps := s.variablePath(path)
-	for end, n := after(upTo), chunkFirst; end != history.Begin; n = min(2*n, chunkMax) {
+	for end, n := upTo.After(), chunkFirst; end != history.Begin; n = min(2*n, chunkMax) {
 		es, err := s.src.Before(ctx, end, n, []int{node})
 		if err != nil {
 			return nil, event.Absent, err
@@ -197,7 +197,7 @@ func (s *Session) lastWrite(ctx context.Context, node int, path string, upTo his
 
 // around is what a path leads to just before and just after an event, on its node.
 func (s *Session) around(ctx context.Context, e *history.Event, path string) (was, now event.Value, err error) {
-	c, err := s.src.Walk(ctx, e.Position, after(e.Position), []int{e.Node})
+	c, err := s.src.Walk(ctx, e.Position, e.Position.After(), []int{e.Node})
 	if err != nil {
 		return event.Absent, event.Absent, err
 	}
@@ -274,7 +274,7 @@ func (s *Session) sender(ctx context.Context, e *history.Event) (*history.Event,
 // passed: that of the same path; else, if the value says enough by itself, one of
 // the same name at its end, else any.
 func (s *Session) holder(ctx context.Context, e *history.Event, path string, v event.Value) (string, bool, error) {
-	c, err := s.src.Walk(ctx, e.Position, after(e.Position), []int{e.Node})
+	c, err := s.src.Walk(ctx, e.Position, e.Position.After(), []int{e.Node})
 	if err != nil {
 		return "", false, err
 	}

@@ -230,7 +230,7 @@ func (s *Session) between(ctx context.Context, command, span string) (from, to h
 	if b.Compare(a) < 0 {
 		a, b = b, a
 	}
-	return a, after(b), nil
+	return a, b.After(), nil
 }
 
 // logs are those of the History.

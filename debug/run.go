@@ -26,7 +26,7 @@ const (
 )
 
 func runNodes(ctx context.Context, s *Session, _ string) error {
-	states, err := s.states(ctx, after(s.at), nil)
+	states, err := s.states(ctx, s.at.After(), nil)
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func runLog(ctx context.Context, s *Session, args string) error {
 		return err
 	}
 	var lines []*LogLine // the last first
-	for end := after(s.at); end != history.Begin && len(lines) < n; {
+	for end := s.at.After(); end != history.Begin && len(lines) < n; {
 		es, err := s.src.Before(ctx, end, chunkFirst, nil)
 		if err != nil {
 			return err
@@ -310,7 +310,7 @@ func (s *Session) nearby(ctx context.Context, n int) ([]history.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.src.Before(ctx, after(s.at), n-len(ahead), nil)
+	rows, err := s.src.Before(ctx, s.at.After(), n-len(ahead), nil)
 	return append(rows, ahead...), err
 }
 
@@ -322,7 +322,7 @@ func (s *Session) Nearby(ctx context.Context, before, behind int) ([]history.Eve
 			return s.ordered(ctx, x, here-min(here, uint64(before)), min(here+uint64(behind), uint64(x.Len())))
 		}
 	}
-	rows, err := s.src.Before(ctx, after(s.at), before, nil)
+	rows, err := s.src.Before(ctx, s.at.After(), before, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +346,7 @@ func (s *Session) ordered(ctx context.Context, x *timeline.Index, from, to uint6
 
 // ahead returns the next n events, or as many as there are.
 func (s *Session) ahead(ctx context.Context, n int) ([]history.Event, error) {
-	c, err := s.src.Walk(ctx, after(s.at), history.End, nil)
+	c, err := s.src.Walk(ctx, s.at.After(), history.End, nil)
 	if err != nil {
 		return nil, err
 	}

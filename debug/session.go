@@ -138,15 +138,6 @@ func (s *Session) Do(ctx context.Context, line string) error {
 	return err
 }
 
-// after is the position from which a walk begins with the event after p.
-func after(p history.Position) history.Position {
-	if p == history.Begin {
-		return p
-	}
-	p.Seq++
-	return p
-}
-
 // event returns the event at the session's place.
 func (s *Session) event(ctx context.Context) (*history.Event, error) {
 	if s.at == history.Begin {
@@ -201,7 +192,7 @@ func (s *Session) forward(ctx context.Context, n, node int) (moved int, err erro
 			return moved, nil
 		}
 	}
-	c, err := history.WalkThrough(ctx, s.src, after(s.at), history.End, only(node), history.Lens{})
+	c, err := history.WalkThrough(ctx, s.src, s.at.After(), history.End, only(node), history.Lens{})
 	if err != nil {
 		return 0, err
 	}

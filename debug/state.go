@@ -21,7 +21,7 @@ func runState(ctx context.Context, s *Session, args string) error {
 			return err
 		}
 	}
-	states, err := s.states(ctx, after(s.at), only(node))
+	states, err := s.states(ctx, s.at.After(), only(node))
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (s *Session) showWatched(ctx context.Context) error {
 	if len(s.watched) == 0 {
 		return nil
 	}
-	states, err := s.states(ctx, after(s.at), nil)
+	states, err := s.states(ctx, s.at.After(), nil)
 	if err != nil {
 		return err
 	}

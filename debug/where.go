@@ -175,7 +175,7 @@ func runRWhere(ctx context.Context, s *Session, args string) error {
 	if s.at == history.Begin {
 		return commandErrorf("rwhere", "before the first event there is no earlier cut: goto END, or a time, comes first")
 	}
-	end, inRun, n := after(s.at), true, chunkFirst
+	end, inRun, n := s.at.After(), true, chunkFirst
 	for {
 		start, err := s.chunk(ctx, c, end, n)
 		if err != nil {

@@ -27,6 +27,15 @@ func (p Position) Compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.Time, q.Time), cmp.Compare(p.Node, q.Node), cmp.Compare(p.Seq, q.Seq))
 }
 
+// After is the place just behind the event at p, where a walk of what follows it
+// begins. That of Begin is Begin.
+func (p Position) After() Position {
+	if p != Begin {
+		p.Seq++
+	}
+	return p
+}
+
 // An Event is one event of one node with everything that came of it, or, if
 // Base is set, the point from which what is known of a node begins or begins
 // again after a gap. Who takes an Event from a Source doesn't change it.

@@ -68,11 +68,7 @@ func (x *Index) take(ctx context.Context) error {
 	if ok {
 		lens.Vars = []history.VarID{isUp}
 	}
-	from := x.growth.end
-	if from != history.Begin {
-		from.Seq++
-	}
-	c, err := history.WalkThrough(ctx, x.src, from, history.End, nil, lens)
+	c, err := history.WalkThrough(ctx, x.src, x.growth.end.After(), history.End, nil, lens)
 	if err != nil {
 		return err
 	}

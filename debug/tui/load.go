@@ -189,11 +189,7 @@ func (w *workshop) loadGlobal(survey *debug.Survey, at history.Position) tea.Cmd
 
 // read reads the states just after the event, and of its node just before.
 func (g *global) read(ctx context.Context, src history.Source, survey *debug.Survey) (err error) {
-	behind := g.at
-	if g.at != history.Begin {
-		behind.Seq++
-	}
-	if g.states, err = statesAt(ctx, src, behind, nil); err != nil || g.at == history.Begin {
+	if g.states, err = statesAt(ctx, src, g.at.After(), nil); err != nil || g.at == history.Begin {
 		return err
 	}
 	before, err := statesAt(ctx, src, g.at, []int{g.at.Node})

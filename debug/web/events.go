@@ -148,8 +148,7 @@ func (d *drawing) walk(ctx context.Context, at []history.Position, each func(*hi
 // walkThrough calls each with the events from first to last, both included, of some
 // lanes, if they are wanted; nil wants all.
 func (d *drawing) walkThrough(ctx context.Context, first, last history.Position, lanes []int, want map[history.Position]bool, each func(*history.Event)) error {
-	last.Seq++
-	c, err := history.WalkThrough(ctx, d.x.Source(), first, last, lanes, history.Lens{Fields: shownFields})
+	c, err := history.WalkThrough(ctx, d.x.Source(), first, last.After(), lanes, history.Lens{Fields: shownFields})
 	if err != nil {
 		return err
 	}

@@ -35,13 +35,6 @@ type keptStates struct {
 	was    *history.State
 }
 
-func after(p history.Position) history.Position {
-	if p != history.Begin {
-		p.Seq++
-	}
-	return p
-}
-
 // goesOn reports whether what is at a cut of a History is that of another one, too.
 func goesOn(src, earlier history.Source) bool {
 	m, ok := history.Unwrap(src).(*history.Moment)
@@ -75,7 +68,7 @@ func (s *states) at(ctx context.Context, src history.Source, p history.Position)
 }
 
 func statesAround(ctx context.Context, src history.Source, p history.Position) (all []*history.State, was *history.State, err error) {
-	c, err := history.WalkThrough(ctx, src, p, after(p), nil, history.Lens{All: true})
+	c, err := history.WalkThrough(ctx, src, p, p.After(), nil, history.Lens{All: true})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -110,9 +110,7 @@ func (v *View) Fill(ctx context.Context, src history.Source) (err error) {
 		v.Now = at(v.At)
 		return err
 	}
-	next := v.At
-	next.Seq++
-	v.Was, v.Now = at(v.At), at(next)
+	v.Was, v.Now = at(v.At), at(v.At.After())
 	return err
 }
 
