@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 )
 
@@ -34,9 +33,6 @@ type Options struct {
 	Hold time.Duration
 	// Told is called with what becomes of the nodes, by one goroutine. May be nil.
 	Told func(Notice)
-	// Record, if not nil, takes in all that the nodes tell, also what comes late; see
-	// history.Growing.
-	Record history.Writer
 	// Lean asks the nodes to leave out what events carry (data, ids, peers, effects):
 	// for who looks at variables alone, of logs other than net.
 	Lean bool
@@ -108,9 +104,6 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 	f.away, f.shut = make([]hlc.Timestamp, len(addrs)), make([]bool, len(addrs))
 	f.m = NewMerger(names, o.From, o.Hold, sink)
 	f.m.renames = o.Patient
-	if o.Record != nil {
-		f.m.Record(o.Record)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, c := range f.conns {

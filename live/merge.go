@@ -38,9 +38,8 @@ type Merger struct {
 	sources []*source
 	meta    *history.Meta
 	vars    map[string]history.VarID
-	record  history.Writer // takes in all that comes, also what comes late; nil: nobody does
-	grown   bool           // meta has more than the sink knows
-	renames bool           // a node whose name becomes known takes its address' place
+	grown   bool // meta has more than the sink knows
+	renames bool // a node whose name becomes known takes its address' place
 	began   bool
 	at      history.Position // of the last entry fed
 	gaps    []gap            // to be said
@@ -105,9 +104,6 @@ type source struct {
 	gap    hlc.Timestamp // where it began to be unknown; 0 if it isn't
 	gapOf  string        // the name that it had then
 	counts NodeStats
-
-	rec    history.NodeWriter // nil: it isn't recorded, or can't be any more
-	recVar []history.VarID    // of rec, by those of the meta
 }
 
 // NewMerger returns a Merger of so many nodes, named by their addresses until they
@@ -119,10 +115,6 @@ func NewMerger(addrs []string, from hlc.Timestamp, hold time.Duration, sink Sink
 	}
 	return m
 }
-
-// Record has all that comes written into w, node by node, also what comes late: a
-// history.Growing is then a Source of it. It is to be called first.
-func (m *Merger) Record(w history.Writer) { m.record = w }
 
 // Hello takes a node's hello, at a moment.
 func (m *Merger) Hello(i int, h *Hello, now time.Duration) error {
@@ -141,12 +133,6 @@ func (m *Merger) Hello(i int, h *Hello, now time.Duration) error {
 		s.name, s.known, s.node = h.Node, true, -1
 		if m.began {
 			m.place()
-		}
-		if m.record != nil {
-			var err error
-			if s.rec, err = m.record.Node(h.Node, h.Build); err != nil {
-				return err
-			}
 		}
 	}
 	s.ids, s.parts = nil, nil
@@ -197,10 +183,6 @@ func (m *Merger) learn(s *source, n Names, bulky []Bulky) {
 				s.bulky = map[history.VarID]hlc.Timestamp{}
 			}
 			s.bulky[s.ids[b.Var]], m.grown = b.From, true
-			if s.rec != nil {
-				id := s.recorded(m.meta, []history.Change{{Var: s.ids[b.Var]}})[0].Var
-				s.lostRecord(s.rec.Bulky(id, b.From))
-			}
 		}
 	}
 }
@@ -227,7 +209,6 @@ func (m *Merger) Base(i int, f *Base, now time.Duration) {
 	}
 	ev := history.Event{Position: history.Position{Time: f.Time, Seq: f.Seq}, Base: true, Kind: history.KindBase, Changes: whole(s.parts)}
 	s.parts = nil
-	m.recordBase(s, &ev)
 	if s.based { // what is between wasn't told
 		m.lose(s, s.last.Time+1)
 		s.until = f.Time
@@ -235,38 +216,6 @@ func (m *Merger) Base(i int, f *Base, now time.Duration) {
 	s.based = true
 	s.queue = append(s.queue, ev)
 	s.last, s.promise = ev.Position, max(s.promise, f.Time)
-}
-
-// recordBase records a base. A History can't take one that goes back: what follows it
-// isn't recorded.
-func (m *Merger) recordBase(s *source, ev *history.Event) {
-	switch {
-	case s.rec == nil || ev.Seq == 0:
-	case s.based && (ev.Seq <= s.last.Seq || ev.Time < s.last.Time):
-		s.lostRecord(s.rec.Unknown(history.Span{From: s.last.Time + 1, To: hlc.Max}, "the node lost its end and began anew"))
-		s.rec = nil
-	default:
-		s.lostRecord(s.rec.Base(ev.Seq, ev.Time, s.recorded(m.meta, ev.Changes)))
-	}
-}
-
-// recorded gives changes the numbers of the record.
-func (s *source) recorded(meta *history.Meta, cs []history.Change) []history.Change {
-	for len(s.recVar) < len(meta.Vars) {
-		s.recVar = append(s.recVar, s.rec.Var(meta.Vars[len(s.recVar)].Name))
-	}
-	out := slices.Clone(cs)
-	for i := range out {
-		out[i].Var = s.recVar[out[i].Var]
-	}
-	return out
-}
-
-// lostRecord stops recording a node after an error, which the record keeps.
-func (s *source) lostRecord(err error) {
-	if err != nil {
-		s.rec = nil
-	}
 }
 
 // whole is all variables of a state.
@@ -307,11 +256,6 @@ func (m *Merger) Block(i int, f *Block, now time.Duration) {
 		}
 		s.translate(e.Changes)
 		s.counts.Events++
-		if s.rec != nil {
-			kept := e
-			kept.Changes = s.recorded(m.meta, e.Changes)
-			s.lostRecord(s.rec.Append(&kept))
-		}
 		s.queue = append(s.queue, e)
 		s.last = e.Position
 	}
