@@ -14,7 +14,7 @@ import (
 const (
 	timeWidth  = 118
 	headHeight = 34
-	rowHeight  = 26
+	rowHeight  = 28
 	laneLeast  = 96
 	laneMost   = 260
 	pageWidth  = 1000
@@ -109,9 +109,9 @@ func (f *drafter) dodge() {
 		r := &f.d.Rows[i]
 		switch out, in := leaves[r.ID+1], comes[r.ID+1]; {
 		case out && !in:
-			r.Drop = -3
+			r.Drop = -2
 		case in && !out:
-			r.Drop = 13
+			r.Drop = 12
 		default:
 			r.Drop = 4
 		}
