@@ -21,6 +21,9 @@ const historyMax = 200
 /** How many points of a track get places along the other axes. */
 const pointsMax = 20000
 
+/** How many events a run has of which a track shows but what is in view. */
+const wholeMax = 1_000_000
+
 /** @param {string} line reports whether the command changes marks */
 const changesMarks = (line) => /^\s*(mark|m|unmark|undo|u|redo)\b/.test(line)
 
@@ -301,6 +304,17 @@ function rowPlace(r) {
   return first?.node ? `${first.node}:${first.seq}` : null
 }
 
+/**
+ * What a track is of: of a very long run what is in view, for all of it would take long.
+ * @param {Store} store
+ */
+async function stretchOf(store) {
+  const { about, axis, view } = store.get()
+  if ((about?.events || 0) < wholeMax || axis === 'depth') return ''
+  const [a, b] = await Promise.all([store.api.cut(axis, view.from), store.api.cut(axis, view.to)])
+  return ` over ${placeText(a)} to ${placeText(b)}`
+}
+
 /** @param {Store} store */
 function trackActions(store) {
   /** @param {string} expr @param {Partial<Track>} change */
@@ -311,7 +325,8 @@ function trackActions(store) {
       if (store.get().tracks.some((t) => t.expr === expr)) return
       store.set({ tracks: [...store.get().tracks, { expr, title: expr, points: [], kind: 'step', loading: true }] })
       const failed = store.get().message
-      const a = await store.act.command('print ' + expr, { quiet: true })
+      const stretch = await stretchOf(store)
+      const a = await store.act.command('print ' + expr + stretch, { quiet: true })
       const track = a?.parts.find((p) => p.track)?.track
       if (!track) {
         const m = store.get().message
@@ -322,7 +337,7 @@ function trackActions(store) {
       /** @type {TrackPoint[]} */
       const points = track.points.map((/** @type {any} */ p) => ({ at: timeAt(p.at, first) ?? 0, node: p.node || '', event: p.event || '', value: p.value ?? null }))
       const numbers = points.every((p) => p.value === null || typeof p.value === 'number')
-      change(expr, { loading: false, points, partial: track.partial, kind: numbers ? 'step' : 'heat', ...(points.length ? {} : { error: 'it has no value at any cut' }) })
+      change(expr, { loading: false, points, partial: track.partial || stretch !== '', kind: numbers ? 'step' : 'heat', ...(points.length ? {} : { error: 'it has no value at any cut' }) })
       await locateTracks(store)
     },
     /** @type {Actions['unpin']} */

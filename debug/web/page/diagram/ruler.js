@@ -23,6 +23,7 @@ const flagsHeight = 19
 export function drawRuler(ctx, s) {
   const t = theme()
   ctx.clearRect(0, 0, s.width, rulerHeight)
+  if (!s.state.about?.spans[s.state.axis]) return // it isn't known yet what there is
   ctx.font = fontOf('mono', 11)
   ctx.textBaseline = 'middle'
   ctx.textAlign = 'center'
