@@ -19,6 +19,7 @@ type line struct {
 	do    string // the command that Enter stands for, "" if none
 	open  string // what Enter opens or closes in the tree, "" if nothing
 	depth int    // in the tree
+	here  bool   // it is the node that the event is on
 }
 
 func styled(st style, text string) line { return line{parts: []part{{text, st}}} }
@@ -33,6 +34,7 @@ type list struct {
 	width    int              // that the lines were made for
 	at       history.Position // that the lines are about, see model.sideAt
 	stale    bool
+	moved    bool // somebody has chosen a line
 	toLast   bool // the last answer is to come into view
 }
 

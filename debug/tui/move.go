@@ -24,6 +24,7 @@ func (m *model) move(dx, dy int) tea.Cmd {
 		return m.tree.fold(&m.sides[paneState], dx > 0)
 	}
 	l := &m.sides[m.side]
+	l.moved = true
 	l.cur += dy
 	l.fit(m.places().side.h)
 	return nil
@@ -67,6 +68,7 @@ func (m *model) toEnd(last bool) tea.Cmd {
 	l := m.help
 	if m.focus == 1 && m.side != paneList && l == nil {
 		l = &m.sides[m.side]
+		l.moved = true
 	}
 	switch {
 	case l != nil && last:

@@ -54,6 +54,13 @@ func (m *model) settlePane(p pane, a area) {
 			l.at, l.cur, l.top = at, 0, 0
 		}
 	}
+	if p == paneState && !l.moved && m.tree.filter == "" { // the event's node comes into view
+		for i, n := range l.lines {
+			if n.here {
+				l.cur, l.top = i, i
+			}
+		}
+	}
 	if p == paneQuery && l.toLast {
 		l.toLast = false
 		l.top, l.cur = m.console.last, m.console.last

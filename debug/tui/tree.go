@@ -131,7 +131,7 @@ func (f *forester) branch(n int) {
 	if f.was != nil {
 		parts = append(parts, part{"  ◆ the event is here", yellow})
 	}
-	f.lines = append(f.lines, line{parts: parts, open: key})
+	f.lines = append(f.lines, line{parts: parts, open: key, here: f.was != nil})
 	if !open {
 		return
 	}
