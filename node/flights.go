@@ -19,6 +19,7 @@ type sends struct {
 	to     map[destination]sentTo
 	losses []loss
 	since  hlc.Timestamp
+	all    bool // nothing of before since can be found out
 }
 
 // from is from when on all that was sent is known, 0 if from the beginning.
@@ -35,7 +36,7 @@ func (s *sends) from() hlc.Timestamp {
 func (s *sends) underWay(cut hlc.Timestamp, at map[string]*landing) (out []recording.Flight, exact bool, err error) {
 	out = []recording.Flight{}
 	early := cut.Add(-recording.FlightWindow)
-	exact = len(at) == 0 || s.since <= early
+	exact = len(at) == 0 || s.all || s.since <= early
 	var found []foundAt
 	for to, sent := range s.to {
 		l := at[to.node]

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"path"
@@ -87,14 +86,15 @@ func (n *Node) Cut(ctx context.Context, t hlc.Timestamp) (*recording.CutAnswer, 
 	}
 	h := &heldCut{time: t, cut: cut}
 	var arrivals recording.Arrivals
-	ok := false
-	if s.window != nil {
-		arrivals, h.sent, ok = s.window.cut(t)
+	all := false
+	if s.window != nil && !s.window.knows(t) {
+		all = s.goesBack(t)
 	}
-	if !ok {
-		if arrivals, err = s.step(ctx, h); err != nil {
-			return nil, n.shadowFailed(err)
-		}
+	if s.window != nil && (all || s.window.knows(t)) {
+		arrivals, h.sent = s.window.cut(t)
+		h.sent.all = all
+	} else if arrivals, err = s.step(ctx, h); err != nil {
+		return nil, n.shadowFailed(err)
 	}
 	a := &recording.CutAnswer{Info: n.info(), Peers: n.o.peerNames(), Cut: cut, Since: h.sent.from(), Arrivals: arrivals}
 	if cut.Seq == 0 {
@@ -249,7 +249,7 @@ func (s *snapshots) step(ctx context.Context, h *heldCut) (a recording.Arrivals,
 	if err := errors.Join(err, sh.Close()); err != nil {
 		return a, err
 	}
-	a, h.sent, _ = w.cut(h.time)
+	a, h.sent = w.cut(h.time)
 	h.stepped = true
 	return a, nil
 }
@@ -263,11 +263,7 @@ func (s *snapshots) open(t hlc.Timestamp) (sh *loop.Shadow, w *window, err error
 	}
 	var gone *journal.RetainedError
 	if sh, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: early}); errors.As(err, &gone) {
-		late, err2 := s.lastAt(t)
-		if err2 != nil {
-			return nil, nil, err2
-		}
-		sh, _, err = s.n.openShadow(&ShadowOptions{Bounded: true, Until: late})
+		sh, err = s.openFirst(t, err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -275,6 +271,44 @@ func (s *snapshots) open(t hlc.Timestamp) (sh *loop.Shadow, w *window, err error
 	w = newWindow(s.n.o.Name, windowSteps)
 	w.begin(sh.Stepper(), sh.At())
 	return sh, w, nil
+}
+
+// openFirst begins with the first checkpoint that the journal goes on from, if that is
+// before t; else the error is gone.
+func (s *snapshots) openFirst(t hlc.Timestamp, gone error) (*loop.Shadow, error) {
+	late, err := s.lastAt(t)
+	if err != nil {
+		return nil, err
+	}
+	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range seqs {
+		if seq > late {
+			break
+		}
+		sh, _, err := s.n.openShadow(&ShadowOptions{Bounded: true, Until: seq})
+		var retained *journal.RetainedError
+		if !errors.As(err, &retained) {
+			return sh, err
+		}
+	}
+	return nil, gone
+}
+
+// goesBack reports whether the window, though it lacks something, knows of a cut at t
+// all that stepping would find out: it began where journal and checkpoints do.
+func (s *snapshots) goesBack(t hlc.Timestamp) bool {
+	start, ok := s.window.began(t)
+	if !ok {
+		return false
+	}
+	if rd, err := s.n.j.NewReader(1); err == nil {
+		return rd.Close() == nil && start == 0
+	}
+	seqs, err := checkpoint.List(s.n.o.FS, s.n.dirs.checkpoints)
+	return err == nil && len(seqs) > 0 && start <= seqs[0]
 }
 
 // lastAt is the sequence number of the last event at or before t.
@@ -457,30 +491,6 @@ func (s *snapshots) reach() (hlc.Timestamp, error) {
 func ignoring(err, expected error) error {
 	if errors.Is(err, expected) {
 		return nil
-	}
-	return err
-}
-
-// cutError turns an error of Cut into one of the request.
-func cutError(err error) error {
-	var reach *ReachError
-	var drift *DriftError
-	switch {
-	case errors.As(err, &reach):
-		return &adminError{http.StatusGone, err.Error(), "choose that time or a later one, or let the node keep more"}
-	case errors.As(err, &drift):
-		return &adminError{http.StatusConflict, fmt.Sprintf("snapshot at %v: that is %v ahead of this node's clock %v, and at most %v ahead is waited for",
-			drift.Sent, drift.Sent.Physical().Sub(drift.Wall).Round(time.Millisecond), drift.Wall, drift.MaxDrift), "choose NOW or an earlier time"}
-	}
-	return goneError(err)
-}
-
-// goneError turns an error about what retention has removed into one of the
-// request.
-func goneError(err error) error {
-	var gone *journal.RetainedError
-	if errors.As(err, &gone) || errors.Is(err, fs.ErrNotExist) {
-		return &adminError{http.StatusGone, err.Error(), "choose a later time, or let the node keep more"}
 	}
 	return err
 }

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"time"
 
+	"hindcast.dev/journal"
 	"hindcast.dev/recording"
 )
 
@@ -77,4 +80,28 @@ func (n *Node) snapshotEvents(w http.ResponseWriter, r *http.Request) error {
 		panic(http.ErrAbortHandler)
 	}
 	return goneError(err)
+}
+
+// cutError turns an error of Cut into one of the request.
+func cutError(err error) error {
+	var reach *ReachError
+	var drift *DriftError
+	switch {
+	case errors.As(err, &reach):
+		return &adminError{http.StatusGone, err.Error(), "choose that time or a later one, or let the node keep more"}
+	case errors.As(err, &drift):
+		return &adminError{http.StatusConflict, fmt.Sprintf("snapshot at %v: that is %v ahead of this node's clock %v, and at most %v ahead is waited for",
+			drift.Sent, drift.Sent.Physical().Sub(drift.Wall).Round(time.Millisecond), drift.Wall, drift.MaxDrift), "choose NOW or an earlier time"}
+	}
+	return goneError(err)
+}
+
+// goneError turns an error about what retention has removed into one of the
+// request.
+func goneError(err error) error {
+	var gone *journal.RetainedError
+	if errors.As(err, &gone) || errors.Is(err, fs.ErrNotExist) {
+		return &adminError{http.StatusGone, err.Error(), "choose a later time, or let the node keep more"}
+	}
+	return err
 }

@@ -39,6 +39,7 @@ type window struct {
 	node     string
 	bytesMax int              // of chunks, at the least one
 	st       *stepper.Stepper // for the writer
+	start    uint64           // the event that it began behind
 
 	mu     sync.Mutex
 	now    hlc.Timestamp // of the last event
@@ -124,6 +125,7 @@ func (a numbered) compare(b numbered) int {
 func (w *window) begin(st *stepper.Stepper, s record.Stamp) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.start = s.Seq
 	w.st, w.now, w.since, w.known, w.alone = st, s.Time, s.Time, s.Time, s.Time
 	w.ordered = orderedBy(st)
 	st.Senders(func(machine string, last event.MessageID) {
@@ -314,16 +316,27 @@ func (w *window) place(t hlc.Timestamp) (c recording.Cut, ok bool) {
 	return recording.Cut{Seq: last.Seq, Time: last.Time, Physical: last.Physical, Boot: last.Boot, Chain: w.stamps[i].Chain}, true
 }
 
-// cut is what had arrived by t, which has passed, and what was sent; ok is false if
-// that isn't known any more.
-func (w *window) cut(t hlc.Timestamp) (a recording.Arrivals, s sends, ok bool) {
+// knows reports whether all is known of what had arrived by t, which has passed.
+func (w *window) knows(t hlc.Timestamp) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.known <= t && w.alone <= t.Add(-recording.FlightWindow)
+}
+
+// began is behind which event the window began, if of ordered machines it knows what
+// had arrived by t.
+func (w *window) began(t hlc.Timestamp) (after uint64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.start, w.known <= t
+}
+
+// cut is what had arrived by t, as far as it is known, and what was sent.
+func (w *window) cut(t hlc.Timestamp) (a recording.Arrivals, s sends) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	early := t.Add(-recording.FlightWindow)
 	i := sort.Search(len(w.others), func(i int) bool { return w.others[i].at > early })
-	if t < w.known || w.alone > early {
-		return a, s, false
-	}
 	a.Ordered = w.ordered
 	for from, c := range w.came {
 		last := c.before
@@ -341,7 +354,7 @@ func (w *window) cut(t hlc.Timestamp) (a recording.Arrivals, s sends, ok bool) {
 	for ; i < len(w.others) && w.others[i].at <= t; i++ {
 		a.Others = append(a.Others, w.others[i].id.String())
 	}
-	return a, w.sends(), true
+	return a, w.sends()
 }
 
 // sends is what was sent so far.

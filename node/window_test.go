@@ -11,6 +11,7 @@ import (
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
+	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/machine"
 	"hindcast.dev/recording"
 )
@@ -242,5 +243,51 @@ func TestSteppingForACutEndsWithItsContext(t *testing.T) {
 	defer func() { <-n.snapshots.stepping }()
 	if _, err := n.snapshots.step(ended(), &heldCut{time: 1}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Where neither journal nor checkpoints reach back far enough, stepping begins with the
+// first checkpoint there is, and a window that began there needs no stepping.
+func TestSteppingBeginsAsEarlyAsItCan(t *testing.T) {
+	o, _ := inMemory(options(t, "n1"))
+	o.RetainBytes = 1
+	n := start(t, o)
+	eventually(t, n, "retention", func() bool {
+		for range 300 {
+			total(t, n, Add{strings.Repeat("k", 500), 1})
+		}
+		_, err := n.Checkpoint(within(t, patience))
+		must(t, err)
+		rd, err := n.j.NewReader(1)
+		if err == nil {
+			rd.Close()
+		}
+		return err != nil
+	})
+	total(t, n, Add{"k", 1})
+	_, err := n.Checkpoint(within(t, patience))
+	must(t, err)
+	seqs, err := checkpoint.List(n.o.FS, n.dirs.checkpoints)
+	must(t, err)
+	now := n.Status().Time
+	sh, _, err := n.snapshots.open(now)
+	must(t, err)
+	if sh.At().Seq != seqs[0] || len(seqs) < 2 {
+		t.Errorf("it begins behind event %d, of checkpoints %d", sh.At().Seq, seqs)
+	}
+	must(t, sh.Close())
+	w := n.snapshots.window
+	w.mu.Lock()
+	w.since, w.alone = now, now // as if it had begun there
+	w.start = seqs[0]
+	w.mu.Unlock()
+	if w.knows(now) || !n.snapshots.goesBack(now) {
+		t.Error("what the window lacks nobody knows")
+	}
+	w.mu.Lock()
+	w.start++
+	w.mu.Unlock()
+	if n.snapshots.goesBack(now) {
+		t.Error("stepping would begin earlier than the window")
 	}
 }
