@@ -152,7 +152,7 @@ func (m *matcher) headline(side int, e *history.Event) *Event {
 func valueDetails(a, b event.Value) (lines []string) {
 	s := &Session{say: func(p Part) {
 		if d, ok := p.(*Difference); ok && len(lines) < detailsMax {
-			lines = append(lines, fmt.Sprintf("%s: %s → %s", d.Path, FormatValue(d.Before), FormatValue(d.After)))
+			lines = append(lines, fmt.Sprintf("%s: %s → %s", d.Path, inShort(d.Before, valueColumns), inShort(d.After, valueColumns)))
 		}
 	}}
 	d := differ{s: s}

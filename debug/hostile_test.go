@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +17,7 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/termtext"
+	"hindcast.dev/vfs"
 )
 
 // oddNames are names that somebody may give a node.
@@ -92,7 +97,11 @@ func tried() []string {
 // Whatever is opened, a command gives an answer or says why not, in few words.
 func TestEveryCommandAnswersWhateverIsOpened(t *testing.T) {
 	many := history.NewBuilder()
-	for i := range 10_000 {
+	nodes := 10_000
+	if testing.Short() {
+		nodes = 2_000
+	}
+	for i := range nodes {
 		many.Append(fmt.Sprint("node", i), history.EventSpec{Event: history.Event{Position: history.Position{Time: hlc.Timestamp(i+1) << 16}, Kind: "timer", Name: "tick"},
 			Set: []history.Assign{{Path: "kv.n", Value: event.Int(int64(i))}}})
 	}
@@ -104,7 +113,7 @@ func TestEveryCommandAnswersWhateverIsOpened(t *testing.T) {
 		{"a node without events", alone(0)},
 		{"one event", alone(1)},
 		{"one node", alone(50)},
-		{"ten thousand nodes", many},
+		{"thousands of nodes", many},
 		{"clocks in a circle", circle()},
 	} {
 		src, err := c.b.Build()
@@ -123,7 +132,7 @@ func TestEveryCommandAnswersWhateverIsOpened(t *testing.T) {
 			s.Index = index
 			for _, line := range tried() {
 				if len(src.Meta().Nodes) > 1000 && (strings.HasPrefix(line, "query") || strings.HasPrefix(line, "print")) {
-					continue // they count 10,000 nodes at each of 10,000 cuts
+					continue // they count thousands of nodes at each of as many cuts
 				}
 				if _, err := s.Ask(t.Context(), line); err != nil && (len(err.Error()) > 3000 || err.Error() == "") {
 					t.Errorf("%s: %.40q: an error of %d bytes", c.what, line, len(err.Error()))
@@ -170,7 +179,11 @@ func bulky() map[string]*history.Builder {
 		}
 		return b
 	}
-	text := strings.Repeat("0123456789", 10<<20)
+	size := 10 << 20
+	if testing.Short() {
+		size = 1 << 20
+	}
+	text := strings.Repeat("0123456789", size)
 	deep := event.Int(1)
 	for range 900 {
 		deep = event.List(deep)
@@ -186,7 +199,7 @@ func bulky() map[string]*history.Builder {
 	}
 	variables := history.NewBuilder()
 	variables.Append("n1", many)
-	return map[string]*history.Builder{"a text of 100 MB": twice(event.String(text), event.String(text+"x")), "a deep nest": twice(deep, event.List(deep)),
+	return map[string]*history.Builder{"a large text": twice(event.String(text), event.String(text+"x")), "a deep nest": twice(deep, event.List(deep)),
 		"a map of 10 MB": twice(m, event.MapOf(m.AsMap().With(event.String("key000007"), event.Int(7)))), "many variables": variables}
 }
 
@@ -233,9 +246,84 @@ func TestAnAnswerIsShortenedToWhatAPageCanHold(t *testing.T) {
 			if err != nil || len(text) > 2*answerMax {
 				t.Errorf("%s: %s: %d bytes, %v", what, line, len(text), err)
 			}
-			if a.Short != strings.Contains(string(text), cutMark) || what == "a text of 100 MB" && line == "event" && !a.Short {
+			if a.Short != strings.Contains(string(text), cutMark) || what == "a large text" && line == "event" && !a.Short {
 				t.Errorf("%s: %s: short: %v, %.200s", what, line, a.Short, text)
 			}
 		}
+	}
+}
+
+// A History on disk of which something is broken, or cut off, is refused when it is
+// opened, or where it is read: by an error that names a file, or an answer from what
+// is whole.
+func TestADamagedHistoryIsToldOf(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "h")
+	{
+		w, err := history.CreateDisk(vfs.OS(), dir, history.DiskOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 2 {
+			nw, err := w.Node(fmt.Sprint("n", n), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := nw.Var("kv.n")
+			for k := range 200 {
+				e := &history.Event{Position: history.Position{Time: hlc.Timestamp(10*k+n+1) << 20, Seq: uint64(k + 1)}, Kind: "timer", Name: "tick", Data: event.Int(int64(k)), Changes: []history.Change{{Var: v, Value: event.Int(int64(k))}}}
+				if err := nw.Append(e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := nw.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Finish(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused, failed := 0, 0
+	look := func(what string) {
+		src, err := history.OpenDisk(vfs.OS(), dir)
+		if err != nil {
+			if refused++; len(err.Error()) > 500 {
+				t.Errorf("%s: %d bytes of error", what, len(err.Error()))
+			}
+			return
+		}
+		defer src.Close()
+		s := NewSession(src, io.Discard)
+		if x, err := timeline.Build(t.Context(), src, nil); err == nil {
+			s.Index = func() *timeline.Index { return x }
+		}
+		for _, line := range []string{"goto END", "state", "back 150", "event", "diff START", "diagram 300", "log", "find zzz", "where kv.n = 77", "query SELECT kv.n FROM kv", "print kv.n", "cause kv.n"} {
+			if _, err := s.Ask(t.Context(), line); err != nil {
+				failed++
+			}
+		}
+	}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		whole, err := os.ReadFile(name)
+		if err != nil || len(whole) == 0 { // a lock
+			return err
+		}
+		for i := range 12 {
+			b, at := slices.Clone(whole), i*len(whole)/12
+			if b[at] ^= 0x55; i%3 == 2 {
+				b = b[:at]
+			}
+			if err := os.WriteFile(name, b, 0o600); err != nil {
+				return err
+			}
+			look(fmt.Sprintf("%s at %d", name, at))
+		}
+		return os.WriteFile(name, whole, 0o600)
+	})
+	if err != nil || refused == 0 || failed == 0 {
+		t.Errorf("%v; %d were refused, %d commands failed: nothing was tried", err, refused, failed)
 	}
 }

@@ -111,14 +111,18 @@ func TestEveryRequestIsAnsweredWhateverIsOpened(t *testing.T) {
 		return b
 	}
 	number := func(i int) event.Value { return event.Int(int64(i)) }
-	text := strings.Repeat("0123456789", 5<<20)
+	nodes, size := 10_000, 5<<20
+	if testing.Short() {
+		nodes, size = 2_000, 1<<20
+	}
+	text := strings.Repeat("0123456789", size)
 	empty := history.NewBuilder()
 	empty.AddNode("n1", "")
 	for what, b := range map[string]*history.Builder{"nothing": history.NewBuilder(), "a node without events": empty, "one event": builder(1, 1, number), "one node": builder(1, 20, number),
-		"ten thousand nodes": builder(10_000, 1, number), "a text of 50 MB": builder(1, 2, func(i int) event.Value { return event.String(text[i:]) })} {
+		"thousands of nodes": builder(nodes, 1, number), "a large text": builder(1, 2, func(i int) event.Value { return event.String(text[i:]) })} {
 		hs, _ := show(t, b)
 		for _, q := range asked() {
-			if what == "a text of 50 MB" && slices.Contains([]string{"export?format=jsonl"}, q[1]) {
+			if what == "a large text" && slices.Contains([]string{"export?format=jsonl"}, q[1]) {
 				continue // which streams all of it
 			}
 			if status, text := fetch(t, hs, q[0], "/api/v1/"+q[1], q[2]); status != http.StatusOK && (!strings.Contains(string(text), `"error"`) || len(text) > 4000) {
