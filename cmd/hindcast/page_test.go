@@ -287,10 +287,12 @@ const (
 	aRun = `{"node":"n1","ts":"2026-11-21T12:00:01Z","kind":"request","name":"Put","id":"n1.client/1/1/0","data":{"value":"<img src=x onerror=document.title='taken'>"},"set":{"kv.x":1},"effects":[{"kind":"send","id":"n1/1/1/0","to":"n2","name":"<script>document.title='taken'</script>"}]}
 {"node":"n2","ts":"2026-11-21T12:00:02Z","kind":"recv","from":"n1","id":"n1/1/1/0","name":"<script>document.title='taken'</script>","set":{"kv.x":1}}
 {"node":"n1","ts":"2026-11-21T12:00:03Z","kind":"request","name":"Put","id":"n1.client/1/2/0","set":{"kv.x":2}}
+{"node":"n2","ts":"2026-11-21T12:00:04Z","kind":"timer","name":"tick","set":{"kv.y":1}}
 `
 	anotherRun = `{"node":"n1","ts":"2026-11-21T12:00:01Z","kind":"request","name":"Put","id":"n1.client/1/1/0","data":{"value":"<img src=x onerror=document.title='taken'>"},"set":{"kv.x":1},"effects":[{"kind":"send","id":"n1/1/1/0","to":"n2","name":"<script>document.title='taken'</script>"}]}
 {"node":"n2","ts":"2026-11-21T12:00:02Z","kind":"recv","from":"n1","id":"n1/1/1/0","name":"<script>document.title='taken'</script>","set":{"kv.x":7}}
 {"node":"n1","ts":"2026-11-21T12:00:03Z","kind":"request","name":"Put","id":"n1.client/1/2/0","set":{"kv.x":2}}
+{"node":"n2","ts":"2026-11-21T12:00:04Z","kind":"timer","name":"tick","set":{"kv.y":1}}
 `
 )
 
@@ -317,6 +319,7 @@ func TestTwoRunsAreComparedInTheBrowser(t *testing.T) {
 	b.press(filepath.Join(filepath.Dir(file), "b.jsonl") + kb.Enter)
 	b.until(`document.querySelector('.p-divergence')?.innerText.includes('n2')`)
 	b.until(`document.querySelector('.p-divergence').innerText.includes('7')`)
+	b.until(`document.querySelector('.p-around')?.innerText.includes('tick')`)
 	b.picture("compare")
 	if n := eval[int](b, `document.querySelectorAll('.p-divergence').length`); n != 1 {
 		b.t.Errorf("%d nodes differ, want n2 alone", n)

@@ -4,7 +4,7 @@ import { html, useState } from '../vendor/htm-preact.js'
 import { clock } from '../time.js'
 import { align } from './align.js'
 import { kept, keep } from './kept.js'
-import { EventLine, partsOf } from './parts.js'
+import { EventLine, kindClass, partsOf } from './parts.js'
 import { PlaceLink, placeName, Problem } from './place.js'
 import { Value } from './tree.js'
 import { plural, visible } from './text.js'
@@ -81,6 +81,19 @@ function Divergence({ store, it, first }) {
       </tbody></table>
     ${aligned.length > rows.length || all ? html`<button type="button" class="p-icon" onClick=${() => setAll(!all)}>${all ? 'only what differs' : `show also the ${aligned.length - rows.length} that are the same`}</button>` : null}
     ${(it.details || []).length && !rows.length ? html`<div class="p-details">${it.details.map((/** @type {string} */ d) => html`<code class=${'p-detail ' + (d.startsWith('- ') ? 'gone' : d.startsWith('+ ') ? 'new' : '')}>${visible(d)}</code>`)}</div>` : null}
+    <${Around} store=${store} aligned=${it.aligned || []} />
+  </details>`
+}
+
+/** The events around there, side by side. @param {{store: Store, aligned: {here?: any, there?: any, differs?: string}[]}} props */
+function Around({ store, aligned }) {
+  if (aligned.length < 2) return null
+  const there = (/** @type {any} */ e) => html`<span class="p-place">${placeName(e)}</span> <span class=${'p-kind ' + kindClass(e.kind)}>${visible(e.kind)}</span> <b>${visible(e.name)}</b>${e.peer ? html` <span class="p-dim">${visible(e.peer)}</span>` : null}`
+  return html`<details class="p-around" open><summary>The events around, side by side</summary>
+    <table class="p-aligned"><thead><tr><th scope="col">here</th><th scope="col">there</th></tr></thead>
+      <tbody>${aligned.map((a) => html`<tr class=${a.here && a.there && !a.differs ? '' : 'differs'} title=${a.differs ? `they differ in ${a.differs}` : a.here && a.there ? 'the same' : 'on one side alone'}>
+        <td>${a.here ? html`<${EventLine} store=${store} it=${a.here} />` : html`<span class="p-dim">—</span>`}</td>
+        <td>${a.there ? there(a.there) : html`<span class="p-dim">—</span>`}</td></tr>`)}</tbody></table>
   </details>`
 }
 
