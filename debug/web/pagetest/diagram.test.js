@@ -8,7 +8,10 @@ import { clampView, covers, fromX, roundStep, toX, widened } from '../page/diagr
 import { numberTicks, timeTicks } from '../page/diagram/ticks.js'
 import { laneY, layoutLanes, others, splitLanes, visibleRows } from '../page/diagram/layout.js'
 import { arrowAt, nodeAt } from '../page/diagram/hit.js'
+import { partSpots } from '../page/diagram/hits.js'
+import { namePlace } from '../page/diagram/messages.js'
 import { countIn } from '../page/diagram/cells.js'
+import { namesWidth } from '../page/diagram/names.js'
 
 /** A random number, the same in every run. */
 function chance(seed) {
@@ -139,4 +142,29 @@ test('the arrow nearest to the pointer is found', () => {
   assert.equal(arrowAt(arrows, 20, 22, 5), arrows[0])
   assert.equal(arrowAt(arrows, 80, 22, 5), arrows[1])
   assert.equal(arrowAt(arrows, 50, 5, 5), null)
+})
+
+test('of what is found close together only ticks are drawn', () => {
+  const { alone, close } = partSpots([{ x: 50, y: 10 }, { x: 10.2, y: 10 }, { x: 55, y: 10 }, { x: 10, y: 10 }, { x: 52, y: 30 }, { x: 80, y: 10 }], 12)
+  assert.deepEqual(alone, [{ x: 10, y: 10 }, { x: 80, y: 10 }, { x: 52, y: 30 }])
+  assert.deepEqual(close, [{ x: 50, y: 10 }, { x: 55, y: 10 }])
+  assert.equal(partSpots(Array.from({ length: 5000 }, (_, i) => ({ x: i / 10, y: 0 })), 12).close.length, 501)
+})
+
+test('the name of a message stands between lanes', () => {
+  const arrow = (rows) => ({ x0: 0, y0: 40, x1: 100, y1: 40 + rows * 80, kind: 'there', m: {} })
+  for (const rows of [1, 2, 3, 4, -1, -2, -4]) {
+    const { y } = namePlace(arrow(rows), 80)
+    assert.equal(Math.abs((y - 40) % 80), 40, `${rows} rows: ${y}`)
+  }
+  assert.equal(namePlace({ ...arrow(2), kind: 'lost' }, 80).y, 120)
+})
+
+test('the column of names has room for the word beside a name', () => {
+  const about = (...nodes) => ({ about: { nodes }, live: null })
+  assert.equal(namesWidth(about({ name: 'n1', events: 3 })), 112)
+  assert.ok(namesWidth(about({ name: 'server-1', events: 3 }, { name: 'server-2', events: 0 })) >= 8 * 7.4 + 90)
+  const live = { nodes: [{ node: 0, silent: 'gone' }] }
+  assert.ok(namesWidth({ ...about({ name: 'server-1', events: 3 }), live }) > namesWidth(about({ name: 'server-1', events: 3 })))
+  assert.equal(namesWidth(about({ name: 'x'.repeat(500), events: 3 })), 200)
 })

@@ -4,7 +4,8 @@ import { coordinate } from './view.js'
 import { others, visibleRows } from './layout.js'
 import { drawMessageNames, drawMessages } from './messages.js'
 import { drawEventNames, drawEvents } from './events.js'
-import { cutAt, radiusOf, sceneX, sceneY } from './scene.js'
+import { drawHits } from './hits.js'
+import { bandOf, cutAt, dimmed, radiusOf, sceneX, sceneY } from './scene.js'
 import { theme } from './theme.js'
 
 /** @typedef {import('./scene.js').Scene} Scene */
@@ -63,9 +64,6 @@ function drawSelectedLane(ctx, s) {
   ctx.globalAlpha = 1
 }
 
-/** The height of what is drawn around a lane's line. @param {Scene} s */
-export const bandOf = (s) => Math.round(Math.min(44, s.layout.pitch * 0.62))
-
 /** Where a node is down, and where nothing is known of it. @param {CanvasRenderingContext2D} ctx @param {Scene} s */
 function drawStretches(ctx, s) {
   const t = theme()
@@ -107,7 +105,7 @@ function drawLines(ctx, s) {
   const x1 = span ? Math.min(s.width, sceneX(s, span.to)) : s.width
   eachRow(s, (node, y) => {
     ctx.fillStyle = t.lane
-    ctx.globalAlpha = cone ? 0.6 : 1
+    ctx.globalAlpha = 1
     ctx.fillRect(x0, Math.round(y) - 0.5, Math.max(0, x1 - x0), 1)
     ctx.globalAlpha = 1
     const end = cone && node !== others ? cone.nodes[node] : null
@@ -140,7 +138,7 @@ function drawCells(ctx, s) {
     const y = node === others ? (s.layout.rows.length - 0.5) * s.layout.pitch - s.scroll : sceneY(s, node)
     if (y < -band || y > s.height + band) continue
     const put = () => ctx.drawImage(image, 0, slot * picture.band, image.width, picture.band, x0, Math.round(y - band / 2), x1 - x0, band)
-    ctx.globalAlpha = cone ? 0.25 : 1
+    ctx.globalAlpha = cone ? dimmed : 1
     put()
     const end = cone && node !== others ? cone.nodes[node] : null
     if (!end) continue
@@ -155,34 +153,6 @@ function drawCells(ctx, s) {
     put()
     ctx.restore()
   }
-  ctx.globalAlpha = 1
-}
-
-/** Rows of a query, hits and marks, behind the events. @param {CanvasRenderingContext2D} ctx @param {Scene} s */
-function drawHits(ctx, s) {
-  const t = theme()
-  const r = radiusOf(s) + 4
-  const seen = new Set()
-  /** @param {import('../types').Place|null|undefined} p @param {string} color */
-  const spot = (p, color) => {
-    const at = p && !p.begin ? coordinate(p, s.state.axis) : undefined
-    if (!p || at === undefined) return
-    const x = sceneX(s, at)
-    const y = sceneY(s, p.node)
-    const key = `${color}${Math.round(x)},${Math.round(y)}`
-    if (x < -20 || x > s.width + 20 || y < -20 || y > s.height + 20 || seen.has(key)) return
-    seen.add(key)
-    ctx.fillStyle = color
-    ctx.globalAlpha = 0.22
-    ctx.fillRect(x - 1, y - s.layout.pitch / 2, 2, s.layout.pitch)
-    ctx.globalAlpha = 0.38
-    ctx.beginPath()
-    ctx.arc(x, y, r, 0, 7)
-    ctx.fill()
-  }
-  for (const row of s.state.rows) spot(row.at, t.row)
-  for (const h of s.state.hits) spot(h, t.hit)
-  for (const m of s.state.marks) spot(m.at, t.mark)
   ctx.globalAlpha = 1
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Events, one by one.
 import { addShape, lookOf } from './glyphs.js'
-import { eventY, radiusOf, relation, sceneX, sceneY } from './scene.js'
+import { dimmed, eventY, radiusOf, relation, sceneX, sceneY } from './scene.js'
 import { fontOf, theme } from './theme.js'
 import { visible } from '../panels/text.js'
 
@@ -34,7 +34,7 @@ export function drawEvents(ctx, s) {
   ctx.save()
   ctx.lineJoin = 'round'
   for (const b of [...batches.values()].sort((a, c) => Number(c.dim) - Number(a.dim))) {
-    ctx.globalAlpha = b.dim ? 0.22 : 1
+    ctx.globalAlpha = b.dim ? dimmed : 1
     ctx.fillStyle = b.hollow ? t.panel : b.color
     ctx.fill(b.path)
     ctx.strokeStyle = b.hollow ? b.color : t.panel // an edge parts what lies close
@@ -78,7 +78,6 @@ export function drawEventNames(ctx, s) {
     if (x - w / 2 < Math.max(2, (end.get(row) ?? -Infinity) + 7)) continue
     end.set(row, x + w / 2)
     const dim = s.state.cone !== null && relation(s.state, e.node, e.seq) === ''
-    ctx.globalAlpha = dim ? 0.3 : 1
     const y = sceneY(s, e.node) - r - 6
     ctx.strokeText(text, x, y)
     ctx.fillStyle = dim ? t.muted : t.text

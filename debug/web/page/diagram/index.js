@@ -4,13 +4,14 @@ import { html, useEffect, useMemo, useRef, useState } from '../vendor/htm-preact
 import { useStore } from '../store.js'
 import { sized } from './canvas.js'
 import { pictureOf, countIn } from './cells.js'
-import { bandOf, drawLanes } from './draw.js'
+import { drawLanes } from './draw.js'
+import { bandOf } from './scene.js'
 import { eventsShown, Fetcher } from './fetch.js'
 import { arrowAt, eventAt, nodeAt } from './hit.js'
 import { dragCut, listen } from './input.js'
 import { layoutLanes, others, splitLanes, visibleRows } from './layout.js'
 import { choose, Mirror } from './mirror.js'
-import { Names } from './names.js'
+import { Names, namesWidth } from './names.js'
 import { Overview } from './overview.js'
 import { drawRuler, rulerHeight } from './ruler.js'
 import { watchTheme } from './theme.js'
@@ -262,17 +263,13 @@ function cellAt(s, x, y) {
   return { name: s.state.about?.nodes[node]?.name || '', count: n, what: `${grouped(n)} ${n === 1 ? 'event' : 'events'} here` }
 }
 
-/** What the diagram says instead of messages. @param {{store: Store, eventful: boolean}} props */
-function Hint({ store, eventful }) {
-  const frame = useStore(store, (s) => s.frame)
+/** What the diagram says while it is empty. @param {{store: Store}} props */
+function Hint({ store }) {
   const ready = useStore(store, (s) => s.ready)
   const events = useStore(store, (s) => s.about?.events || 0)
-  useStore(store, (s) => s.view)
-  const s = store.get()
   if (ready === 'events') return html`<div class="hint-pill">indexing the events…</div>`
   if (!events) return html`<div class="hint-pill">nothing is recorded here yet</div>`
-  if (eventful || !frame || frame.axis !== s.axis || countIn(frame, s.view) <= eventsShown) return null
-  return html`<div class="hint-pill">zoom in to see single events and their messages</div>`
+  return null
 }
 
 /** @param {{store: Store}} props finds lanes by name */
@@ -315,6 +312,7 @@ export function Diagram({ store }) {
   const [tip, setTip] = useState(/** @type {import('./tooltip.js').Tip|null} */ (null))
   const shownView = useMemo(() => ({ get current() { return stage.view } }), [stage])
   for (const key of /** @type {const} */ (['about', 'lanes', 'collapsed', 'laneFilter'])) useStore(store, (s) => s[key])
+  const names = useStore(store, namesWidth)
   useEffect(() => attach(stage, { root, scroller, lanes, ruler }, { setSize, setScroll, setEventful, setTip }), [stage])
   useEffect(() => {
     Object.assign(stage, { width: size.width, height: size.height })
@@ -322,8 +320,7 @@ export function Diagram({ store }) {
   }, [size])
   stage.height = size.height
   const layout = stage.layout(store.get())
-  const longest = (store.get().about?.nodes || []).reduce((n, o) => Math.max(n, o.name.length), 0)
-  return html`<section class="diagram" ref=${root} aria-label="Space-time diagram" style=${{ '--names': window.innerWidth > 760 ? `${Math.max(112, Math.min(200, longest * 7.4 + 48)) * (window.innerWidth >= 2400 ? 1.3 : 1)}px` : null }}>
+  return html`<section class="diagram" ref=${root} aria-label="Space-time diagram" style=${{ '--names': window.innerWidth > 760 ? `${names * (window.innerWidth >= 2400 ? 1.3 : 1)}px` : null }}>
     <${LaneFilter} store=${store} />
     <${Overview} store=${store} width=${size.width} />
     <${Legend} />
@@ -335,7 +332,7 @@ export function Diagram({ store }) {
       </div>
     </div>
     <${Tracks} store=${store} width=${size.width} shownView=${shownView} />
-    <${Hint} store=${store} eventful=${eventful} />
+    <${Hint} store=${store} />
     <${Mirror} store=${store} eventful=${eventful} />
     <${Tooltip} store=${store} tip=${tip} />
   </section>`

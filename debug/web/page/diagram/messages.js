@@ -2,7 +2,7 @@
 // Arrows: messages that arrived, were lost, arrived again, or are on their way, and
 // timers from where they were set to where they fired.
 import { addCross } from './glyphs.js'
-import { messageRelation, radiusOf, sceneX, sceneY } from './scene.js'
+import { dimmed, messageRelation, radiusOf, sceneX, sceneY } from './scene.js'
 import { fontOf, theme } from './theme.js'
 import { clip } from './events.js'
 import { visible } from '../panels/text.js'
@@ -118,7 +118,7 @@ export function drawMessages(ctx, s) {
     add(batches[cone ? messageRelation(s.state, m) : ''], a, r, s.layout.pitch)
   }
   const crowd = Math.max(0.45, Math.min(0.95, 200 / Math.max(1, arrows.length)))
-  drawBatch(ctx, batches[''], cone ? 0.2 : crowd)
+  drawBatch(ctx, batches[''], cone ? Math.min(dimmed, crowd) : crowd)
   drawBatch(ctx, batches.past, Math.max(0.6, crowd))
   drawBatch(ctx, batches.future, Math.max(0.6, crowd))
   return arrows
@@ -165,6 +165,17 @@ function drawFades(ctx, arrows, alpha) {
 }
 
 /**
+ * Where an arrow's name stands: in its middle, or beside it if a lane is there.
+ * @param {Arrow} a
+ * @param {number} pitch pixels from lane to lane
+ */
+export function namePlace(a, pitch) {
+  const rows = Math.round(Math.abs(a.y1 - a.y0) / pitch)
+  const part = a.kind !== 'lost' && a.kind !== 'away' && rows > 0 && rows % 2 === 0 ? (rows - 1) / 2 / rows : 0.5
+  return { x: a.x0 + (a.x1 - a.x0) * part, y: a.y0 + (a.y1 - a.y0) * part }
+}
+
+/**
  * Names on the lines of messages, where there is room.
  * @param {CanvasRenderingContext2D} ctx
  * @param {Scene} s
@@ -184,15 +195,12 @@ export function drawMessageNames(ctx, s, arrows) {
   for (const a of seen) {
     const text = clip(visible(a.m.name || '')) + (a.m.lost ? ': ' + clip(visible(a.m.lost)) : '')
     const w = ctx.measureText(text).width
-    const [x, y] = [(a.x0 + a.x1) / 2, (a.y0 + a.y1) / 2]
+    const { x, y } = namePlace(a, s.layout.pitch)
     if (x < w / 2 || x > s.width - w / 2 || taken.some((o) => Math.abs(o.x - x) < (o.w + w) / 2 + 4 && Math.abs(o.y - y) < 13)) continue
     taken.push({ x, y, w })
-    const dim = s.state.cone && !messageRelation(s.state, a.m)
-    ctx.globalAlpha = dim ? 0.25 : 1
     ctx.strokeStyle = t.panel
     ctx.strokeText(text, x, y)
-    ctx.fillStyle = a.kind === 'lost' ? t.drop : t.muted
+    ctx.fillStyle = a.kind === 'lost' ? t.drop : s.state.cone && messageRelation(s.state, a.m) ? t.text : t.muted
     ctx.fillText(text, x, y)
   }
-  ctx.globalAlpha = 1
 }

@@ -2,6 +2,7 @@
 // The ruler over the lanes: ticks, flags of marks, and the handle of the cut.
 import { coordinate } from './view.js'
 import { numberTicks, timeTicks } from './ticks.js'
+import { drawHitFlags } from './hits.js'
 import { cutAt, sceneX } from './scene.js'
 import { placeText } from '../actions.js'
 import { clock } from '../time.js'
@@ -57,21 +58,7 @@ function drawFlags(ctx, s) {
     const x = at === undefined ? -99 : sceneX(s, at)
     return x >= -1 && x <= s.width + 1 ? x : undefined
   }
-  const taken = new Set()
-  for (const [places, color] of /** @type {const} */ ([[s.state.rows.map((r) => r.at), t.row], [s.state.hits, t.hit]])) {
-    ctx.fillStyle = color
-    for (const p of places) {
-      const x = spot(p)
-      const key = x === undefined ? '' : color + Math.round(x)
-      if (x === undefined || taken.has(key)) continue
-      taken.add(key)
-      ctx.beginPath()
-      ctx.moveTo(x, rulerHeight)
-      ctx.lineTo(x - 4, rulerHeight - 7)
-      ctx.lineTo(x + 4, rulerHeight - 7)
-      ctx.fill()
-    }
-  }
+  drawHitFlags(ctx, s, rulerHeight)
   ctx.textAlign = 'left'
   ctx.font = fontOf('font', 10.5, true)
   let end = -Infinity

@@ -36,6 +36,15 @@ export function radiusOf(s) {
   return Math.max(3, Math.min(6.5 * theme().scale, s.layout.pitch * 0.16) * crowd)
 }
 
+/** The height of what is drawn around a lane's line. @param {Scene} s */
+export const bandOf = (s) => Math.round(Math.min(44, s.layout.pitch * 0.62))
+
+/**
+ * How opaque events and cells are that have nothing to do with what is selected: they
+ * step back, and can still be read.
+ */
+export const dimmed = 0.5
+
 /** Where an event is drawn: notes under the line. @param {Scene} s @param {DrawnEvent} e @param {import('./glyphs.js').Look} look */
 export const eventY = (s, e, look) => sceneY(s, e.node) + (look.below && s.layout.pitch >= 26 ? radiusOf(s) * 1.9 : 0)
 
