@@ -11,12 +11,8 @@ import { clampView, coordinate, spanOf, whole } from './diagram/view.js'
 /** @typedef {import('./types').Answer} Answer */
 /** @typedef {import('./types').Actions} Actions */
 /** @typedef {import('./types').Axis} Axis */
-/** @typedef {import('./types').Row} Row */
 /** @typedef {import('./types').Track} Track */
 /** @typedef {import('./types').TrackPoint} TrackPoint */
-
-/** How many lines are remembered. */
-const historyMax = 200
 
 /** How many points of a track get places along the other axes. */
 const pointsMax = 20000
@@ -25,7 +21,7 @@ const pointsMax = 20000
 const wholeMax = 1_000_000
 
 /** @param {string} line reports whether the command changes marks */
-const changesMarks = (line) => /^\s*(mark|m|unmark|undo|u|redo)\b/.test(line)
+const changesMarks = (line) => /^\s*(mark|m|note|unmark|undo|u|redo)\b/.test(line)
 
 /**
  * The text that goto understands.
@@ -38,6 +34,13 @@ export function placeText(p) {
 }
 
 /**
+ * An error as people read it.
+ * @param {unknown} err
+ * @returns {import('./types').Problem}
+ */
+const problemOf = (err) => ({ text: /** @type {any} */ (err)?.message || String(err), remedy: /** @type {any} */ (err)?.remedy })
+
+/**
  * Puts a mistake of the server, or of the page, where it is read.
  * @param {Store} store
  * @param {unknown} err
@@ -48,8 +51,7 @@ export function fail(store, err) {
     store.set({ offline: err.message })
     return
   }
-  const e = /** @type {any} */ (err)
-  store.set({ message: { kind: 'error', text: e?.message || String(err), remedy: e?.remedy } })
+  store.set({ message: { kind: 'error', ...problemOf(err) } })
 }
 
 /**
@@ -64,7 +66,7 @@ export function createActions(store) {
     openTab: (tab) => store.set({ tab }),
     setTheme: (theme) => store.set({ theme }),
     follow: (on) => store.set({ follow: on }),
-    setHits: (hits) => store.set({ hits, found: '' }),
+    setHits: (hits) => store.set({ hits }),
     ...sessionActions(store),
     ...viewActions(store),
     ...laneActions(store),
@@ -77,22 +79,22 @@ export function createActions(store) {
 /** @param {Store} store */
 function sessionActions(store) {
   /** @type {Actions['command']} */
-  const command = async (line, { quiet = false } = {}) => {
+  const command = async (line, { quiet = false, signal, failed } = {}) => {
     store.set({ busy: store.get().busy + 1 })
     /** @type {any} */
     let a
     try {
-      a = await store.api.command(line)
+      a = await store.api.command(line, signal)
       store.set({ offline: '' })
     } catch (err) {
+      if (failed && !aborted(err)) failed(problemOf(err))
       fail(store, err)
       return null
     } finally {
       store.set({ busy: store.get().busy - 1 })
     }
     if (quiet) return a.answer
-    const history = [...store.get().history.filter((l) => l !== line), line].slice(-historyMax)
-    store.set({ answer: a.answer, history, message: null })
+    store.set({ message: null })
     moveTo(a)
     if (changesMarks(line)) await store.act.loadMarks()
     return a.answer
@@ -136,28 +138,26 @@ function sessionActions(store) {
 }
 
 /**
- * Steps; those that come while one is under way are made at once, as of a key that is held down.
+ * Steps, one after the other; those that wait for one are made at once where they are
+ * of the same lane, as of a key that is held down.
  * @param {Store} store
  * @param {Actions['command']} command
  * @returns {Actions['step']}
  */
 function stepper(store, command) {
   let stepping = false
-  let waiting = 0
-  let lane = -1
+  /** @type {{by: number, node: number}[]} */
+  const waiting = []
   return async (by, node = -1) => {
-    if (stepping && lane === node) {
-      waiting += by
-      return
-    }
+    const last = waiting.at(-1)
+    if (last?.node === node) last.by += by
+    else waiting.push({ by, node })
+    if (stepping) return
     stepping = true
-    waiting = by
-    lane = node
-    while (waiting) {
-      const n = waiting
-      waiting = 0
-      const name = node < 0 ? '' : ' ' + (store.get().about?.nodes[node]?.name || '')
-      await command(`${n > 0 ? 'step' : 'back'}${name} ${Math.abs(n)}`)
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      if (!next.by) continue
+      const name = next.node < 0 ? '' : ' ' + (store.get().about?.nodes[next.node]?.name || '')
+      await command(`${next.by > 0 ? 'step' : 'back'}${name} ${Math.abs(next.by)}`)
     }
     stepping = false
   }
@@ -257,10 +257,6 @@ function findActions(store) {
     const rows = /** @type {Place[]} */ (s.rows.map((r) => r.at).filter(Boolean))
     const marks = /** @type {Place[]} */ (s.marks.map((m) => m.at).filter(Boolean))
     const among = s.hits.length ? s.hits : rows.length ? rows : marks
-    if (s.found && !s.hits.length) {
-      await store.act.command((by > 0 ? 'find ' : 'rfind ') + s.found)
-      return
-    }
     const order = (/** @type {Place} */ p) => p.order ?? p.timeAt ?? 0
     const here = s.cut ? order(s.cut) : -1
     const sorted = [...among].sort((a, b) => order(a) - order(b))
@@ -268,40 +264,7 @@ function findActions(store) {
     if (next) await store.act.goto(placeText(next))
     else store.act.say(among.length ? `no ${by > 0 ? 'more' : 'earlier'} one: there are ${among.length}` : 'nothing is marked: / searches, a query or a mark marks')
   }
-  return {
-    nextHit,
-    /** @type {Actions['search']} */
-    async search(text) {
-      store.set({ found: text, hits: [] })
-      if (text) await store.act.command('find ' + text)
-    },
-    /** @type {Actions['runQuery']} */
-    async runQuery(rql) {
-      store.set({ query: rql })
-      const a = await store.act.command('query ' + rql)
-      if (!a) return null
-      /** @type {Row[]} */
-      const rows = a.parts.filter((p) => p.row).map((p) => p.row)
-      const texts = rows.map((r) => rowPlace(r))
-      const asked = texts.filter(Boolean)
-      const found = asked.length ? await store.api.places(/** @type {string[]} */ (asked)).catch(() => []) : []
-      let i = 0
-      rows.forEach((r, k) => Object.defineProperty(r, 'at', { value: texts[k] ? found[i++] || null : null, enumerable: false }))
-      store.set({ rows, hits: [], found: '' })
-      return a
-    },
-  }
-}
-
-/**
- * The event of a row, as goto has it.
- * @param {Row} r
- * @returns {string|null}
- */
-function rowPlace(r) {
-  if (r.event?.node) return `${r.event.node}:${r.event.seq}`
-  const first = r.events && Object.values(r.events)[0]
-  return first?.node ? `${first.node}:${first.seq}` : null
+  return { nextHit }
 }
 
 /**
@@ -324,19 +287,18 @@ function trackActions(store) {
     async pin(expr) {
       if (store.get().tracks.some((t) => t.expr === expr)) return
       store.set({ tracks: [...store.get().tracks, { expr, title: expr, points: [], kind: 'step', loading: true }] })
-      const failed = store.get().message
+      let problem = ''
       const stretch = await stretchOf(store)
-      const a = await store.act.command('print ' + expr + stretch, { quiet: true })
+      const a = await store.act.command('print ' + expr + stretch, { quiet: true, failed: (p) => (problem = p.text) })
       const track = a?.parts.find((p) => p.track)?.track
       if (!track) {
-        const m = store.get().message
-        change(expr, { loading: false, error: m && m !== failed ? m.text.split('\n')[0].replace(/^print: (\d+:\d+: )?/, '') : 'it has no value at any cut' })
+        change(expr, { loading: false, error: problem.split('\n')[0].replace(/^print: (\d+:\d+: )?/, '') || 'it has no value at any cut' })
         return
       }
       const first = store.get().about?.first || ''
       /** @type {TrackPoint[]} */
       const points = track.points.map((/** @type {any} */ p) => ({ at: timeAt(p.at, first) ?? 0, node: p.node || '', event: p.event || '', value: p.value ?? null }))
-      const numbers = points.every((p) => p.value === null || typeof p.value === 'number')
+      const numbers = points.every((p) => p.value === null || typeof p.value === 'number' || typeof p.value === 'bigint')
       change(expr, { loading: false, points, partial: track.partial || stretch !== '', kind: numbers ? 'step' : 'heat', ...(points.length ? {} : { error: 'it has no value at any cut' }) })
       await locateTracks(store)
     },
@@ -380,8 +342,6 @@ function markActions(store) {
   }
   return {
     loadMarks,
-    /** @type {Actions['mark']} */
-    mark: async (name, note = '') => void (await store.act.command(`mark ${name}${note ? ' ' + JSON.stringify(note) : ''}`)),
     /** @type {Actions['unmark']} */
     unmark: async (name) => void (await store.act.command('unmark ' + name)),
   }

@@ -1,5 +1,6 @@
 // @ts-check
 // The server's API, as docs/debug-http.md has it.
+import { parseExact } from './panels/value.js'
 
 /** @typedef {import('./types').Axis} Axis */
 /** @typedef {import('./types').View} View */
@@ -74,11 +75,14 @@ function query(q) {
   return p.toString()
 }
 
+/** The last coordinate that a number holds: those of the server have 64 bits. */
+const coordinateMax = 2 ** 64 - 2048
+
 /**
  * Coordinates are asked for in whole numbers, from 0 on.
  * @param {number} at
  */
-const whole = (at) => Math.max(0, Math.floor(Math.min(at, Number.MAX_SAFE_INTEGER)))
+const whole = (at) => Math.max(0, Math.floor(Math.min(at, coordinateMax)))
 
 /** @returns {Api} */
 export function createApi() {
@@ -93,10 +97,12 @@ export function createApi() {
   const stretch = (axis, view, nodes) => ({ axis, from: whole(view.from), to: whole(Math.ceil(view.to)), lanes: nodes ? nodes.join(',') : undefined })
   return {
     tab,
-    get,
-    post,
     about: () => get('about'),
-    command: (line, signal) => post('command', { line }, signal),
+    async command(line, signal) {
+      const res = await ask('api/v1/command', { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify({ line }), signal })
+      const a = parseExact(await res.text())
+      return { ...a, at: placeOf(a.at) }
+    },
     commands: () => get('commands'),
     complete: (line, pos) => post('complete', { line, pos }),
     async frame(axis, view, columns, nodes, signal) {
@@ -114,7 +120,6 @@ export function createApi() {
       const a = await get('events?' + query(stretch(axis, view, nodes)), signal)
       return { axis, view, nodes: nodes || [], ...a }
     },
-    state: (at, o = {}, signal) => get('state?' + query({ at, ...o }), signal),
     cone: (at, signal) => get('cone?' + query({ at }), signal),
     async cut(axis, at, node, signal) {
       return placeOf(await get('cut?' + query({ axis, at: whole(at), node }), signal))
@@ -137,6 +142,9 @@ export function createApi() {
 /** How many places are asked for at once. */
 const placesMax = 10000
 
+/** What is drawn is counted with numbers: an int that JSON was read for exactly isn't one. */
+const coordinates = /** @type {const} */ (['timeAt', 'order', 'depth'])
+
 /**
  * A place as the server has it, before the first event too.
  * @param {any} p
@@ -144,7 +152,10 @@ const placesMax = 10000
  */
 export function placeOf(p) {
   if (!p || p.begin || p.name === undefined) return { node: -1, name: '', seq: 0, time: '', begin: true, timeAt: 0, order: 0, depth: 0 }
-  return p
+  if (!coordinates.some((key) => typeof p[key] === 'bigint')) return p
+  const place = { ...p }
+  for (const key of coordinates) if (key in p) place[key] = Number(p[key])
+  return place
 }
 
 /**

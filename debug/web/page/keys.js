@@ -121,7 +121,7 @@ function escape(store) {
   if (s.help || s.palette || s.searching) store.set({ help: false, palette: false, searching: false })
   else if (s.message) store.set({ message: null })
   else if (s.selected) void store.act.select(null)
-  else if (s.hits.length || s.rows.length) store.set({ hits: [], rows: [], found: '' })
+  else if (s.hits.length || s.rows.length) store.set({ hits: [], rows: [] })
 }
 
 /** @param {EventTarget|null} target reports whether letters are typed there */

@@ -13,9 +13,9 @@ function initial() {
     about: null, ready: 'events', axis: 'time', view: { from: 0, to: 1 },
     lanes: [], collapsed: new Set(), laneFilter: '', lane: -1,
     cut: null, laneStates: [], selected: null, hover: null, cone: null,
-    frame: null, drawn: null, marks: [], tracks: [], rows: [], hits: [], found: '',
+    frame: null, drawn: null, marks: [], tracks: [], rows: [], hits: [],
     tab: 'event', theme: 'auto', message: null, palette: false, searching: false, help: false,
-    live: null, follow: false, offline: '', busy: 0, query: '', answer: null, history: [],
+    live: null, follow: false, offline: '', busy: 0, query: '',
   }
 }
 

@@ -152,6 +152,7 @@ export interface TrackPoint {
 export interface LiveNode { node: number, silent?: string }
 export interface Live { events: number, reach: string, nodes: LiveNode[], ended: boolean, lost?: string }
 
+export interface Problem { text: string, remedy?: string }
 export interface Message { kind: 'info' | 'error', text: string, remedy?: string }
 
 export interface State {
@@ -179,9 +180,8 @@ export interface State {
   tracks: Track[]
   /** rows of the last query, marked on the timeline */
   rows: Row[]
-  /** what was found last: places, or a text that n and p look for */
+  /** what was found last */
   hits: Place[]
-  found: string
   tab: Tab
   theme: Theme
   message: Message | null
@@ -195,15 +195,11 @@ export interface State {
   busy: number
   /** the query last run */
   query: string
-  /** the last answer of a command, for whoever shows it */
-  answer: Answer | null
-  /** lines that were carried out, the last at the end */
-  history: string[]
 }
 
 export interface Actions {
-  /** Carries out a line of the session. Errors go to message; then null. */
-  command(line: string, options?: { quiet?: boolean }): Promise<Answer | null>
+  /** Carries out a line of the session. Errors go to message, and to failed; then null. */
+  command(line: string, options?: { quiet?: boolean, signal?: AbortSignal, failed?: (problem: Problem) => void }): Promise<Answer | null>
   /** Goes to what goto understands, and selects the event there. */
   goto(place: string): Promise<void>
   /** Selects an event; null none. The cut stays. */
@@ -228,13 +224,8 @@ export interface Actions {
   pin(expr: string): Promise<void>
   unpin(i: number): void
   setTrackKind(i: number, kind: 'step' | 'heat'): void
-  mark(name: string, note?: string): Promise<void>
   unmark(name: string): Promise<void>
   loadMarks(): Promise<void>
-  /** Runs a query; rows become rows of the state. */
-  runQuery(rql: string): Promise<Answer | null>
-  /** Searches a text; the hits become hits of the state. */
-  search(text: string): Promise<void>
   /** Marks places on the timeline as hits. */
   setHits(places: Place[]): void
   openTab(tab: Tab): void
@@ -265,12 +256,8 @@ export interface Api {
   /** A frame of one lane: all nodes, those named, or (rest) all but those. */
   merged(axis: Axis, view: View, columns: number, nodes: number[] | null, rest: boolean, signal?: AbortSignal): Promise<Frame>
   events(axis: Axis, view: View, nodes: number[] | null, signal?: AbortSignal): Promise<Drawn>
-  state(at: string, options?: { node?: string, path?: string, skip?: number }, signal?: AbortSignal): Promise<any>
   cone(at: string, signal?: AbortSignal): Promise<{ nodes: ConeEnd[] }>
   cut(axis: Axis, at: number, node?: number, signal?: AbortSignal): Promise<Place>
   lanes(at: string, signal?: AbortSignal): Promise<LaneState[]>
   places(texts: string[], signal?: AbortSignal): Promise<(Place | null)[]>
-  /** Any request of the API: JSON in, JSON out. */
-  get(path: string, signal?: AbortSignal): Promise<any>
-  post(path: string, body: any, signal?: AbortSignal): Promise<any>
 }

@@ -13,7 +13,7 @@ import { byteOffset, clip, indexOfByte, visible, visibleText, wordAt } from '../
 import { keyMoves, valueRows } from '../page/panels/tree.js'
 import { entries, isOpenable, kindOf, parseExact, pathInto, preview, sizeOf, toText } from '../page/panels/value.js'
 import { scrollFor, windowOf } from '../page/panels/window.js'
-import { lineCutter } from '../page/panels/ask.js'
+import { askedOf, lineCutter } from '../page/panels/ask.js'
 
 test('what has no shape of its own shows as a dot', () => {
   assert.equal(visible('a\u001b[31m\u202e\u200b\n<b>'), 'a·[31m···<b>')
@@ -99,8 +99,11 @@ test('the state lists what is open, and says where there is more', () => {
   assert.deepEqual(rows.map((r) => [r.level, r.open]), [[1, true], [2, false], [2, null], [1, null], [1, true], [2, null]])
   assert.match(rows[1].class, /changed/)
   assert.deepEqual(rows[2].data, { more: true, key: keyOf(0, ''), skip: 1 })
-  const more = loadMore(listings, keyOf(0, ''), { known: true, children: [child('kv.more')] }).get(keyOf(0, ''))
+  const next = { known: true, children: [child('kv.more')] }
+  const longer = loadMore(listings, keyOf(0, ''), 1, next)
+  const more = longer.get(keyOf(0, ''))
   assert.deepEqual([more.children.length, more.more], [2, undefined])
+  assert.equal(loadMore(longer, keyOf(0, ''), 1, next), longer) // asked for twice
   assert.equal(listings.get(keyOf(0, '')).children.length, 1)
 })
 
@@ -206,3 +209,12 @@ test('lines come whole however they are cut', () => {
   assert.deepEqual(lines, ['{"a":1}', '{"b":2}', '{"c":3}'])
 })
 
+
+test('what came of another question is there only while the new one loads', () => {
+  const of1 = { key: '1', answer: { parts: [1] }, problem: null }
+  assert.deepEqual(askedOf('1', of1), { answer: of1.answer, problem: null, loading: false })
+  assert.deepEqual(askedOf('2', of1), { answer: of1.answer, problem: null, loading: true })
+  assert.deepEqual(askedOf('', of1), { answer: null, problem: null, loading: false })
+  assert.deepEqual(askedOf('2', of1, { parts: [2] }), { answer: { parts: [2] }, problem: null, loading: false })
+  assert.equal(askedOf('2', { key: '1', answer: null, problem: { text: 'no' } }).problem, null)
+})

@@ -6,6 +6,8 @@ import { sized } from './canvas.js'
 import { fontOf, theme } from './theme.js'
 import { cutAt } from './scene.js'
 import { toX } from './view.js'
+import { clip } from '../panels/text.js'
+import { toText } from '../panels/value.js'
 
 /** @typedef {import('../types').Store} Store */
 /** @typedef {import('../types').State} State */
@@ -32,7 +34,7 @@ function byNode(track) {
 }
 
 /** @param {any} v @returns {number|null} */
-const numberOf = (v) => (typeof v === 'number' ? v : typeof v === 'boolean' ? Number(v) : null)
+export const numberOf = (v) => (typeof v === 'number' ? v : typeof v === 'boolean' || typeof v === 'bigint' ? Number(v) : null)
 
 /** @param {Track} t the least and the largest number */
 function range(t) {
@@ -53,13 +55,12 @@ const pointAt = (p, axis) => (axis === 'time' ? p.at : p[axis])
 export function brief(v) {
   if (v === null || v === undefined) return '–'
   if (typeof v === 'number') return Number.isInteger(v) ? String(v) : v.toPrecision(5)
-  const text = typeof v === 'string' ? v : JSON.stringify(v)
-  return text.length > 26 ? text.slice(0, 25) + '…' : text
+  return clip(typeof v === 'string' ? v : toText(v), 26)
 }
 
 /** A colour of the series for a value that is no number. @param {any} v */
 function hueOf(v) {
-  const text = JSON.stringify(v)
+  const text = toText(v)
   let h = 0
   for (let i = 0; i < text.length; i++) h = (h * 31 + text.charCodeAt(i)) | 0
   const { series } = theme()

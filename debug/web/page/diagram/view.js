@@ -10,6 +10,12 @@
 /** How little of each axis a view may show. */
 const widthMin = { time: 64, order: 4, depth: 4 }
 
+/** How many numbers a view has to tell apart, however far from 0 it is. */
+const steps = 64
+
+/** How far numbers are apart there. @param {number} at */
+const grain = (at) => 2 ** (Math.floor(Math.log2(Math.max(1, Math.abs(at)))) - 52)
+
 /** How much beside the whole run may be seen, as a part of it. */
 const margin = 0.02
 
@@ -31,7 +37,7 @@ export const spanOf = (about, axis) => about?.spans[axis] || null
 export function clampView(view, span, axis) {
   let { from, to } = view
   if (!Number.isFinite(from) || !Number.isFinite(to) || to < from) [from, to] = span ? [span.from, span.to] : [0, 1]
-  const least = widthMin[axis]
+  const least = Math.max(widthMin[axis], steps * grain(Math.max(Math.abs(from), Math.abs(to))))
   if (to - from < least) {
     const middle = (from + to) / 2
     from = middle - least / 2

@@ -111,45 +111,51 @@ export function problemOf(err) {
 }
 
 /** @typedef {{answer: Answer|null, problem: {text: string, remedy?: string}|null, loading: boolean}} Asked */
+/** What came last, and of which question. @typedef {{key: string, answer: Answer|null, problem: Asked['problem']}} Came */
 
 /** @type {Map<string, Answer>} */
 const kept = new Map()
 
 /**
- * The answer to a command at a place, asked anew when either changes; the last one
- * is shown until then. A line or place of '' asks nothing.
+ * The answer to a command at a place, asked anew when either changes; while it is
+ * loading the last one is there. A line or place of '' asks nothing.
  * @param {Store} store
  * @param {string} line
  * @param {string} at
  * @returns {Asked}
  */
 export function useAnswer(store, line, at) {
-  const [asked, set] = useState(/** @type {Asked} */ ({ answer: null, problem: null, loading: false }))
+  const key = line && at ? JSON.stringify([store.api.tab, line, at]) : ''
+  const [came, set] = useState(/** @type {Came} */ ({ key: '', answer: null, problem: null }))
   useEffect(() => {
-    if (!line || !at) {
-      set({ answer: null, problem: null, loading: false })
-      return
-    }
-    const key = JSON.stringify([store.api.tab, line, at])
-    const had = kept.get(key)
-    if (had) {
-      set({ answer: had, problem: null, loading: false })
-      return
-    }
+    if (!key || kept.has(key)) return
     const ended = new AbortController()
-    set((was) => ({ ...was, loading: true }))
     askAt(store, line, at, ended.signal).then(
       (answer) => {
         if (!growing(store)) keep(key, answer)
-        if (!ended.signal.aborted) set({ answer, problem: null, loading: false })
+        if (!ended.signal.aborted) set({ key, answer, problem: null })
       },
       (err) => {
         const problem = problemOf(err)
-        if (problem && !ended.signal.aborted) set({ answer: null, problem, loading: false })
+        if (problem && !ended.signal.aborted) set({ key, answer: null, problem })
       })
     return () => ended.abort()
-  }, [line, at])
-  return asked
+  }, [key])
+  return askedOf(key, came, kept.get(key))
+}
+
+/**
+ * What there is of a question: what came of another one is there only while it loads.
+ * @param {string} key '' asks nothing
+ * @param {Came} came
+ * @param {Answer} [had] its answer, if that was remembered
+ * @returns {Asked}
+ */
+export function askedOf(key, came, had) {
+  if (!key) return { answer: null, problem: null, loading: false }
+  if (had) return { answer: had, problem: null, loading: false }
+  const loading = came.key !== key
+  return { answer: came.answer, problem: loading ? null : came.problem, loading }
 }
 
 /** @param {Store} store reports whether what an event led to may still change */

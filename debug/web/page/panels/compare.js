@@ -22,9 +22,10 @@ export function ComparePanel({ store }) {
   const put = (/** @type {Compared} */ c) => (lastCompared.set(store, c), setState(c))
   const ask = async (/** @type {string} */ line) => {
     put({ line, answer: null, problem: null, running: true })
-    const answer = await store.act.command(line)
-    const m = store.get().message
-    put({ line, answer, problem: answer ? null : { text: m?.text || 'no answer', remedy: m?.remedy }, running: false })
+    /** @type {any} */
+    let problem = null
+    const answer = await store.act.command(line, { failed: (p) => (problem = p) })
+    put({ line, answer, problem, running: false })
   }
   return html`<section class="p-panel p-compare" aria-label="Compare">
     <${Ask} label="With another recording or History" verb="compare " kind="others" placeholder="fixed.jsonl, a directory" hint="its path, where the server can read it" onAsk=${ask} busy=${state.running} />

@@ -11,6 +11,7 @@ import { plural, visible } from './text.js'
 
 /** @typedef {import('../types').Store} Store */
 /** @typedef {import('../types').Place} Place */
+/** @typedef {import('./ask.js').Asked} Asked */
 
 /** @param {{store: Store}} props */
 export function EventPanel({ store }) {
@@ -22,16 +23,19 @@ export function EventPanel({ store }) {
   const told = useAnswer(store, 'event', settled)
   const [origin, setOrigin] = useState('')
   useEffect(() => setOrigin(''), [settled])
-  if (!place || place.begin) return html`<${Nowhere} store=${store} />`
   const event = partsOf(told.answer, 'event')[0]
-  const stale = told.loading || settled !== at
+  const cause = useAnswer(store, 'cause', event && !told.loading && (event.id || event.kind === 'note') ? settled : '')
+  const diff = useAnswer(store, 'diff', settled)
+  const effects = useAnswer(store, 'effects', !told.loading && event?.effects?.length ? settled : '')
+  const stale = settled !== at || [told, cause, diff, effects].some((t) => t.loading)
+  if (!place || place.begin) return html`<${Nowhere} store=${store} />`
   return html`<section class=${'p-panel p-event' + (stale ? ' stale' : '')} aria-label="Event" aria-busy=${String(stale)}>
     <${Head} store=${store} place=${place} event=${event} here=${!!cut && placeText(cut) === at} />
     <${Problem} problem=${told.problem} />
-    ${event ? html`<${Cause} store=${store} event=${event} at=${settled} />
+    ${event ? html`<${Cause} store=${store} event=${event} at=${settled} told=${cause} stale=${stale} />
       <${Payload} event=${event} />
-      <${Changes} store=${store} event=${event} at=${settled} origin=${origin} onOrigin=${setOrigin} />
-      <${Effects} store=${store} event=${event} at=${settled} />
+      <${Changes} store=${store} event=${event} at=${settled} told=${diff} origin=${origin} onOrigin=${setOrigin} />
+      <${Effects} store=${store} event=${event} told=${effects} />
       <${Lines} event=${event} />
       <${Facts} store=${store} event=${event} />` : null}
   </section>`
@@ -74,15 +78,14 @@ function Head({ store, place, event, here }) {
   </header>`
 }
 
-/** @param {{store: Store, event: any, at: string}} props */
-function Cause({ store, event, at }) {
-  const told = useAnswer(store, 'cause', event.id || event.kind === 'note' ? at : '')
+/** @param {{store: Store, event: any, at: string, told: Asked, stale: boolean}} props */
+function Cause({ store, event, at, told, stale }) {
   const cause = partsOf(told.answer, 'event')[0]
   const went = told.answer && `${told.answer.place.node}:${told.answer.place.seq}` !== at
   return html`<div class="p-cause"><span class="p-label">Caused by</span>
-    ${cause && went ? html`<span><${EventLine} store=${store} it=${cause} /></span> <button type="button" class="p-button small" title="go to the event that caused this one (command: cause)"
+    ${stale ? html`<span class="p-dim">…</span>` : cause && went ? html`<span><${EventLine} store=${store} it=${cause} /></span> <button type="button" class="p-button small" title="go to the event that caused this one (command: cause)"
         onClick=${() => store.act.goto(`${cause.node}:${cause.seq}`)}>Follow</button>`
-      : html`<span class="p-dim">${told.problem ? visible(reason(told.problem.text)) : told.loading ? '…' : outside(event)}</span>`}
+      : html`<span class="p-dim">${told.problem ? visible(reason(told.problem.text)) : outside(event)}</span>`}
   </div>`
 }
 
@@ -101,9 +104,8 @@ function Payload({ event }) {
 /** How many changes are shown at once. */
 const changesShown = 100
 
-/** @param {{store: Store, event: any, at: string, origin: string, onOrigin: (path: string) => void}} props */
-function Changes({ store, event, at, origin, onOrigin }) {
-  const told = useAnswer(store, 'diff', at)
+/** @param {{store: Store, event: any, at: string, told: Asked, origin: string, onOrigin: (path: string) => void}} props */
+function Changes({ store, event, at, told, origin, onOrigin }) {
   const [all, setAll] = useState(false)
   const differences = partsOf(told.answer, 'difference')
   const more = partsOf(told.answer, 'more')[0]
@@ -142,11 +144,9 @@ export function Origin({ store, node, path, at }) {
   </div>`
 }
 
-/** @param {{store: Store, event: any, at: string}} props */
-function Effects({ store, event, at }) {
-  const has = event.effects?.length > 0
-  const told = useAnswer(store, 'effects', has ? at : '')
-  const effects = (has && told.answer ? partsOf(told.answer, 'effect') : event.effects || []).filter((/** @type {any} */ f) => f.kind !== 'log')
+/** @param {{store: Store, event: any, told: Asked}} props */
+function Effects({ store, event, told }) {
+  const effects = (told.answer ? partsOf(told.answer, 'effect') : event.effects || []).filter((/** @type {any} */ f) => f.kind !== 'log')
   if (!effects.length && event.kind === 'note') return null
   if (!effects.length) return html`<${Section} title="Effects" count=${0}><p class="p-dim">none: it sent nothing and set no timer</p><//>`
   return html`<${Section} title="Effects" count=${effects.length}><ul class="p-list">

@@ -46,9 +46,10 @@ function Drawer({ store }) {
     setRunning(asked)
     setLine('')
     keep('commands', asked)
-    const answer = await store.act.command(asked)
-    const m = store.get().message
-    const next = [...(allSaid.get(store) || []), answer ? { line: asked, answer } : { line: asked, answer: null, text: m?.text || store.get().offline, remedy: m?.remedy }].slice(-saidMax)
+    /** @type {any} */
+    let problem = null
+    const answer = await store.act.command(asked, { failed: (p) => (problem = p) })
+    const next = [...(allSaid.get(store) || []), { line: asked, answer, ...problem }].slice(-saidMax)
     allSaid.set(store, next)
     setSaid(next)
     setRunning('')

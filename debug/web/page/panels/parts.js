@@ -18,9 +18,6 @@ const renderers = {
   mark: MarkLine, origin: OriginLine, row: RowLine, track: TrackPart, motif: MotifPart, live: LivePart,
 }
 
-/** The kinds that have a renderer of their own. */
-export const knownKinds = Object.keys(renderers)
-
 /**
  * All that an answer says.
  * @param {{store: Store, answer: Answer|null|undefined}} props

@@ -113,8 +113,8 @@ function useRun(store) {
  */
 function markRows(store, rows) {
   store.set({
-    hits: [], found: '',
-    rows: rows.filter((r) => r.places?.length).map((r) => Object.defineProperties({ ...r.row }, { at: { value: placeOf(r.places?.[0]) }, span: { value: r.span } })),
+    hits: [],
+    rows: rows.filter((r) => r.places?.length).map((r) => Object.defineProperty({ ...r.row }, 'at', { value: placeOf(r.places?.[0]) })),
   })
 }
 

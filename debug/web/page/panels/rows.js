@@ -1,6 +1,6 @@
 // @ts-check
 // Rows of a query as a table, as text and as files.
-import { clock, duration } from '../time.js'
+import { clock, duration, second } from '../time.js'
 import { visible } from './text.js'
 import { preview, toText } from './value.js'
 
@@ -43,7 +43,7 @@ export function columnsOf(rows) {
 /** @param {TableRow} r */
 function lasts(r) {
   if (r.row.to === null) return 'to the end'
-  return r.span ? duration((r.span[1] - r.span[0]) / 2 ** 32) : ''
+  return r.span ? duration((Number(r.span[1]) - Number(r.span[0])) / second) : ''
 }
 
 /**

@@ -115,7 +115,7 @@ function useSearch(store) {
     }
     show({})
     try {
-      if (mode === 'pattern') Object.assign(now, await findPattern(store, text, hits))
+      if (mode === 'pattern') Object.assign(now, await findPattern(store, text, hits, mine.signal))
       else await stream(store, 'search', { [mode]: text }, (kind, v) => {
         if (kind === 'hit') hits.push({ ...v, place: placeOf(v.place) })
         else if (kind === 'end') now.end = v
@@ -124,10 +124,11 @@ function useSearch(store) {
     } catch (err) {
       now.problem = problemOf(err)
     }
-    show({ running: false })
+    const stopped = mine.signal.aborted
+    show({ running: false, ...(stopped ? { end: { partial: 'stopped before all was looked at' } } : {}) })
     if (ended.current !== mine) return
     store.act.setHits(hits.map((h) => h.place))
-    if (hits.length && mode !== 'pattern') await store.act.nextHit(1) // motif goes there itself
+    if (hits.length && !stopped && mode !== 'pattern') await store.act.nextHit(1) // motif goes there itself
   }
   return { search, start, stop: () => ended.current.abort() }
 }
@@ -137,12 +138,14 @@ function useSearch(store) {
  * @param {Store} store
  * @param {string} text
  * @param {Hit[]} hits
+ * @param {AbortSignal} signal
  * @returns {Promise<Partial<Search>>}
  */
-async function findPattern(store, text, hits) {
-  const answer = await store.act.command('motif ' + text)
-  const m = store.get().message
-  if (!answer) return { problem: m && { text: m.text, remedy: m.remedy } }
+async function findPattern(store, text, hits, signal) {
+  /** @type {any} */
+  let problem = null
+  const answer = await store.act.command('motif ' + text, { signal, failed: (p) => (problem = p) })
+  if (!answer) return { problem }
   const motif = partsOf(answer, 'motif')[0]
   const matches = motif?.matches || []
   const places = await store.act.places(matches.map((/** @type {any} */ f) => placeText(f.parts[0])))
@@ -174,7 +177,7 @@ function Found({ store, search }) {
   ]
   return html`<div class="p-hits">
     <${Problem} problem=${search.problem} />
-    <div class="p-row"><span role="status" class="p-dim">${search.running ? 'searching, ' : ''}${search.hits.length ? plural(search.hits.length, 'hit') : search.running ? '' : search.problem ? '' : 'nothing found'}${search.end?.partial ? `: ${visible(search.end.partial)}` : ''}${search.end?.pattern ? ` of ${visible(search.end.pattern)}` : ''}${active >= 0 ? `, this is number ${active + 1}` : ''}</span>
+    <div class="p-row"><span role="status" class="p-dim">${search.running ? 'searching, ' : ''}${search.hits.length || search.end?.partial ? plural(search.hits.length, 'hit') : search.running ? '' : search.problem ? '' : 'nothing found'}${search.end?.partial ? `: ${visible(search.end.partial)}` : ''}${search.end?.pattern ? ` of ${visible(search.end.pattern)}` : ''}${active >= 0 ? `, this is number ${active + 1}` : ''}</span>
       ${search.hits.length ? html`<button type="button" class="p-icon" title="p" onClick=${() => store.act.nextHit(-1)}>‹ previous</button><button type="button" class="p-icon" title="n" onClick=${() => store.act.nextHit(1)}>next ›</button>` : null}</div>
     ${search.hits.length ? html`<${Table} rows=${search.hits} columns=${columns} label="Hits" active=${active} onPick=${(/** @type {Hit} */ h) => store.act.goto(h.place.seq ? placeText(h.place) : h.place.time || 'START')} />` : null}
   </div>`

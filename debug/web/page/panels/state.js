@@ -38,7 +38,7 @@ export function StatePanel({ store }) {
     if (!open.has(node)) setOpen(new Set([...open, node]))
     if (!active || /,""\]$/.test(active)) setActive(node)
   }, [cut?.node, !!open])
-  const { listings, problem, loading, more } = useListings(store, at, open)
+  const { listings, problem, loading, more, at: listed } = useListings(store, at, open)
   if (!about || !open) return html`<section class="p-panel" aria-label="State"><p class="p-dim">…</p></section>`
   const rows = stateRows(about.nodes, listings, open, lanes, cut)
   const chosen = rows.find((r) => r.id === active)
@@ -57,7 +57,8 @@ export function StatePanel({ store }) {
   const key = (/** @type {KeyboardEvent} */ e, /** @type {TreeRow} */ row) => {
     if (e.key === 'P' && row.data?.path) store.act.pin(row.data.path)
   }
-  return html`<section class="p-panel p-state" aria-label="State">
+  const stale = listed !== at
+  return html`<section class=${'p-panel p-state' + (stale ? ' stale' : '')} aria-label="State" aria-busy=${String(stale)}>
     <div class="p-row"><span class="p-sub">State at <b class="p-node">${cut?.begin ? 'START' : placeName(cut)}</b></span>${loading ? html`<span class="p-dim" role="status">…</span>` : null}
       <${Legend} changed=${rows.filter((r) => r.class?.includes('changed') && r.level > 1).length} /></div>
     <${StateSearch} store=${store} at=${at} text=${text} onText=${setText} onFound=${reveal} />
@@ -90,7 +91,7 @@ function useListings(store, at, open) {
     const fresh = latest.current.at !== at
     const have = fresh ? new Map() : latest.current.listings
     const missing = [...open].filter((k) => !have.has(k))
-    if (!missing.length && !fresh) return
+    if (!missing.length && !fresh) return setState((was) => (was.loading ? { ...was, loading: false } : was))
     const timer = setTimeout(async () => {
       setState((was) => ({ ...was, loading: true }))
       try {
@@ -107,7 +108,7 @@ function useListings(store, at, open) {
   }, [at, open])
   const more = async (/** @type {{key: string, skip: number}} */ { key, skip }) => {
     const next = await ask(store, at, key, skip, new AbortController().signal).catch(() => null)
-    if (next) setState((was) => (was.at === at ? { ...was, listings: loadMore(was.listings, key, next) } : was))
+    if (next) setState((was) => (was.at === at ? { ...was, listings: loadMore(was.listings, key, skip, next) } : was))
   }
   return { ...state, more }
 }
@@ -172,22 +173,24 @@ async function lastChange(store, node, path, at) {
 
 /** @param {{store: Store, at: string, text: string, onText: (text: string) => void, onFound: (node: number, path: string) => void}} props */
 function StateSearch({ store, at, text, onText, onFound }) {
-  const [result, setResult] = useState(/** @type {{found: any[], partial?: boolean}|null} */ (null))
+  const [result, setResult] = useState(/** @type {{of: string, found: any[], partial?: boolean}|null} */ (null))
   const [problem, setProblem] = useState(/** @type {any} */ (null))
+  const asked = new URLSearchParams({ at, text }).toString()
   useEffect(() => {
+    setProblem(null)
     if (!text) return setResult(null)
     const ended = new AbortController()
     const timer = setTimeout(() => {
-      get(store, 'state/search?' + new URLSearchParams({ at, text }), undefined, ended.signal).then(
-        (r) => (setResult(r), setProblem(null)), (err) => setProblem(problemOf(err)))
+      get(store, 'state/search?' + asked, undefined, ended.signal).then(
+        (r) => setResult({ ...r, of: asked }), (err) => !ended.signal.aborted && (setResult(null), setProblem(problemOf(err))))
     }, 150)
     return () => (clearTimeout(timer), ended.abort())
-  }, [text, at])
+  }, [asked])
   return html`<div class="p-state-search"><input class="p-input wide" type="search" value=${text} placeholder="Search paths and values" aria-label="Search in the state"
       onInput=${(/** @type {any} */ e) => onText(e.target.value)} />
     <${Problem} problem=${problem} />
-    ${text && result ? html`<div class="p-found">
-      <p class="p-dim" role="status">${result.found.length ? `${result.found.length}${result.partial ? ' and more' : ''} found` : 'nothing has that text at this cut'}</p>
+    ${text && result ? html`<div class=${'p-found' + (result.of === asked ? '' : ' stale')}>
+      <p class="p-dim" role="status">${result.of !== asked ? 'searching…' : result.found.length ? `${result.found.length}${result.partial ? ' and more' : ''} found` : 'nothing has that text at this cut'}</p>
       <ul class="p-list" aria-label="Found in the state">${result.found.slice(0, 100).map((f) => html`<li><button type="button" class="p-hit" onClick=${() => onFound(f.node, f.path)}>
         <span class="p-node">${visible(store.get().about?.nodes[f.node]?.name)}</span> <span class="p-path">${visible(f.path)}</span> <span class="p-value">${visible(f.text)}</span></button></li>`)}</ul>
     </div>` : null}</div>`

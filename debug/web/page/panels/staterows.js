@@ -48,10 +48,12 @@ export function openable(path) {
 /**
  * @param {Map<string, Listing>} listings
  * @param {string} key
- * @param {Listing} next what comes after what is there
+ * @param {number} skip how many were there when it was asked for: who asked twice gets it once
+ * @param {Listing} next what comes after them
  */
-export function loadMore(listings, key, next) {
+export function loadMore(listings, key, skip, next) {
   const had = listings.get(key)
+  if ((had?.children.length || 0) !== skip) return listings
   return new Map(listings).set(key, { ...next, children: [...(had?.children || []), ...next.children] })
 }
 
