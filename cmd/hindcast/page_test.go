@@ -196,6 +196,8 @@ func keepsANotebook(b *tab) {
 	b.press("suspect" + kb.Enter)
 	b.until(`hindcast.store.get().marks.some(m => m.name === 'suspect')`)
 	b.until(`document.querySelector('.p-marks').innerText.includes('suspect')`)
+	b.do(chromedp.Evaluate[chromedp.Void](`void hindcast.store.act.command('note suspect "n3 missed it"')`))
+	b.until(`document.querySelector('.p-marks').innerText.includes('n3 missed it')`)
 	b.picture("notebook")
 	b.leave()
 }
