@@ -2,6 +2,7 @@ package debug
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"hindcast.dev/event"
@@ -12,14 +13,17 @@ import (
 
 // AskAt is Ask as if the session were at another place, which it isn't afterwards:
 // where the command went is the Answer's Place, and what it would have changed
-// (marks, breakpoints, what is watched) is as it was.
+// (marks, breakpoints, what is watched, the last motif and query) is as it was.
+//
+// The place is one of the session's History as it is: what it grows by is taken in
+// after that.
 func (s *Session) AskAt(ctx context.Context, at history.Position, line string) (*Answer, error) {
-	if err := s.Refresh(ctx); err != nil {
-		return &Answer{Line: line, Parts: []Part{}}, err
-	}
-	before, travelled, keep, following := s.view, s.past, s.KeepMarks, s.following
-	defer func() { s.view, s.past, s.KeepMarks, s.following = before, travelled, keep, following }()
-	s.at, s.past, s.KeepMarks, s.following = at, past{}, nil, false
+	before, travelled, keep, following, hits, asked, meta := s.view, s.past, s.KeepMarks, s.following, s.hits, s.asked, s.meta
+	defer func() {
+		s.view, s.past, s.KeepMarks, s.following, s.hits, s.asked = before, travelled, keep, following, hits, asked
+		s.renumber(meta)
+	}()
+	s.at, s.past, s.KeepMarks, s.following, s.hits = at, past{}, nil, false, slices.Clone(hits) // which renumber changes
 	return s.Ask(ctx, line)
 }
 

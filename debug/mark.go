@@ -11,6 +11,13 @@ import (
 	"hindcast.dev/termtext"
 )
 
+// Bounds on the notebook: it is kept on disk.
+const (
+	markNameMax = 128 // bytes
+	noteMax     = 64 << 10
+	marksMax    = 1000
+)
+
 // A Mark is a place with a name and a note: a page of the notebook.
 type Mark struct {
 	Name  string `json:"name"`
@@ -75,6 +82,12 @@ func runMark(_ context.Context, s *Session, args string) error {
 	}
 	m := Mark{name, unquoteNote(strings.TrimSpace(note)), s.place(s.at)}
 	marks := slices.DeleteFunc(s.Marks(), func(o Mark) bool { return o.Name == name })
+	if len(marks) >= marksMax {
+		return commandErrorf("mark", "there are %d marks, as many as may be: unmark NAME removes one", len(marks))
+	}
+	if err := checkNote("mark", m.Note); err != nil {
+		return err
+	}
 	if err := s.changeMarks(append(marks, m)); err != nil {
 		return commandErrorf("mark", "%s is marked for this session alone: %v", name, err)
 	}
@@ -91,6 +104,9 @@ func runNote(_ context.Context, s *Session, args string) error {
 		return commandErrorf("note", "no mark %q; marks lists them", name)
 	}
 	marks[i].Note = unquoteNote(strings.TrimSpace(note))
+	if err := checkNote("note", marks[i].Note); err != nil {
+		return err
+	}
 	if err := s.changeMarks(marks); err != nil {
 		return commandErrorf("note", "%s has the note for this session alone: %v", name, err)
 	}
@@ -106,12 +122,22 @@ func unquoteNote(note string) string {
 	return note
 }
 
+func checkNote(command, note string) error {
+	if len(note) > noteMax {
+		return commandErrorf(command, "the note has %d bytes: want at most %d", len(note), noteMax)
+	}
+	return nil
+}
+
 // checkMarkName refuses what goto would take for something else.
 func (s *Session) checkMarkName(name string) error {
 	letters := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
 	}
 	first := []rune(name)[0]
+	if len(name) > markNameMax {
+		return commandErrorf("mark", "the name has %d bytes: want at most %d", len(name), markNameMax)
+	}
 	_, node := s.nodeIndex(name)
 	switch {
 	case strings.ContainsFunc(name, letters) || !unicode.IsLetter(first):

@@ -8,10 +8,11 @@ import (
 	"hindcast.dev/history"
 )
 
-// Bounds on a frame.
+// Bounds on a frame. A process that serves frames beside other work has room for this
+// many cells, of 8 bytes each, and for as many bytes in the answer.
 const (
 	ColumnsMax = 1 << 14
-	CellsMax   = 1 << 24
+	CellsMax   = 1 << 22
 )
 
 // A View is what of a History a frame shows.

@@ -87,13 +87,17 @@ func (s *Server) offset(t hlc.Timestamp) float64 {
 	if t == hlc.Max {
 		return math.MaxFloat64
 	}
-	return float64(t) - float64(s.origin())
+	first := s.origin()
+	if t < first {
+		return -float64(first - t)
+	}
+	return float64(t - first) // a time alone has more digits than a float64
 }
 
 // outward is a coordinate as it is told, inward as it is asked for.
 func (s *Server) outward(a timeline.Axis, at uint64) uint64 {
 	if a == timeline.Time {
-		at -= uint64(s.origin())
+		at -= min(at, uint64(s.origin()))
 	}
 	return at
 }

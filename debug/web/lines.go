@@ -31,7 +31,8 @@ func newLines(w http.ResponseWriter) *lines {
 	return &lines{w: w}
 }
 
-// say writes a line. Who asked may be gone: then the context ends what is going on.
+// say writes a line. Who asked may be gone, or not read: then the context ends what is
+// going on.
 func (l *lines) say(kind string, v any, now bool) {
 	b, err := json.Marshal(map[string]any{kind: v})
 	if err != nil {
@@ -39,6 +40,7 @@ func (l *lines) say(kind string, v any, now bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	hurried(l.w)
 	_, _ = l.w.Write(append(b, '\n'))
 	if l.wrote++; now || l.wrote >= linesPerFlush {
 		l.wrote = 0
