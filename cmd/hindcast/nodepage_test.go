@@ -52,9 +52,18 @@ func TestARunningNodesPageInTheBrowser(t *testing.T) {
 	b := openTab(t, "http://"+c.members[0].admin+"/debug", 1280, 800)
 	b.until(`window.hindcast && hindcast.store.get().live && hindcast.store.get().live.events > 0 && hindcast.store.get().about.nodes.length === 3`)
 	events := eval[int](b, `hindcast.store.get().live.events`)
+	b.until(`hindcast.store.get().follow`)
 	put(c.members[1], "while-looking")
 	b.until(fmt.Sprintf(`hindcast.store.get().live.events > %d && !hindcast.store.get().offline`, events))
+	// The place follows the end, until somebody goes elsewhere.
+	seen := eval[int](b, `hindcast.store.get().cut.order`)
+	b.until(fmt.Sprintf(`hindcast.store.get().cut.order > %d && hindcast.store.get().follow && !location.hash.includes('cut=')`, seen))
 	b.picture("node-live")
+	b.press("[[[")
+	b.until(`!hindcast.store.get().follow && location.hash.includes('cut=')`)
+	b.press("F")
+	stood := eval[int](b, `hindcast.store.get().cut.order`)
+	b.until(fmt.Sprintf(`hindcast.store.get().follow && hindcast.store.get().cut.order > %d`, stood))
 	b.sound()
 
 	c.kill(c.members[2])

@@ -390,3 +390,17 @@ func TestThePageOnOtherScreensInTheBrowser(t *testing.T) {
 		b.sound()
 	}
 }
+
+// A window that is made larger or smaller has the diagram where there is room for it.
+func TestAWindowThatChangesInTheBrowser(t *testing.T) {
+	findBrowser(t)
+	b := openTab(t, servePage(t, writeRuns(t)).URL, 3840, 2160)
+	b.until(ready)
+	for _, size := range [][2]int64{{1280, 720}, {700, 900}, {1280, 720}, {3840, 2160}} {
+		b.do(chromedp.EmulateViewport(size[0], size[1]))
+		b.until(fmt.Sprintf(`innerWidth === %d && ((strip, lanes, side) => Math.abs(strip.right - lanes.right) < 2 && Math.abs(strip.left - lanes.left) < 2 &&
+			(innerWidth < 760 ? Math.abs(strip.right - innerWidth) < 2 : strip.right <= side.left && side.left - strip.right < 12))(
+			...['.overview', 'canvas.lanes', '.sidebar'].map(s => document.querySelector(s).getBoundingClientRect()))`, size[0]))
+	}
+	b.sound()
+}

@@ -1,6 +1,7 @@
 // @ts-check
 // What can be done: every change of the state that asks the server goes through here.
 import { aborted, ApiError, placeOf } from './api.js'
+import { tailOf } from './live.js'
 import { timeAt } from './time.js'
 import { clampView, coordinate, spanOf, whole } from './diagram/view.js'
 
@@ -65,7 +66,18 @@ export function createActions(store) {
     say: (text, kind = 'info', remedy) => store.set({ message: { kind, text, remedy } }),
     openTab: (tab) => store.set({ tab }),
     setTheme: (theme) => store.set({ theme }),
-    follow: (on) => store.set({ follow: on }),
+    tail: tailOf(store),
+    async follow(on) {
+      if (!store.get().live) return store.act.say('this is a recording: there is nothing to follow')
+      store.set({ follow: on })
+      try {
+        await store.api.command(on ? 'follow on' : 'follow off')
+        if (on) await store.act.tail()
+      } catch (err) {
+        store.set({ follow: false })
+        fail(store, err)
+      }
+    },
     setHits: (hits) => store.set({ hits }),
     ...sessionActions(store),
     ...viewActions(store),

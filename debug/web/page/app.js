@@ -137,7 +137,7 @@ async function open(store) {
   if (!store.get().cut) await store.act.command(about.live ? 'goto END' : 'goto START')
   await store.act.loadMarks()
   keepLink(store)
-  followLive(store)
+  followLive(store, !link.cut)
 }
 
 /** Waits until there is something to draw; goes on asking until all of it is. @param {Store} store */

@@ -7,14 +7,18 @@ import { timeAt } from './time.js'
 /** How long until a connection that was lost is made again, in milliseconds. */
 const retry = 3000
 
+/** How long the place stays where it is, at least, in milliseconds. */
+const pause = 400
+
 /**
- * Follows a running cluster, if one is shown.
+ * Hears what a running cluster adds, if one is shown.
  * @param {Store} store
+ * @param {boolean} follow keeps the place at the end
  */
-export function followLive(store) {
+export function followLive(store, follow) {
   const { about } = store.get()
   if (!about?.live) return
-  store.set({ follow: true, live: { events: about.events, reach: about.last, nodes: [], ended: false } })
+  store.set({ live: { events: about.events, reach: about.last, nodes: [], ended: false } })
   const listen = () => {
     const source = new EventSource(new URL('api/v1/live', document.baseURI))
     source.onmessage = (e) => void heard(store, JSON.parse(e.data), source)
@@ -27,6 +31,44 @@ export function followLive(store) {
     }
   }
   listen()
+  if (follow) void store.act.follow(true)
+}
+
+/**
+ * Makes a function that moves the place to where a session is that follows the end, and
+ * the view with it. It moves once at a time, and a moment later again if more has come.
+ * @param {Store} store
+ * @returns {() => Promise<void>}
+ */
+export function tailOf(store) {
+  let [moving, again] = [false, false]
+  const move = async () => {
+    const was = store.get()
+    const { answer, at } = await store.api.command('live')
+    const now = store.get()
+    if (!now.follow) return
+    if (!answer.parts.find((/** @type {any} */ p) => p.live)?.live.following) {
+      store.set({ follow: false }) // a command went elsewhere
+      return
+    }
+    const same = (/** @type {any} */ a, /** @type {any} */ b) => a?.node === b?.node && a?.seq === b?.seq
+    if (!same(now.cut, at)) {
+      store.set({ cut: at })
+      if (!now.selected || same(now.selected, was.cut)) void store.act.select(at.begin ? null : at)
+    }
+    if (now.live) toEnd(store, now.live.reach)
+  }
+  return async () => {
+    again = true
+    if (moving) return
+    moving = true
+    while (again && store.get().follow) {
+      again = false
+      await move().catch(() => undefined) // a server that is gone is told by others
+      await new Promise((done) => setTimeout(done, pause))
+    }
+    moving = false
+  }
 }
 
 /**
@@ -43,7 +85,7 @@ async function heard(store, data, source) {
   const now = store.get()
   const added = (now.about?.nodes.length || 0) - now.lanes.length
   if (added > 0) store.set({ lanes: [...now.lanes, ...Array.from({ length: added }, (_, i) => now.lanes.length + i)] })
-  if (now.follow) toEnd(store, data.reach)
+  if (now.follow) void store.act.tail()
 }
 
 /**

@@ -98,7 +98,7 @@ export function Status({ store }) {
       ${index?.error ? html`<span class="bad">the index failed: ${index.error}</span>`
         : ready !== 'ready' && html`<span>indexing ${ready === 'events' ? 'events' : 'messages'} <progress value=${index?.done || 0}></progress></span>`}
       ${busy && html`<span class="busy" aria-hidden="true"></span>`}
-      <span>${grouped(count)} of ${grouped(about?.events || 0)} events in view${count > eventsShown && html`<span class="muted zoom-hint">: zoom in to see each and its messages</span>`}</span>
+      <span>${grouped(count)} of ${grouped(Math.max(count, about?.events || 0))} events in view${count > eventsShown && html`<span class="muted zoom-hint">: zoom in to see each and its messages</span>`}</span>
       <span>${grouped(about?.nodes.length || 0)} ${about?.nodes.length === 1 ? 'node' : 'nodes'}</span>
       ${(about?.warnings || []).length > 0 && html`<span class="warn" title=${(about?.warnings || []).join('\n')}>⚠ ${about?.warnings?.length} ${about?.warnings?.length === 1 ? 'warning' : 'warnings'}</span>`}
       <span class="hint"><kbd>?</kbd> keys</span>

@@ -19,8 +19,8 @@ const rest = 250
 export function linkOf(s) {
   const moved = s.lanes.some((n, i) => n !== i)
   return {
-    axis: s.axis, view: s.view, tab: s.tab, filter: s.laneFilter, query: s.query,
-    cut: s.cut ? placeText(s.cut) : undefined,
+    axis: s.axis, view: s.follow ? undefined : s.view, tab: s.tab, filter: s.laneFilter, query: s.query,
+    cut: s.cut && !s.follow ? placeText(s.cut) : undefined, // what follows the end does so again
     selected: s.selected && placeText(s.selected) !== (s.cut && placeText(s.cut)) ? placeText(s.selected) : undefined,
     lanes: moved ? s.lanes : [], collapsed: [...s.collapsed].sort((a, b) => a - b), pins: s.tracks.map((t) => t.expr),
   }
@@ -97,4 +97,4 @@ export function keepLink(store) {
  * What Back goes over step by step; the rest of the URL changes in place.
  * @param {State} s
  */
-const stepOf = (s) => [s.axis, s.cut && placeText(s.cut), s.selected && placeText(s.selected), s.tab].join(' ')
+const stepOf = (s) => [s.axis, s.tab, s.follow, ...(s.follow ? [] : [s.cut, s.selected].map((p) => p && placeText(p)))].join(' ')

@@ -233,7 +233,8 @@ export interface Actions {
   collapse(node: number, collapsed: boolean): void
   setLaneFilter(text: string): void
   moveLane(node: number, by: number): void
-  follow(on: boolean): void
+  follow(on: boolean): Promise<void>
+  tail(): Promise<void>
   say(text: string, kind?: 'info' | 'error', remedy?: string): void
   reload(): Promise<void>
 }

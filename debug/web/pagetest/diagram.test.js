@@ -11,6 +11,7 @@ import { arrowAt, nodeAt } from '../page/diagram/hit.js'
 import { partSpots } from '../page/diagram/hits.js'
 import { namePlace } from '../page/diagram/messages.js'
 import { countIn } from '../page/diagram/cells.js'
+import { denseEvents } from '../page/diagram/events.js'
 import { namesWidth } from '../page/diagram/names.js'
 
 /** A random number, the same in every run. */
@@ -167,4 +168,11 @@ test('the column of names has room for the word beside a name', () => {
   const live = { nodes: [{ node: 0, silent: 'gone' }] }
   assert.ok(namesWidth({ ...about({ name: 'server-1', events: 3 }), live }) > namesWidth(about({ name: 'server-1', events: 3 })))
   assert.equal(namesWidth(about({ name: 'x'.repeat(500), events: 3 })), 200)
+})
+
+test('events that would hide each other are dense, a few that touch aren’t', () => {
+  const scene = { width: 1000, view: { from: 0, to: 1000 }, layout: { rowOf: [0, 1] } }
+  const events = [[0, 10], [1, 11], [0, 12], [0, 14], [1, 15], [0, 16.5], [0, 17], [0, 21], [0, 23], [0, 23]].map(([node, at], seq) => ({ node, at, seq, kind: 'recv' }))
+  assert.deepEqual([...denseEvents(scene, events)].map((e) => e.seq), [0, 2, 3, 5, 6])
+  assert.equal(denseEvents({ ...scene, view: { from: 0, to: 100 } }, events).size, 0)
 })

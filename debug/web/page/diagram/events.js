@@ -11,6 +11,37 @@ import { visible } from '../panels/text.js'
 /** How many names are looked at, at most. */
 const namesMax = 1500
 
+/** What many events are, which is drawn as thin lines where they would hide each other. */
+const plain = ['circle', 'diamond', 'clock', 'square']
+
+/** How close they are then, in pixels. */
+const denseGap = 3
+
+/** How many are so close at least: fewer can be told from their shapes' edges. */
+const denseRun = 4
+
+/**
+ * The events that hide their neighbours on the lane, were they drawn as shapes: the edges
+ * of a hundred shapes in a place would leave nothing to be seen of any.
+ * @param {Scene} s
+ * @param {DrawnEvent[]} events those of a lane from left to right
+ */
+export function denseEvents(s, events) {
+  /** @type {Map<number, DrawnEvent[]>} */
+  const runs = new Map()
+  const dense = new Set()
+  const least = (denseGap / s.width) * (s.view.to - s.view.from)
+  for (const e of events) {
+    const row = s.layout.rowOf[e.node]
+    let run = runs.get(row)
+    if (!run || e.at - run[run.length - 1].at >= least) runs.set(row, (run = []))
+    run.push(e)
+    if (run.length === denseRun) for (const o of run) dense.add(o)
+    else if (run.length > denseRun) dense.add(e)
+  }
+  return dense
+}
+
 /**
  * @param {CanvasRenderingContext2D} ctx
  * @param {Scene} s
@@ -20,16 +51,19 @@ export function drawEvents(ctx, s) {
   const r = radiusOf(s)
   /** @type {Map<string, {path: Path2D, color: string, hollow: boolean, edge: boolean, dim: boolean}>} */
   const batches = new Map()
+  const dense = denseEvents(s, s.state.drawn?.events || [])
   for (const e of s.state.drawn?.events || []) {
     const x = sceneX(s, e.at)
     const look = lookOf(e)
     const y = eventY(s, e, look)
     if (x < -10 || x > s.width + 10 || y < -10 || y > s.height + 10) continue
     const dim = s.state.cone !== null && relation(s.state, e.node, e.seq) === ''
-    const key = look.color + look.shape + dim
+    const thin = dense.has(e) && plain.includes(look.shape)
+    const key = look.color + look.shape + dim + thin
     let b = batches.get(key)
-    if (!b) batches.set(key, (b = { path: new Path2D(), color: String(t[look.color]), hollow: look.shape === 'clock', edge: look.below !== true, dim }))
-    addShape(b.path, look.shape, x, y, look.below ? r * 0.8 : r)
+    if (!b) batches.set(key, (b = { path: new Path2D(), color: String(t[look.color]), hollow: look.shape === 'clock' && !thin, edge: look.below !== true && !thin, dim }))
+    if (thin) b.path.rect(x - 0.75, y - r, 1.5, r * 2)
+    else addShape(b.path, look.shape, x, y, look.below ? r * 0.8 : r)
   }
   ctx.save()
   ctx.lineJoin = 'round'

@@ -357,6 +357,8 @@ function attach(stage, refs, to) {
   }
   const seen = new ResizeObserver(measure)
   seen.observe(scroller)
+  const column = scroller.querySelector('.names') // gets wider for a word beside a name
+  if (column) seen.observe(column)
   const scrolled = () => {
     stage.scroll = scroller.scrollTop
     to.setScroll(scroller.scrollTop)
