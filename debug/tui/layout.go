@@ -154,17 +154,13 @@ func (m *model) drawStrip(a area) {
 		a.line(0, 0, dim, m.noFrame())
 		return
 	}
-	counts := make([]uint32, f.Columns)
 	most := uint32(1)
-	for _, cells := range f.Cells {
-		for x, c := range cells {
-			counts[x] += c.Count
-			most = max(most, counts[x])
-		}
+	for _, c := range f.Cells[0] {
+		most = max(most, c.Count)
 	}
-	for x, n := range counts {
-		if n > 0 {
-			a.set(x, 0, bar(n, most), dim)
+	for x, c := range f.Cells[0] {
+		if c.Count > 0 {
+			a.set(x, 0, bar(c.Count, most), dim)
 		}
 	}
 	for _, h := range m.hits.rows {

@@ -39,7 +39,7 @@ func (m *model) settleScope() {
 	}
 	if s.stripIndex != x || s.strip == nil || s.strip.Columns != m.w {
 		if from, to, ok := x.Span(timeline.Time); ok {
-			s.strip, _ = x.Frame(timeline.View{Axis: timeline.Time, From: from, To: to, Columns: m.w})
+			s.strip, _ = x.Frame(timeline.View{Axis: timeline.Time, From: from, To: to, Columns: m.w, Merged: true})
 		}
 		s.stripIndex = x
 	}
