@@ -1,6 +1,7 @@
 // @ts-check
 // What can be done: every change of the state that asks the server goes through here.
 import { aborted, ApiError, placeOf } from './api.js'
+import { carried } from './carry.js'
 import { tailOf } from './live.js'
 import { timeAt } from './time.js'
 import { clampView, coordinate, spanOf, whole } from './diagram/view.js'
@@ -135,15 +136,20 @@ function sessionActions(store) {
     }
   }
   const step = stepper(store, command)
+  let [reloads, reloaded] = [0, 0]
   return {
     command, select, step,
     /** @type {Actions['goto']} */
     goto: async (place) => void (await command('goto ' + place)),
     /** @type {Actions['reload']} */
     reload: async () => {
+      const mine = ++reloads
       const about = await store.api.about()
-      const { offline, cut } = store.get()
-      store.set({ about, ready: about.index.state, offline: '' })
+      if (mine < reloaded) return // a later one was answered first
+      reloaded = mine
+      const { offline } = store.get()
+      store.set({ about, ready: about.index.state, offline: '', ...carried(store.get(), about) })
+      const { cut } = store.get()
       if (offline && cut && !cut.begin) await command('goto ' + placeText(cut), { quiet: true }) // a session begun anew
     },
   }

@@ -82,10 +82,7 @@ async function heard(store, data, source) {
   if (data.ended) source.close()
   if (before.live?.events === data.events && !data.ended) return
   await store.act.reload().catch(() => undefined)
-  const now = store.get()
-  const added = (now.about?.nodes.length || 0) - now.lanes.length
-  if (added > 0) store.set({ lanes: [...now.lanes, ...Array.from({ length: added }, (_, i) => now.lanes.length + i)] })
-  if (now.follow) void store.act.tail()
+  if (store.get().follow) void store.act.tail()
 }
 
 /**
