@@ -11,9 +11,17 @@ import (
 // exportEndings are the names of files in a format that others open by their names.
 var exportEndings = map[string]string{"perfetto": "json", "shiviz": "log"}
 
+// exportsMax bounds how many downloads there are at once: none waits for a turn, for
+// each takes as long as who saves it.
+const exportsMax = 8
+
 // export streams the History, or a stretch of it, to a browser, which saves it: no
 // file is made on this machine.
 func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
+	defer s.exports.Add(-1)
+	if s.exports.Add(1) > exportsMax {
+		return problemf(http.StatusServiceUnavailable, "wait until one is done", "%d are exported already, as many as may", exportsMax)
+	}
 	q := r.URL.Query()
 	format, span := q.Get("format"), ""
 	switch from, to := q.Get("from"), q.Get("to"); {

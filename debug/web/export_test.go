@@ -98,3 +98,19 @@ func TestATitleMakesAFileName(t *testing.T) {
 		}
 	}
 }
+
+func TestThereAreOnlySoManyDownloadsAtOnce(t *testing.T) {
+	hs := serve(t, "")
+	s := hs.Config.Handler.(*Server)
+	s.exports.Store(exportsMax)
+	var p struct{ Error, Remedy string }
+	if code := read(t, hs, "GET", "/api/v1/export?format=jsonl", "", &p); code != 503 || p.Remedy == "" {
+		t.Errorf("one more: %d %+v", code, p)
+	}
+	s.exports.Store(exportsMax - 1)
+	for range 2 { // a download that is over makes room
+		if res, b := ask(t, hs, "GET", "/api/v1/export?format=jsonl", ""); res.StatusCode != 200 {
+			t.Errorf("the last one: %d %s", res.StatusCode, b)
+		}
+	}
+}

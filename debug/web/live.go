@@ -38,15 +38,16 @@ type liveNode struct {
 
 // A liveState is what a listener is told.
 type liveState struct {
-	Events uint64        `json:"events"`
-	Reach  hlc.Timestamp `json:"reach"` // up to then all is there of the nodes that are heard
-	Nodes  []liveNode    `json:"nodes"`
-	Ended  bool          `json:"ended"` // nothing comes any more
+	Events    uint64        `json:"events"`
+	Forgotten uint64        `json:"forgotten,omitempty"` // before them
+	Reach     hlc.Timestamp `json:"reach"`               // up to then all is there of the nodes that are heard
+	Nodes     []liveNode    `json:"nodes"`
+	Ended     bool          `json:"ended"` // nothing comes any more
 }
 
 func (s *Server) liveState() liveState {
 	st, meta := s.survey.Status(), s.source().Meta()
-	out := liveState{Events: st.Events, Reach: st.Reach, Nodes: []liveNode{}, Ended: st.Ended}
+	out := liveState{Events: st.Events, Forgotten: st.Forgotten, Reach: st.Reach, Nodes: []liveNode{}, Ended: st.Ended}
 	for i := range meta.Nodes {
 		n := liveNode{Node: i}
 		for _, m := range st.Nodes {

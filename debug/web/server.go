@@ -63,18 +63,19 @@ type Options struct {
 
 // A Server is an http.Handler. It is safe for concurrent use.
 type Server struct {
-	opts   Options
-	mux    *http.ServeMux
-	tabs   tabs
-	survey *debug.Survey
-	states states
-	page   map[string]pageFile
-	ticket tickets
-	turns  chan struct{} // holds a token for each answer that is worked out; nil: any number
-	first  atomic.Uint64 // see origin
-	closed chan struct{} // when Run is over
-	close  func()        // closes it
-	heard  atomic.Int32  // how many listen to what grows
+	opts    Options
+	mux     *http.ServeMux
+	tabs    tabs
+	survey  *debug.Survey
+	states  states
+	page    map[string]pageFile
+	ticket  tickets
+	turns   chan struct{} // holds a token for each answer that is worked out; nil: any number
+	first   atomic.Uint64 // see origin
+	closed  chan struct{} // when Run is over
+	close   func()        // closes it
+	heard   atomic.Int32  // how many listen to what grows
+	exports atomic.Int32  // how many save it
 }
 
 // New returns a Server. Run builds what it draws from.

@@ -18,7 +18,7 @@ const pause = 400
 export function followLive(store, follow) {
   const { about } = store.get()
   if (!about?.live) return
-  store.set({ live: { events: about.events, reach: about.last, nodes: [], ended: false } })
+  store.set({ live: { events: about.events, told: -1, reach: about.last, nodes: [], ended: false } })
   const listen = () => {
     const source = new EventSource(new URL('api/v1/live', document.baseURI))
     source.onmessage = (e) => void heard(store, JSON.parse(e.data), source)
@@ -78,9 +78,10 @@ export function tailOf(store) {
  */
 async function heard(store, data, source) {
   const before = store.get()
-  store.set({ live: { events: data.events, reach: data.reach, nodes: data.nodes || [], ended: Boolean(data.ended) }, offline: '' })
+  const told = data.events + (data.forgotten || 0) // of a full memory as many go as come
+  store.set({ live: { events: data.events, told, reach: data.reach, nodes: data.nodes || [], ended: Boolean(data.ended) }, offline: '' })
   if (data.ended) source.close()
-  if (before.live?.events === data.events && !data.ended) return
+  if (before.live?.told === told && !data.ended) return
   await store.act.reload().catch(() => undefined)
   if (store.get().follow) void store.act.tail()
 }

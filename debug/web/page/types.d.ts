@@ -150,7 +150,7 @@ export interface TrackPoint {
 }
 
 export interface LiveNode { node: number, silent?: string }
-export interface Live { events: number, reach: string, nodes: LiveNode[], ended: boolean, lost?: string }
+export interface Live { events: number, told: number, reach: string, nodes: LiveNode[], ended: boolean, lost?: string }
 
 export interface Problem { text: string, remedy?: string }
 export interface Message { kind: 'info' | 'error', text: string, remedy?: string }

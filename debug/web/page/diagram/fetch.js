@@ -36,6 +36,12 @@ const cellsMax = 4_000_000
  * @property {string} key changes when nodes do
  */
 
+/**
+ * What there is, as a text: of a cluster whose oldest events are forgotten the number alone may stay.
+ * @param {import('../types').About|null} about
+ */
+const knownOf = (about) => `${about?.events} ${about?.first} ${about?.last}`
+
 /** Loads one thing at a time, and then what is wanted by then. */
 export class Fetcher {
   /** @param {Store} store */
@@ -49,7 +55,7 @@ export class Fetcher {
     this.failedAt = -Infinity
     this.frameKey = ''
     this.drawnKey = ''
-    this.known = 0 // events there were when the frame was asked for
+    this.known = '' // what there was when the frame was asked for
   }
 
   /** @param {Want} w */
@@ -99,7 +105,7 @@ export class Fetcher {
   /** @param {Want} w reports whether the frame that is there will do */
   frameServes(w) {
     const { frame: f, about } = this.store.get()
-    if (!f || f.axis !== w.axis || this.frameKey !== w.key || this.known !== (about?.events || 0)) return false
+    if (!f || f.axis !== w.axis || this.frameKey !== w.key || this.known !== knownOf(about)) return false
     const perPixel = (f.view.to - f.view.from) / f.columns / ((w.view.to - w.view.from) / w.width)
     return covers(f.view, w.view) && (perPixel <= 1.3 || f.view.to - f.view.from < f.columns) && perPixel >= 0.3
   }
@@ -110,7 +116,7 @@ export class Fetcher {
     const view = widened(w.view, beside)
     const lanes = w.nodes.length + (w.merged.length ? 1 : 0)
     const columns = Math.max(1, Math.min(columnsMax, Math.ceil(w.width * (1 + 2 * beside)), Math.floor(cellsMax / Math.max(1, lanes))))
-    const known = get().about?.events || 0
+    const known = knownOf(get().about)
     const frame = await api.frame(w.axis, view, columns, this.nodes(w), signal)
     if (w.merged.length) {
       const rest = w.merged.length > w.nodes.length // named by what they aren't, if that is shorter
