@@ -160,7 +160,14 @@ type NodeInfo struct {
 func (*NodeInfo) kind() string { return "node" }
 
 func (n *NodeInfo) writeText(t *textForm) {
-	line := fmt.Sprintf("%s %-9s %6d events  %s … %s", termtext.Pad(termtext.Printable(n.Name), 12), n.State, n.Events, n.First, n.Last)
+	state := n.State
+	if n.Events == 0 {
+		state = "unknown"
+	}
+	line := fmt.Sprintf("%s %-9s %6d events", termtext.Pad(termtext.Printable(n.Name), 12), state, n.Events)
+	if n.Events > 0 {
+		line += fmt.Sprintf("  %s … %s", n.First, n.Last)
+	}
 	for _, u := range n.Unknown {
 		line += fmt.Sprintf("  unknown %s … %s", u[0], until(u[1]))
 	}

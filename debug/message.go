@@ -69,7 +69,7 @@ func runEffects(ctx context.Context, s *Session, _ string) error {
 	if len(e.Effects) == 0 {
 		s.remark("%s had no effect", s.name(s.at))
 	}
-	lost, err := s.drops(ctx)
+	lost, err := s.losses(ctx, []history.Event{*e})
 	if err != nil {
 		return err
 	}
@@ -103,6 +103,30 @@ func (s *Session) fate(ctx context.Context, f *history.Effect, lost func(message
 		}
 	}
 	return fate, nil
+}
+
+// losses returns what tells the notes on dropped messages, of those that these events
+// sent. Where all arrived nobody has to look for any, which without an index costs a
+// walk through the whole History.
+func (s *Session) losses(ctx context.Context, events []history.Event) (func(message string) []Drop, error) {
+	if x := s.index(); x != nil && x.Linked() || s.lost != nil {
+		return s.drops(ctx)
+	}
+	for i := range events {
+		for l := range events[i].Departures() {
+			if l.Kind != "recv" {
+				continue // no note tells of timers and calls
+			}
+			m, err := s.src.Message(ctx, l.ID)
+			if err != nil {
+				return nil, err
+			}
+			if len(m.Receives) == 0 {
+				return s.drops(ctx)
+			}
+		}
+	}
+	return func(string) []Drop { return nil }, nil
 }
 
 // drops returns what tells the notes on a dropped message: of the index, or of a

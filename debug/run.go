@@ -36,6 +36,9 @@ func runNodes(ctx context.Context, s *Session, _ string) error {
 		for _, u := range n.Unknown {
 			info.Unknown = append(info.Unknown, [2]hlc.Timestamp{u.From, u.To})
 		}
+		if n.Events == 0 {
+			info.State = ""
+		}
 		if st := states[i]; st != nil {
 			info.State = ""
 			if v := st.Get(up); hasUp && !v.IsAbsent() {
@@ -286,7 +289,7 @@ func runDiagram(ctx context.Context, s *Session, args string) error {
 	if err != nil {
 		return err
 	}
-	drops, err := s.drops(ctx)
+	drops, err := s.losses(ctx, rows)
 	if err != nil {
 		return err
 	}

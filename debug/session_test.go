@@ -59,6 +59,57 @@ func (l *lateSource) Walk(ctx context.Context, from, to history.Position, nodes 
 	return l.Source.Walk(ctx, from, to, nodes)
 }
 
+// What became of messages that arrived is no matter of the whole History.
+func TestNotesOnDroppedMessagesAreLookedForWhereOneIsMissing(t *testing.T) {
+	src := load(t, `{"node":"n1","ts":@1,"kind":"request","name":"Old"}
+{"node":"n1","ts":@2,"kind":"request","name":"Put","effects":[{"kind":"send","id":"a","to":"n2","name":"Copy"},{"kind":"settimer","id":"t","name":"never"}]}
+{"node":"n2","ts":@3,"kind":"recv","from":"n1","id":"a","name":"Copy"}
+{"node":"n1","ts":@4,"kind":"request","name":"Put","effects":[{"kind":"send","id":"b","to":"n2","name":"Copy"}]}
+{"node":"n1","ts":@5,"kind":"note","name":"drop","id":"b","data":{"message":"b","peer":"n2","reason":"link cut"}}`)
+	first, err := src.Event(t.Context(), 0, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	s := NewSession(&lateSource{src, first.Position}, &out)
+	for _, line := range []string{"goto n1:2", "effects"} {
+		if err := s.Do(t.Context(), line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if !strings.Contains(out.String(), "received at n2:1") {
+		t.Errorf("effects said:\n%s", &out)
+	}
+	s = NewSession(src, &out)
+	for _, line := range []string{"goto n1:2", "effects", "goto n1:3", "effects"} {
+		if err := s.Do(t.Context(), line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if !strings.Contains(out.String(), "dropped: link cut") {
+		t.Errorf("effects said:\n%s", &out)
+	}
+}
+
+// Of a node that nobody heard of there is neither a state nor a time.
+func TestANodeWithoutEventsIsUnknown(t *testing.T) {
+	b := history.NewBuilder()
+	b.AddNode("n1", "connection refused")
+	b.Append("n2", history.EventSpec{Event: history.Event{Position: history.Position{Time: second}}})
+	src, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := NewSession(src, &out).Do(t.Context(), "nodes"); err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(out.String(), "\n")
+	if !strings.Contains(line, "unknown") || strings.Contains(line, "1970") || strings.Contains(line, "not begun") {
+		t.Errorf("nodes says %q", line)
+	}
+}
+
 func TestGoingBackDoesNotReplayFromTheStart(t *testing.T) {
 	values := make([]int64, 5000)
 	values[4600] = 1

@@ -130,7 +130,11 @@ func (x *execution) warnings() []string {
 		out = append(out, fmt.Sprintf("%d entries were left out, the first: %v", x.skipped, x.bad))
 	}
 	if x.rest > 0 {
-		out = append(out, fmt.Sprintf("%d lines are part of no event, the first is %s:%d", x.rest, x.file, x.restAt))
+		what := fmt.Sprintf("%d lines are part of no event, the first is", x.rest)
+		if x.rest == 1 {
+			what = "1 line is part of no event:"
+		}
+		out = append(out, fmt.Sprintf("%s %s:%d", what, x.file, x.restAt))
 	}
 	return out
 }

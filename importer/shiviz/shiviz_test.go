@@ -178,7 +178,7 @@ func TestSkipBad(t *testing.T) {
 		t.Errorf("%d events and %d skipped, want 2 and 1", meta.Events, meta.Skipped)
 	}
 	all := strings.Join(meta.Warnings, "\n")
-	for _, want := range []string{"1 entries were left out, the first: x.log:3:", "1 lines are part of no event, the first is x.log:5", "event 4 of c, of which b knew, is not in the log"} {
+	for _, want := range []string{"1 entries were left out, the first: x.log:3:", "1 line is part of no event: x.log:5", "event 4 of c, of which b knew, is not in the log"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("warnings\n%s\nwant %s", all, want)
 		}

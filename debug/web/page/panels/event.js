@@ -90,7 +90,7 @@ function Cause({ store, event, at, told, stale }) {
 }
 
 /** @param {string} text */
-const reason = (text) => text.replace(/^cause: /, '')
+const reason = (text) => text.replace(/^cause: (.* was caused by (?=no message))?/, '')
 
 /** @param {any} event */
 const outside = (event) => (event.kind === 'request' ? 'a client, outside of the recording' : 'no message or timer of the recording')
