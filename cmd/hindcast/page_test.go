@@ -270,9 +270,14 @@ func leadsBackByAPermalink(b *tab) {
 	if strings.Contains(link, "token") {
 		b.t.Errorf("the token stands in the permalink %s", link)
 	}
+	session := eval[string](b, `hindcast.store.api.tab`)
 	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(link))
 	b.until(ready)
 	b.until(state + ` === ` + js(want))
+	b.until(`hindcast.store.api.tab === ` + js(session))
+	// What has the same to begin with, as a tab that is duplicated, has another session.
+	b.do(chromedp.Evaluate[chromedp.Void](`void import('/api.js').then((m) => m.tabName()).then((name) => (window.another = name))`))
+	b.until(`window.another && window.another !== ` + js(session))
 }
 
 func listsItsKeys(b *tab) {

@@ -30,11 +30,26 @@ export function aborted(err) {
   return err instanceof DOMException && err.name === 'AbortError'
 }
 
-/** The name of this tab's session, which a reload keeps. */
-function tabName() {
+/** How long the page before a reload may take to let go of its name, in milliseconds. */
+const ownTime = 300
+
+/**
+ * The name of this tab's session, which a reload keeps. A tab that is duplicated has the
+ * name of the other: then it gets one of its own, or each would move the other's place.
+ * @param {LockManager} [locks] undefined where the browser has none
+ * @returns {Promise<string>}
+ */
+export async function tabName(locks = globalThis.navigator?.locks) {
   const made = () => 'page-' + Math.random().toString(36).slice(2, 10)
+  /** @param {string} name @returns {Promise<boolean>} nobody else had it; it is ours as long as the page is there */
+  const ours = (name) => new Promise((tell) => {
+    if (!locks) return tell(true)
+    const hold = () => (tell(true), new Promise(() => undefined))
+    locks.request('hindcast ' + name, { signal: AbortSignal.timeout(ownTime) }, hold).catch((err) => tell(err?.name !== 'TimeoutError'))
+  })
   try {
-    const name = sessionStorage.getItem('hindcast-tab') || made()
+    let name = sessionStorage.getItem('hindcast-tab') || made()
+    while (!(await ours(name))) name = made()
     sessionStorage.setItem('hindcast-tab', name)
     return name
   } catch {
@@ -84,9 +99,8 @@ const coordinateMax = 2 ** 64 - 2048
  */
 const whole = (at) => Math.max(0, Math.floor(Math.min(at, coordinateMax)))
 
-/** @returns {Api} */
-export function createApi() {
-  const tab = tabName()
+/** @param {string} tab the name of the session @returns {Api} */
+export function createApi(tab) {
   const headers = { 'Hindcast-Tab': tab }
   /** @param {string} path @param {AbortSignal} [signal] */
   const get = async (path, signal) => (await ask('api/v1/' + path, { headers, signal })).json()

@@ -1,7 +1,7 @@
 // @ts-check
 // The page: what is where, and what begins when it opens.
 import { html, render, useEffect, useErrorBoundary, useMemo, useRef } from './vendor/htm-preact.js'
-import { createApi } from './api.js'
+import { createApi, tabName } from './api.js'
 import { createStore, useStore } from './store.js'
 import { fail } from './actions.js'
 import { bindKeys, KeyHelp } from './keys.js'
@@ -59,8 +59,8 @@ function Sidebar({ store }) {
   </aside>`
 }
 
-/** @param {{store: Store}} props moves the border between diagram and panels */
-function Splitter({ store }) {
+/** Moves the border between diagram and panels. */
+function Splitter() {
   const bar = useRef(/** @type {HTMLElement|null} */ (null))
   /** @param {number} width */
   const set = (width) => {
@@ -84,7 +84,7 @@ function Splitter({ store }) {
     set((document.querySelector('.sidebar')?.clientWidth || 400) + by)
   }
   return html`<div class="splitter" ref=${bar} role="separator" aria-orientation="vertical" aria-label="Width of the panels" tabindex="0" data-arrows
-    onPointerDown=${down} onPointerMove=${move} onKeyDown=${key} onDblClick=${() => document.documentElement.style.removeProperty('--side')} data-store=${store ? '' : null}></div>`
+    onPointerDown=${down} onPointerMove=${move} onKeyDown=${key} onDblClick=${() => document.documentElement.style.removeProperty('--side')}></div>`
 }
 
 /** @param {{store: Store}} props */
@@ -101,7 +101,7 @@ function App({ store }) {
     <${TopBar} store=${store} search=${html`<${SearchBox} store=${store} />`} />
     <main class="work">
       <${Diagram} store=${store} />
-      <${Splitter} store=${store} />
+      <${Splitter} />
       <${Sidebar} store=${store} />
     </main>
     <${Status} store=${store} />
@@ -155,7 +155,7 @@ async function indexed(store) {
   if (store.get().ready !== 'ready') void wait()
 }
 
-const store = createStore(createApi())
+const store = createStore(createApi(await tabName()))
 try {
   const theme = localStorage.getItem('hindcast-theme')
   if (theme === 'light' || theme === 'dark') store.set({ theme })

@@ -23,7 +23,7 @@ function answering(text) {
 
 test('what lies behind the first 24 days is asked for', async () => {
   const asked = answering('{"events":[],"messages":[],"count":0,"shown":0}')
-  const api = createApi()
+  const api = createApi('t')
   await api.events('time', { from: 30 * day, to: 56 * year }, null)
   const q = new URL(asked[0]).searchParams
   assert.equal(Number(q.get('from')), 30 * day)
@@ -60,7 +60,7 @@ test('a view far from the beginning is as wide as numbers there can tell apart',
 
 test('ints are shown as they are, wherever a command says them', async () => {
   answering('{"answer":{"parts":[{"variable":{"node":"n1","path":"x","value":9007199254740993}}]},"at":{"name":"n1","node":0,"seq":1,"time":"x","timeAt":9007199254740993}}')
-  const a = await createApi().command('state')
+  const a = await createApi('t').command('state')
   const exact = JSON.parse('9007199254740993', (_, v, context) => (context?.source ? BigInt(context.source) : v))
   assert.equal(a.answer.parts[0].variable.value, exact) // where JSON can be read exactly
   assert.equal(a.at.timeAt, 9007199254740992)

@@ -19,7 +19,9 @@ export function followCut(store) {
       const at = wanted
       try {
         store.set({ laneStates: await store.api.lanes(at) })
-      } catch { /* the lamps stay as they are: the next move asks again */ }
+      } catch { // what they do there isn't known: the next move asks again
+        store.set({ laneStates: [] })
+      }
       known = at
     }
     asking = false

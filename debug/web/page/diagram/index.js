@@ -294,8 +294,9 @@ function cutKeys(store, e) {
 /** @param {{store: Store, ruler: {current: HTMLCanvasElement|null}}} props */
 function Ruler({ store, ruler }) {
   const cut = useStore(store, (s) => s.cut)
+  const events = useStore(store, (s) => s.about?.events || 0)
   const text = !cut || cut.begin ? 'the beginning' : `${store.act.placeText(cut)}, ${cut.time}`
-  return html`<div class="ruler" role="slider" tabindex="0" aria-label="Cut" aria-valuenow=${cut?.order ?? 0} aria-valuetext=${text} data-arrows
+  return html`<div class="ruler" role="slider" tabindex="0" aria-label="Cut" aria-valuemin="0" aria-valuemax=${events} aria-valuenow=${cut && !cut.begin ? (cut.order ?? 0) + 1 : 0} aria-valuetext=${text} data-arrows
     title="the cut: drag it, or click where it is to be" onKeyDown=${(/** @type {KeyboardEvent} */ e) => cutKeys(store, e)}><canvas ref=${ruler}></canvas></div>`
 }
 

@@ -159,7 +159,9 @@ export function dragCut(el, on) {
       const { axis, lane, lanes } = store.get()
       found = await store.api.cut(axis, at, axis === 'depth' ? (lane >= 0 ? lane : lanes[0]) : undefined)
       if (dragging) on.preview(found)
-    } catch { /* the next move asks again */ }
+    } catch {
+      found = null // the next move asks again
+    }
     asking = false
     if (at !== asked) await look()
   }
