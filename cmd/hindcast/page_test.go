@@ -271,6 +271,9 @@ func leadsBackByAPermalink(b *tab) {
 		b.t.Errorf("the token stands in the permalink %s", link)
 	}
 	session := eval[string](b, `hindcast.store.api.tab`)
+	nowhere := link[:strings.IndexByte(link, '#')] + "#cut=n77%3A1"
+	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(nowhere))
+	b.until(ready + ` && hindcast.store.get().cut.begin && hindcast.store.get().message?.text.includes('n77')`)
 	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(link))
 	b.until(ready)
 	b.until(state + ` === ` + js(want))

@@ -134,7 +134,9 @@ async function open(store) {
   store.act.fit()
   const link = parseLink(location.hash)
   await applyLink(store, link)
-  if (!store.get().cut) await store.act.command(about.live ? 'goto END' : 'goto START')
+  const { cut, message } = store.get()
+  if (!cut) await store.act.command(about.live ? 'goto END' : 'goto START')
+  if (message) store.set({ message }) // why it isn't where the link says
   await store.act.loadMarks()
   keepLink(store)
   followLive(store, !link.cut)

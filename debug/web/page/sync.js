@@ -2,7 +2,8 @@
 // Keeps the URL and the state the same, so that what is shown can be sent as a link
 // and the browser's Back leads back.
 import { parseLink, printLink } from './permalink.js'
-import { placeText } from './actions.js'
+import { fail, placeText } from './actions.js'
+import { visible } from './panels/text.js'
 
 /** @typedef {import('./types').Store} Store */
 /** @typedef {import('./types').State} State */
@@ -43,6 +44,7 @@ export async function applyLink(store, link) {
   if (link.selected) {
     const [p] = await store.api.places([link.selected]).catch(() => [null])
     if (p) await store.act.select(p)
+    else store.act.say(`the link leads to ${visible(link.selected)}, which isn’t here`, 'error', 'it is of another recording, or forgotten')
   } else if (link.cut) {
     const now = store.get().cut
     if (now && !now.begin) await store.act.select(now)
@@ -76,14 +78,14 @@ export function keepLink(store) {
   const end = store.subscribe(() => {
     if (!timer) timer = window.setTimeout(write, rest)
   })
-  const read = async () => {
+  let reading = Promise.resolve()
+  const read = () => {
     applying++
-    try {
-      await applyLink(store, parseLink(location.hash))
-    } finally {
+    // One after the other: of steps back in a row the last is where they lead.
+    reading = reading.then(() => (applying > 1 ? undefined : applyLink(store, parseLink(location.hash)))).catch((err) => fail(store, err)).finally(() => {
       applying--
       pushed = stepOf(store.get())
-    }
+    })
   }
   window.addEventListener('popstate', read)
   return () => {
