@@ -12,6 +12,7 @@ import { partSpots } from '../page/diagram/hits.js'
 import { namePlace } from '../page/diagram/messages.js'
 import { countIn } from '../page/diagram/cells.js'
 import { denseEvents } from '../page/diagram/events.js'
+import { brief } from '../page/diagram/tracks.js'
 import { namesWidth } from '../page/diagram/names.js'
 
 /** A random number, the same in every run. */
@@ -162,11 +163,12 @@ test('the name of a message stands between lanes', () => {
 })
 
 test('the column of names has room for the word beside a name', () => {
-  const about = (...nodes) => ({ about: { nodes }, live: null })
+  const about = (...nodes) => ({ about: { nodes }, live: null, tracks: [] })
   assert.equal(namesWidth(about({ name: 'n1', events: 3 })), 112)
   assert.ok(namesWidth(about({ name: 'server-1', events: 3 }, { name: 'server-2', events: 0 })) >= 8 * 7.4 + 90)
   const live = { nodes: [{ node: 0, silent: 'gone' }] }
   assert.ok(namesWidth({ ...about({ name: 'server-1', events: 3 }), live }) > namesWidth(about({ name: 'server-1', events: 3 })))
+  assert.equal(namesWidth({ ...about({ name: 'n1', events: 3 }), tracks: [{}] }), 168)
   assert.equal(namesWidth(about({ name: 'x'.repeat(500), events: 3 })), 200)
 })
 
@@ -175,4 +177,10 @@ test('events that would hide each other are dense, a few that touch aren’t', (
   const events = [[0, 10], [1, 11], [0, 12], [0, 14], [1, 15], [0, 16.5], [0, 17], [0, 21], [0, 23], [0, 23]].map(([node, at], seq) => ({ node, at, seq, kind: 'recv' }))
   assert.deepEqual([...denseEvents(scene, events)].map((e) => e.seq), [0, 2, 3, 5, 6])
   assert.equal(denseEvents({ ...scene, view: { from: 0, to: 100 } }, events).size, 0)
+})
+
+test('values of tracks are told in a few letters', () => {
+  assert.equal(brief({ $ts: '2026-11-22T11:29:32.774048Z/4' }), '11:29:32.774048')
+  assert.equal(brief({ $ts: 'x', y: 1 }), '{"$ts":"x","y":1}')
+  assert.equal(brief(null), '–')
 })

@@ -321,7 +321,7 @@ export function Diagram({ store }) {
   }, [size])
   stage.height = size.height
   const layout = stage.layout(store.get())
-  return html`<section class="diagram" ref=${root} aria-label="Space-time diagram" style=${{ '--names': window.innerWidth > 760 ? `${names * (window.innerWidth >= 2400 ? 1.3 : 1)}px` : null }}>
+  return html`<section class="diagram" ref=${root} aria-label="Space-time diagram" style=${{ '--room': `${names}px` }}>
     <${LaneFilter} store=${store} />
     <${Overview} store=${store} width=${size.width} />
     <${Legend} />

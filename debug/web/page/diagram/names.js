@@ -21,10 +21,10 @@ function about(s, node) {
   return { name: visible(info?.name || ''), state, unknown, silent, why: silent || info?.reason || '', events: info?.events || 0 }
 }
 
-/** How wide the column is that has room for each name and the word beside it, in pixels. @param {State} s */
+/** How wide the column is that has room for each name and the word beside it, and for what tracks are of, in pixels. @param {State} s */
 export function namesWidth(s) {
   const silent = new Set(s.live?.nodes.filter((n) => n.silent).map((n) => n.node))
-  const width = (s.about?.nodes || []).reduce((w, o, i) => Math.max(w, o.name.length * 7.4 + (!o.events || silent.has(i) ? 96 : 48)), 112)
+  const width = (s.about?.nodes || []).reduce((w, o, i) => Math.max(w, o.name.length * 7.4 + (!o.events || silent.has(i) ? 96 : 48)), s.tracks.length ? 168 : 112)
   return Math.min(200, width)
 }
 

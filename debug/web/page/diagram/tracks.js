@@ -3,6 +3,7 @@
 import { html, useEffect, useRef } from '../vendor/htm-preact.js'
 import { useStore } from '../store.js'
 import { sized } from './canvas.js'
+import { clock } from '../time.js'
 import { fontOf, theme } from './theme.js'
 import { cutAt } from './scene.js'
 import { toX } from './view.js'
@@ -55,6 +56,7 @@ const pointAt = (p, axis) => (axis === 'time' ? p.at : p[axis])
 export function brief(v) {
   if (v === null || v === undefined) return '–'
   if (typeof v === 'number') return Number.isInteger(v) ? String(v) : v.toPrecision(5)
+  if (typeof v === 'object' && typeof v.$ts === 'string' && Object.keys(v).length === 1) return clock(v.$ts)
   return clip(typeof v === 'string' ? v : toText(v), 26)
 }
 
@@ -131,7 +133,7 @@ function drawHeat(c, track) {
       const text = n === null ? brief(p.value) : ''
       if (text && x1 - x0 > 40 && h > 13) {
         c.ctx.fillStyle = t.panel
-        c.ctx.fillText(text, x0 + 4, y + h / 2, x1 - x0 - 8)
+        if (c.ctx.measureText(text).width <= x1 - x0 - 6) c.ctx.fillText(text, x0 + 4, y + h / 2)
       }
     })
   })

@@ -27,12 +27,13 @@ export function EventPanel({ store }) {
   const cause = useAnswer(store, 'cause', event && !told.loading && (event.id || event.kind === 'note') ? settled : '')
   const diff = useAnswer(store, 'diff', settled)
   const effects = useAnswer(store, 'effects', !told.loading && event?.effects?.length ? settled : '')
-  const stale = settled !== at || [told, cause, diff, effects].some((t) => t.loading)
+  const before = event && place && (event.seq !== place.seq || event.node !== place.name) // it is still asked for
+  const stale = settled !== at || before || [told, cause, diff, effects].some((t) => t.loading)
   if (!place || place.begin) return html`<${Nowhere} store=${store} />`
-  return html`<section class=${'p-panel p-event' + (stale ? ' stale' : '')} aria-label="Event" aria-busy=${String(stale)}>
+  return html`<section class=${'p-panel p-event' + (stale ? ' stale' : '')} aria-label="Event" aria-busy=${String(!!stale)}>
     <${Head} store=${store} place=${place} event=${event} here=${!!cut && placeText(cut) === at} />
     <${Problem} problem=${told.problem} />
-    ${event ? html`<${Cause} store=${store} event=${event} at=${settled} told=${cause} stale=${stale} />
+    ${event ? html`<${Cause} store=${store} event=${event} at=${settled} told=${cause} stale=${!!stale} />
       <${Payload} event=${event} />
       <${Changes} store=${store} event=${event} at=${settled} told=${diff} origin=${origin} onOrigin=${setOrigin} />
       <${Effects} store=${store} event=${event} told=${effects} />
