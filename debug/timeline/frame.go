@@ -187,7 +187,8 @@ func (l *lane) classIn(i, end int) (c Class) {
 }
 
 // down is where in a view the node doesn't run: from the column of the event with
-// which it stopped to that of the one with which it runs again.
+// which it stopped to that of the one with which it runs again. Those that share
+// columns are one.
 func (l *lane) down(v *View) (down []Stretch) {
 	for k, u := range l.ups {
 		if u.up || int(u.at) >= len(l.times) {
@@ -200,7 +201,12 @@ func (l *lane) down(v *View) (down []Stretch) {
 		if to < v.From || from > v.To {
 			continue
 		}
-		down = append(down, Stretch{v.Column(max(from, v.From)), v.Column(min(to, v.To))})
+		s := Stretch{v.Column(max(from, v.From)), v.Column(min(to, v.To))}
+		if n := len(down); n > 0 && s.From <= down[n-1].To {
+			down[n-1].To = s.To
+			continue
+		}
+		down = append(down, s)
 	}
 	return down
 }
