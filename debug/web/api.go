@@ -49,7 +49,7 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 		Live      bool                 `json:"live,omitempty"` // it grows: GET /api/v1/live
 	}
 	a := answer{Title: s.opts.Title, Events: meta.Events, First: s.origin(), Last: meta.Last.Time, Second: hlc.TicksPerSecond << hlc.LogicalBits,
-		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: s.place(s.opts.Begin), Note: s.opts.Note, Control: s.opts.Control, Live: s.opts.Live != nil}
+		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: s.place(renumbered(s.opts.Begin, s.opts.Source, s.source())), Note: s.opts.Note, Control: s.opts.Control, Live: s.opts.Live != nil}
 	for i := range meta.Nodes {
 		n := &meta.Nodes[i]
 		out := aboutNode{Name: n.Name, Events: n.Events, Reason: n.Reason}
@@ -136,14 +136,14 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) error {
 	var c *debug.CommandError
 	switch {
 	case errors.As(err, &c) && r.Context().Err() == nil:
-		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "answer": a, "at": s.place(t.session.Position())})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "answer": a, "at": s.here(t)})
 		return nil
 	case errors.Is(err, debug.ErrQuit):
 		return problemf(http.StatusBadRequest, "close the tab", "a page isn't quit")
 	case err != nil:
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"answer": a, "at": s.place(t.session.Position())})
+	writeJSON(w, http.StatusOK, map[string]any{"answer": a, "at": s.here(t)})
 	return nil
 }
 
@@ -269,15 +269,14 @@ func appendFrame(b []byte, f *timeline.Frame) []byte {
 
 // at reads ?at=NODE:SEQ, or whatever else goto understands.
 func (s *Server) at(r *http.Request, t *tab) (history.Position, error) {
-	text := r.URL.Query().Get("at")
-	if text == "" {
-		return t.session.Position(), nil
+	p := t.session.Position()
+	if text := r.URL.Query().Get("at"); text != "" {
+		var err error
+		if p, err = t.session.Locate(r.Context(), text); err != nil {
+			return p, problemf(http.StatusBadRequest, "", "at: %v", err)
+		}
 	}
-	p, err := t.session.Locate(r.Context(), text)
-	if err != nil {
-		return p, problemf(http.StatusBadRequest, "", "at: %v", err)
-	}
-	return p, nil
+	return renumbered(p, t.session.Source(), s.source()), nil
 }
 
 // atOfTab is at, in the session of the tab that asks.

@@ -19,6 +19,25 @@ const (
 // source is what there is now.
 func (s *Server) source() history.Source { return s.survey.Now() }
 
+// renumbered is a place of one History in another, where nodes may have other numbers
+// because one became known; history.Begin if there is no such node.
+func renumbered(p history.Position, from, to history.Source) history.Position {
+	if p == history.Begin || from == to {
+		return p
+	}
+	n, ok := to.Meta().NodeIndex(from.Meta().Nodes[p.Node].Name)
+	if !ok {
+		return history.Begin
+	}
+	p.Node = n
+	return p
+}
+
+// here is where a tab's session is.
+func (s *Server) here(t *tab) map[string]any {
+	return s.place(renumbered(t.session.Position(), t.session.Source(), s.source()))
+}
+
 // origin is the time from which coordinates are counted: that of the first event,
 // also when what grows has forgotten it.
 func (s *Server) origin() hlc.Timestamp {

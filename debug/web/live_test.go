@@ -288,3 +288,37 @@ func TestCoordinatesStayWhileWhatGrowsForgets(t *testing.T) {
 		t.Errorf("about: %+v", about)
 	}
 }
+
+// Where sessions begin is told by the numbers that nodes have now.
+func TestSessionsBeginAtTheSameEventWhenNodesGetOtherNumbers(t *testing.T) {
+	g := newGrowing(t, 0, "127.0.0.1:9", "n2")
+	g.add(t, 1, 2)
+	src := g.Now()
+	s := New(Options{Source: src, Live: g, Begin: src.Meta().Last, Session: func() *debug.Session { return debug.NewSession(g.Now(), io.Discard) }})
+	g.grow(t, "n0", "n1", "n2")
+	ended := errors.New("all is seen")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		defer cancel(ended)
+		for {
+			changed := s.survey.Changed()
+			if s.source().Meta().Nodes[0].Name == "n0" {
+				return
+			}
+			<-changed
+		}
+	}()
+	if err := s.Run(ctx); context.Cause(ctx) != ended {
+		t.Fatal(err)
+	}
+	hs := httptest.NewServer(s)
+	defer hs.Close()
+	var about struct{ Begin struct{ Name string } }
+	if read(t, hs, "GET", "/api/v1/about", "", &about); about.Begin.Name != "n2" {
+		t.Errorf("sessions begin at %+v", about.Begin)
+	}
+	var a struct{ At struct{ Name string } }
+	if read(t, hs, "POST", "/api/v1/command", `{"line":"event"}`, &a); a.At.Name != "n2" {
+		t.Errorf("a session begins at %+v", a.At)
+	}
+}

@@ -38,7 +38,7 @@ func (s *Server) places(w http.ResponseWriter, r *http.Request) error {
 		}
 		p, err := t.session.Locate(r.Context(), text)
 		if err == nil {
-			out[i] = s.place(p)
+			out[i] = s.place(renumbered(p, t.session.Source(), s.source()))
 		}
 		if r.Context().Err() != nil {
 			return r.Context().Err()

@@ -91,7 +91,7 @@ func New(o Options) *Server {
 		if o.Live != nil {
 			session.Live, session.Waits = s.survey, false // a page would wait with it
 		}
-		session.MoveTo(o.Begin)
+		session.MoveTo(renumbered(o.Begin, o.Source, session.Source()))
 		return session
 	}
 	if o.AtOnce > 0 {
