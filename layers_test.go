@@ -31,7 +31,7 @@ const modulePath = "hindcast.dev"
 // the directory format of a recording and how it is pulled. And
 // bench, with the peers measured against, is a module of its own, outside.
 const importLaw = `
-0   hlc faultpoint termtext
+0   hlc faultpoint termtext doctest
 0+  event causal
 1   baggage machine vfs metrics prompt guard
 2   journal/record journal/segment journal/checkpoint journal machine/state rql/syntax

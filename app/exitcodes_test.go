@@ -3,7 +3,6 @@ package app_test
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hindcast.dev/app"
+	"hindcast.dev/doctest"
 )
 
 // The page of exit codes and the help topic hold the table of the code.
@@ -24,24 +24,7 @@ func TestTheDocumentedExitCodesAreThose(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| %d | %s | %s |\n", e.Code, command, e.Meaning)
 	}
-	const page = "../docs/exit-codes.md"
-	b, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, _ := strings.Cut(string(b), "-rewrite -->\n")
-	got, tail, ok := strings.Cut(rest, "<!-- end -->")
-	if !ok {
-		t.Fatalf("%s has no place for the table", page)
-	}
-	if got != table.String() && *rewrite {
-		err = os.WriteFile(page, []byte(head+"-rewrite -->\n"+table.String()+"<!-- end -->"+tail), 0o644)
-	} else if got != table.String() {
-		t.Errorf("%s: the table isn't as the code is (-rewrite writes it anew):\n%s", page, table.String())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	doctest.Section(t, "../docs/exit-codes.md", "<!-- exit codes", table.String(), *rewrite)
 	if !slices.IsSortedFunc(app.ExitMeanings(), func(a, b app.ExitMeaning) int { return a.Code - b.Code }) {
 		t.Error("the exit codes aren't in their order")
 	}

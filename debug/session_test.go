@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hindcast.dev/debug/timeline"
+	"hindcast.dev/doctest"
 	"hindcast.dev/event"
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
@@ -500,36 +500,12 @@ func TestNamesAndAliasesAreGivenOnce(t *testing.T) {
 	}
 }
 
-const (
-	docFile  = "../docs/debug.md"
-	docBegin = "<!-- made from debug.Commands; go test ./debug -rewrite -->\n"
-	docEnd   = "<!-- end -->\n"
-)
-
 func TestTheDocumentedTableIsThatOfTheCommands(t *testing.T) {
-	b, err := os.ReadFile(docFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok1 := strings.Cut(string(b), docBegin)
-	got, tail, ok2 := strings.Cut(rest, docEnd)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the table: want %q and %q", docFile, docBegin, docEnd)
-	}
 	var want strings.Builder
 	if err := WriteDoc(&want); err != nil {
 		t.Fatal(err)
 	}
-	if got == want.String() {
-		return
-	}
-	if !*rewrite {
-		t.Errorf("%s: the table is\n%swant\n%s", docFile, got, want.String())
-		return
-	}
-	if err := os.WriteFile(docFile, []byte(head+docBegin+want.String()+docEnd+tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	doctest.Section(t, "../docs/debug.md", "<!-- made from debug.Commands", want.String(), *rewrite)
 }
 
 func TestDiagramsStayWithinTheirWidthAndKeepTheLettersOfMessages(t *testing.T) {

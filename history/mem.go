@@ -198,23 +198,12 @@ func (m *Mem) Walk(ctx context.Context, from, to Position, nodes []int) (Cursor,
 	if err != nil {
 		return nil, err
 	}
-	starts := &memStarts{nodes: m.nodes, at: make([]int, len(m.nodes))}
-	for _, i := range chosen {
-		starts.at[i] = m.nodes[i].find(from)
-	}
+	starts := startsOf(m.nodes, chosen, from)
 	if len(chosen) == len(m.nodes) {
 		start := m.find(from)
 		return &memCursor{memStarts: starts, ctx: ctx, rest: m.walk[start:max(start, m.find(to))]}, nil
 	}
-	var streams []stream
-	for _, i := range chosen {
-		n := &m.nodes[i]
-		if end := n.find(to); starts.at[i] < end {
-			streams = append(streams, &memStream{rest: n.entries[starts.at[i]:end]})
-		}
-	}
-	merge, err := newMerger(streams, false)
-	return &memPartCursor{memStarts: starts, walker: walker{ctx: ctx, merge: merge}}, err
+	return starts.walk(ctx, chosen, to)
 }
 
 // A memStream gives entries forwards, or backwards.
@@ -242,6 +231,27 @@ func (s *memStream) next() (*Event, error) {
 type memStarts struct {
 	nodes []memNode
 	at    []int // by node: how many of its entries lie before; 0 for one not asked for
+}
+
+func startsOf(nodes []memNode, chosen []int, from Position) *memStarts {
+	s := &memStarts{nodes: nodes, at: make([]int, len(nodes))}
+	for _, i := range chosen {
+		s.at[i] = nodes[i].find(from)
+	}
+	return s
+}
+
+// walk walks through some of the nodes, from there on.
+func (s *memStarts) walk(ctx context.Context, chosen []int, to Position) (Cursor, error) {
+	var streams []stream
+	for _, i := range chosen {
+		n := &s.nodes[i]
+		if end := n.find(to); s.at[i] < end {
+			streams = append(streams, &memStream{rest: n.entries[s.at[i]:end]})
+		}
+	}
+	merge, err := newMerger(streams, false)
+	return &memPartCursor{memStarts: s, walker: walker{ctx: ctx, merge: merge}}, err
 }
 
 // States implements Cursor.

@@ -38,23 +38,12 @@ func (m *Moment) Walk(ctx context.Context, from, to Position, nodes []int) (Curs
 	if err != nil {
 		return nil, err
 	}
-	starts := &memStarts{nodes: m.nodes, at: make([]int, len(m.nodes))}
-	for _, i := range chosen {
-		starts.at[i] = m.nodes[i].find(from)
-	}
+	starts := startsOf(m.nodes, chosen, from)
 	if len(chosen) == len(m.nodes) {
 		start := m.find(from)
 		return &momentCursor{memStarts: starts, ctx: ctx, rest: m.walk[start:max(start, m.find(to))]}, nil
 	}
-	var streams []stream
-	for _, i := range chosen {
-		n := &m.nodes[i]
-		if end := n.find(to); starts.at[i] < end {
-			streams = append(streams, &memStream{rest: n.entries[starts.at[i]:end]})
-		}
-	}
-	merge, err := newMerger(streams, false)
-	return &memPartCursor{memStarts: starts, walker: walker{ctx: ctx, merge: merge}}, err
+	return starts.walk(ctx, chosen, to)
 }
 
 // WalkThrough implements Narrow: memory has all there is.

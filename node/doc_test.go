@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hindcast.dev/doctest"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write docs/admin.md anew where it is made from code")
@@ -26,35 +28,20 @@ func readDoc(t *testing.T) string {
 	return string(b)
 }
 
-// docSection splits docs/admin.md at a section that is made from code.
-func docSection(t *testing.T, name string) (head, section, tail string) {
+// docSection is a section of docs/admin.md that is made from code.
+func docSection(t *testing.T, name string) string {
 	t.Helper()
-	doc := readDoc(t)
-	begin := regexp.MustCompile(`<!-- ` + name + `: .* -->\n`).FindStringIndex(doc)
-	if begin == nil {
+	m := regexp.MustCompile(`(?s)<!-- ` + name + `: [^\n]*-->\n(.*?)<!-- end -->\n`).FindStringSubmatch(readDoc(t))
+	if m == nil {
 		t.Fatalf("%s has no section %s", docFile, name)
 	}
-	end := strings.Index(doc[begin[1]:], "<!-- end -->\n")
-	if end < 0 {
-		t.Fatalf("%s: section %s has no end", docFile, name)
-	}
-	end += begin[1]
-	return doc[:begin[1]], doc[begin[1]:end], doc[end:]
+	return m[1]
 }
 
 // wantSection compares a section with what it is made from.
 func wantSection(t *testing.T, name, want string) {
 	t.Helper()
-	head, got, tail := docSection(t, name)
-	if got == want {
-		return
-	}
-	if !*rewrite {
-		t.Fatalf("%s: section %s isn't as the code is (-rewrite writes it anew):\n%s\nwant\n%s", docFile, name, got, want)
-	}
-	if err := os.WriteFile(docFile, []byte(head+want+tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	doctest.Section(t, docFile, "<!-- "+name, want, *rewrite)
 }
 
 func TestTheDocumentedRoutesAreThose(t *testing.T) {
@@ -185,7 +172,7 @@ func TestTheDocumentedStatusHasTheKeysOfAStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := docSection(t, "status")
+	section := docSection(t, "status")
 	shown := strings.TrimSuffix(strings.TrimPrefix(section, "```json\n"), "```\n")
 	if got, want := keys(t, []byte(shown)), keys(t, b); !slices.Equal(got, want) {
 		wantSection(t, "status", "```json\n"+string(b)+"\n```\n")

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hindcast.dev/debug"
+	"hindcast.dev/doctest"
 	"hindcast.dev/history"
 )
 
@@ -252,35 +253,12 @@ func (s *slow) Walk(ctx context.Context, from, to history.Position, nodes []int)
 	return s.WalkThrough(ctx, from, to, nodes, history.Lens{All: true, Fields: history.AllFields})
 }
 
-const (
-	docFile  = "../../docs/debug.md"
-	docBegin = "<!-- made from debug/tui/keys.go; go test ./debug/tui -rewrite -->\n"
-	docEnd   = "<!-- end -->\n"
-)
-
 func TestTheDocumentedKeysAreThoseOfTheTable(t *testing.T) {
-	b, err := os.ReadFile(docFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok1 := strings.Cut(string(b), docBegin)
-	got, tail, ok2 := strings.Cut(rest, docEnd)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the keys", docFile)
-	}
 	var want strings.Builder
 	if err := WriteDoc(&want); err != nil {
 		t.Fatal(err)
 	}
-	switch {
-	case got == want.String():
-	case !*rewrite:
-		t.Errorf("%s: the keys are\n%swant\n%s", docFile, got, want.String())
-	default:
-		if err := os.WriteFile(docFile, []byte(head+docBegin+want.String()+docEnd+tail), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	doctest.Section(t, "../../docs/debug.md", "<!-- made from debug/tui/keys.go", want.String(), *rewrite)
 }
 
 var pageKeys = regexp.MustCompile(`(?m)^  \{ group: '[^']*', keys: \[([^\]]*)\], what: '([^']*)'`)

@@ -7,11 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
 	"hindcast.dev/debug"
+	"hindcast.dev/doctest"
 	"hindcast.dev/history"
 )
 
@@ -27,35 +27,12 @@ const second = 1 << 32
 
 var rewrite = flag.Bool("rewrite", false, "write the table of requests into the documentation")
 
-const (
-	docFile  = "../../docs/debug-http.md"
-	docBegin = "<!-- made from debug/web/server.go; go test ./debug/web -rewrite -->\n"
-	docEnd   = "<!-- end -->\n"
-)
-
 func TestTheDocumentedRequestsAreThoseServed(t *testing.T) {
-	b, err := os.ReadFile(docFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok1 := strings.Cut(string(b), docBegin)
-	got, tail, ok2 := strings.Cut(rest, docEnd)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the table", docFile)
-	}
 	want := "| request | what it answers |\n|---|---|\n"
 	for _, r := range new(Server).routes() {
 		want += "| `" + strings.TrimSuffix(r.pattern, "{$}") + "` | " + r.what + " |\n"
 	}
-	switch {
-	case got == want:
-	case !*rewrite:
-		t.Errorf("%s: the table is\n%swant\n%s", docFile, got, want)
-	default:
-		if err := os.WriteFile(docFile, []byte(head+docBegin+want+docEnd+tail), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	doctest.Section(t, "../../docs/debug-http.md", "<!-- made from debug/web/server.go", want, *rewrite)
 }
 
 // source is store as a History.
