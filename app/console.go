@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hindcast.dev/history"
 	"hindcast.dev/prompt"
 	"hindcast.dev/rql"
 	completion "hindcast.dev/rql/complete"
@@ -351,7 +352,7 @@ func (k *console) events() []string {
 	if err != nil {
 		return nil
 	}
-	src := &watchedSource{Source: k.o.Source, bar: &progress{}, total: 1} // it ends with ctx
+	src := history.NewCounted(k.o.Source) // it ends with ctx
 	_, err = q.Run(ctx, src, rql.Options{}, func(r *rql.Row) error {
 		for _, f := range r.Fields() {
 			if name := plainText(f.Value); (f.Name == "event" || f.Name == "kind" || f.Name == "name") && name != "null" && !strings.Contains(name, "*") {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -11,23 +10,19 @@ import (
 	"hindcast.dev/rql/syntax"
 )
 
-// eventsPerLook is how many events go by between looks at the context.
-const eventsPerLook = 64
-
 // A watchedSource is a Source whose walks show how far they are, and end with
 // their context. Several may go on at once.
 type watchedSource struct {
-	history.Source
+	*history.Counted
 	bar   *progress
 	begin time.Time
 	total uint64 // events that are read if nothing ends the search; an estimate
-	read  atomic.Uint64
 	rows  atomic.Uint64
 }
 
 // watchSource watches a search for the rows of a statement.
 func watchSource(src history.Source, bar *progress, text string, now time.Time) *watchedSource {
-	return &watchedSource{Source: src, bar: bar, begin: now, total: eventsToRead(src.Meta(), text, now)}
+	return &watchedSource{Counted: history.NewCounted(src), bar: bar, begin: now, total: eventsToRead(src.Meta(), text, now)}
 }
 
 // show shows how far the search is until stop is called.
@@ -46,7 +41,7 @@ func (s *watchedSource) show() (stop func()) {
 				return
 			case <-tick.C:
 				s.bar.show(func() string {
-					return searchLine(s.read.Load(), s.total, s.rows.Load(), time.Since(s.begin))
+					return searchLine(s.Read(), s.total, s.rows.Load(), time.Since(s.begin))
 				})
 			}
 		}
@@ -56,48 +51,6 @@ func (s *watchedSource) show() (stop func()) {
 		<-over
 		s.bar.clear()
 	}
-}
-
-// Walk implements history.Source.
-func (s *watchedSource) Walk(ctx context.Context, from, to history.Position, nodes []int) (history.Cursor, error) {
-	c, err := s.Source.Walk(ctx, from, to, nodes)
-	if err != nil {
-		return nil, err
-	}
-	return &watchedCursor{Cursor: c, ctx: ctx, src: s}, nil
-}
-
-// WalkThrough implements history.Narrow.
-func (s *watchedSource) WalkThrough(ctx context.Context, from, to history.Position, nodes []int, lens history.Lens) (history.Cursor, error) {
-	c, err := history.WalkThrough(ctx, s.Source, from, to, nodes, lens)
-	if err != nil {
-		return nil, err
-	}
-	return &watchedCursor{Cursor: c, ctx: ctx, src: s}, nil
-}
-
-// Unwrap implements history.Wrapper.
-func (s *watchedSource) Unwrap() history.Source { return s.Source }
-
-type watchedCursor struct {
-	history.Cursor
-	ctx   context.Context
-	src   *watchedSource
-	count uint64
-}
-
-// Next implements history.Cursor.
-func (c *watchedCursor) Next() (*history.Event, error) {
-	if c.count%eventsPerLook == 0 {
-		if err := c.ctx.Err(); err != nil {
-			return nil, err
-		}
-		if c.count > 0 {
-			c.src.read.Add(eventsPerLook)
-		}
-	}
-	c.count++
-	return c.Cursor.Next()
 }
 
 // eventsToRead estimates how many events a statement reads: those of ON TIME, as

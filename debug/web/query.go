@@ -117,8 +117,8 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) error {
 
 // run asks, saying how far it is.
 func (s *Server) run(ctx context.Context, l *lines, q *rql.Query, src history.Source, emit func(*rql.Row) error) (rql.Summary, error) {
-	counted := &walked{Source: src}
-	defer counted.tell(l)()
+	counted := history.NewCounted(src)
+	defer l.tell(counted)()
 	opt := exec.Options{Options: rql.Options{Now: src.Meta().Last.Time, Partial: emit}}
 	return exec.Run(ctx, q, counted, opt, emit)
 }

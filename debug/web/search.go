@@ -98,8 +98,8 @@ func (f *finding) say(h hit) error {
 
 // text finds the events with a text in them.
 func (f *finding) text(ctx context.Context, text string) error {
-	counted := &walked{Source: f.src}
-	defer counted.tell(f.l)()
+	counted := history.NewCounted(f.src)
+	defer f.l.tell(counted)()
 	c, err := counted.Walk(ctx, history.Begin, history.End, nil)
 	if err != nil {
 		return err
