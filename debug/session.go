@@ -1,6 +1,5 @@
 // Package debug moves through a History: one session type and one table of
-// commands, read by scripts, the prompt, and later the page and the terminal
-// program.
+// commands, read by scripts, the prompt, the page and the terminal program.
 package debug
 
 import (

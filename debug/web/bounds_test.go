@@ -1,9 +1,11 @@
 package web
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -75,5 +77,25 @@ func TestAnAnswerMayBeBoundInAProcessThatHasOtherWork(t *testing.T) {
 	<-s.turns
 	if code, _ := step("b"); code != 200 {
 		t.Errorf("after that: %d", code)
+	}
+}
+
+func TestTheDocumentedBoundsAreThoseKept(t *testing.T) {
+	const doc = "../../docs/debug-http.md"
+	b, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "**Bounds.**")
+	text, _, _ = strings.Cut(text, "\n\n")
+	text = strings.Join(strings.Fields(text), " ")
+	for what, n := range map[string]int{"events": eventsMax, "rows": rowsMax, "hits": hitsMax, "members": childrenMax, "finds": foundMax, "places": placesMax,
+		"columns": columnsMax, "bytes": bodyMax, "sessions": tabsMax, "listeners": liveMax, "downloads": exportsMax} {
+		if want := fmt.Sprintf(" %d %s", n, what); !strings.Contains(text, want) {
+			t.Errorf("%s doesn't say%s", doc, want)
+		}
+	}
+	if writeTime != time.Minute {
+		t.Errorf("%s says a minute, and it is %v", doc, writeTime)
 	}
 }
