@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -54,6 +55,9 @@ func (f *foreignFlags) read(c *cobra.Command, skipBad bool) func(string, io.Read
 			}
 		}
 		runs, err := shiviz.Read(r, file, o)
+		if errors.Is(err, shiviz.ErrEmpty) {
+			return nil, err
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w\n  (neither a History in text form, which begins with {, nor a log with vector clocks; see --log-parser)", err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hindcast.dev/history"
 	"hindcast.dev/live"
 	"hindcast.dev/recording"
 	"hindcast.dev/replay"
@@ -112,6 +113,9 @@ func (f *openFlags) open(ctx context.Context, c *cobra.Command, services []Servi
 func openError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &ExitError{Code: ExitUndecided, Err: fmt.Errorf("interrupted while opening: %w", err)}
+	}
+	if bad := (*history.TextError)(nil); errors.As(err, &bad) {
+		err = fmt.Errorf("%w\n  (--skip-bad leaves out lines that can't be read, and counts them)", err)
 	}
 	return Usage(err)
 }

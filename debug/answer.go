@@ -164,12 +164,12 @@ func (n *NodeInfo) writeText(t *textForm) {
 	if n.Events == 0 {
 		state = "unknown"
 	}
-	line := fmt.Sprintf("%s %-9s %6d events", termtext.Pad(termtext.Printable(n.Name), 12), state, n.Events)
+	line := fmt.Sprintf("%s %-9s %6d events", termtext.Pad(termtext.Name(n.Name), 12), state, n.Events)
 	if n.Events > 0 {
 		line += fmt.Sprintf("  %s … %s", n.First, n.Last)
 	}
 	for _, u := range n.Unknown {
-		line += fmt.Sprintf("  unknown %s … %s", u[0], until(u[1]))
+		line += fmt.Sprintf("  unknown %s … %s", since(u[0]), until(u[1]))
 	}
 	if n.Reason != "" {
 		line += " (" + termtext.Printable(n.Reason) + ")"

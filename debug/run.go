@@ -370,6 +370,14 @@ func (s *Session) ahead(ctx context.Context, n int) ([]history.Event, error) {
 	return es, nil
 }
 
+// since and until are the ends of a stretch, for people.
+func since(t hlc.Timestamp) string {
+	if t == 0 {
+		return "the beginning"
+	}
+	return t.String()
+}
+
 func until(t hlc.Timestamp) string {
 	if t == hlc.Max {
 		return "the end"

@@ -1,6 +1,7 @@
 package shiviz
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 )
+
+// ErrEmpty is returned by Read for a log in which there is nothing.
+var ErrEmpty = errors.New("it is empty")
 
 // textMax bounds a log.
 const textMax = 1 << 30
@@ -57,6 +61,9 @@ func Read(r io.Reader, file string, opts Options) ([]Execution, error) {
 		return nil, fmt.Errorf("%s: more than %d MiB: cut it by hosts or by time", file, textMax>>20)
 	}
 	text = []byte(strings.ReplaceAll(string(text), "\r\n", "\n"))
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, fmt.Errorf("%s: %w", file, ErrEmpty)
+	}
 	f := opts.Format
 	if f.Parser == "" {
 		var ok bool

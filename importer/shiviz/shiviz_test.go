@@ -146,7 +146,8 @@ func TestMistakes(t *testing.T) {
 		format    shiviz.Format
 		want      string
 	}{
-		{"empty", "", shiviz.Format{}, "x.log: no events with vector clocks were found in it: give the parser expression, with the groups host, clock and event"},
+		{"empty", "\n", shiviz.Format{}, "x.log: it is empty"},
+		{"no log", "x", shiviz.Format{}, "x.log: no events with vector clocks were found in it: give the parser expression, with the groups host, clock and event"},
 		{"nothing fits", "hello\n", parser, "the parser expression fits nowhere"},
 		{"no own count", "a {\"b\":1}\nx\n", parser, `x.log:1: the clock of a has no count of its own: want "a" in {"b":1}`},
 		{"bad clock", "a {1}\nx\n", parser, `x.log:1: want a clock like {"host": 3, …}`},
