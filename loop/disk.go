@@ -73,8 +73,8 @@ func (w *Wants) Take() DiskJob {
 }
 
 // A Disk does what a loop asks of its disk. Its driver gives it a goroutine, for
-// it blocks, or a simulator a time at which it is done. All fields but Pinned and
-// Faults are required.
+// it blocks, or a simulator a time at which it is done. All fields but Pinned, Since
+// and Faults are required.
 type Disk struct {
 	Journal     *journal.Journal
 	FS          vfs.FS
@@ -83,9 +83,14 @@ type Disk struct {
 	Keep        int // checkpoints to keep
 	// Pinned reports whether retention has to wait; nil is never.
 	Pinned func() bool
-	Told   DiskEvents
+	// Since is from when on checkpoints are to reach back, however many there are; nil
+	// is not at all.
+	Since func() hlc.Timestamp
+	Told  DiskEvents
 	// Faults are the points of a simulated run; nil in production.
 	Faults *faultpoint.Set
+
+	late lateCheckpoints
 }
 
 // DiskEvents tell a driver what a Disk has done, each as soon as it is.
@@ -158,13 +163,34 @@ func (d *Disk) writeCheckpoint(o *Output) error {
 			return err
 		}
 	}
+	if err := d.lookBack(o.Time); err != nil {
+		return err
+	}
 	h := checkpoint.Header{Node: d.Node, Boot: d.Journal.Boot(), Seq: o.Seq, Time: o.Time, Physical: o.Physical, Chain: o.Chain, Versions: o.Versions}
 	err := checkpoint.WriteWith(d.FS, d.Checkpoints, h, o.Body, d.Faults)
 	more := false
 	if err == nil {
+		d.late.add(o.Seq, o.Time)
 		more, err = d.retain()
 	}
 	d.Told.Checkpointed(o, err, more)
+	return nil
+}
+
+// lookBack takes in the checkpoints of before, as if they were of the time of the first
+// new one: whenever they were written, it wasn't later.
+func (d *Disk) lookBack(t hlc.Timestamp) error {
+	if d.Since == nil || d.late != nil {
+		return nil
+	}
+	seqs, err := checkpoint.List(d.FS, d.Checkpoints)
+	if err != nil {
+		return &DiskError{"looking for checkpoints", err}
+	}
+	d.late = lateCheckpoints{}
+	for _, seq := range seqs {
+		d.late.add(seq, t)
+	}
 	return nil
 }
 
@@ -174,10 +200,52 @@ func (d *Disk) retain() (more bool, err error) {
 	if d.Pinned != nil && d.Pinned() {
 		return false, nil
 	}
-	oldest, err := checkpoint.Prune(d.FS, d.Checkpoints, d.Keep)
+	since := hlc.Max
+	if d.Since != nil {
+		since = d.Since()
+	}
+	oldest, err := checkpoint.Prune(d.FS, d.Checkpoints, d.Keep, d.late.since(since)...)
 	if err == nil && oldest > 0 {
 		d.Journal.SetRetainFrom(oldest + 1)
 		return true, nil
 	}
 	return false, err
+}
+
+// lateMax is how many checkpoints stay, at most, only to reach back.
+const lateMax = 4
+
+// lateCheckpoints are those written of late, in order, as far as one may be needed to
+// reach back: where checkpoints are frequent the newest few are all of the last
+// moment, and a snapshot of the moment before would find nothing to begin with.
+type lateCheckpoints []lateCheckpoint
+
+type lateCheckpoint struct {
+	seq  uint64
+	time hlc.Timestamp
+}
+
+func (l *lateCheckpoints) add(seq uint64, t hlc.Timestamp) { *l = append(*l, lateCheckpoint{seq, t}) }
+
+// since are the checkpoints to reach back to t with: the last one at or before it, and
+// of those after it some, so that later there is such a one as well.
+func (l *lateCheckpoints) since(t hlc.Timestamp) (seqs []uint64) {
+	first := 0
+	for first+1 < len(*l) && (*l)[first+1].time <= t {
+		first++
+	}
+	*l = (*l)[min(first, len(*l)):]
+	if len(*l) > lateMax { // every other one; the newest is among the newest anyway
+		thinned := (*l)[:0:0]
+		for i, c := range *l {
+			if i%2 == 0 || i == len(*l)-1 {
+				thinned = append(thinned, c)
+			}
+		}
+		*l = thinned
+	}
+	for _, c := range *l {
+		seqs = append(seqs, c.seq)
+	}
+	return seqs
 }

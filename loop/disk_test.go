@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/checkpoint"
 	"hindcast.dev/loop"
@@ -94,4 +96,43 @@ func TestADiskThatFailsToSyncEndsTheNode(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "sync of the journal") || len(seen.lines) != 1 {
 		t.Errorf("%v, told %v", err, seen.lines)
 	}
+}
+
+// However fast checkpoints follow one another, one of them is before the time since
+// when cuts may be asked for, if there ever was one; and they don't become many.
+func TestCheckpointsReachBack(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newRig(t, vfs.NewMem(), nil)
+		r.mustOpen()
+		since := hlc.Timestamp(0)
+		open := func() *loop.Disk {
+			return &loop.Disk{Journal: r.j, FS: r.fs, Checkpoints: "n1/checkpoints", Node: "n1", Keep: 2, Told: &told{}, Since: func() hlc.Timestamp { return since }}
+		}
+		d, now, times := open(), hlc.Timestamp(1), map[uint64]hlc.Timestamp{}
+		for range rapid.IntRange(1, 40).Draw(rt, "checkpoints") {
+			r.offer(Add{1})
+			r.run()
+			now += hlc.Timestamp(rapid.IntRange(1, 30).Draw(rt, "later"))
+			since = max(since, now-min(now, 100))
+			if rapid.IntRange(0, 9).Draw(rt, "restart") == 0 {
+				d = open()
+			}
+			seq := r.l.Seq()
+			times[seq] = now
+			if err := d.Do(loop.DiskJob{Checkpoint: &loop.Output{Kind: loop.OutputCheckpoint, Seq: seq, Time: now, Body: []byte("body")}}); err != nil {
+				rt.Fatal(err)
+			}
+			seqs, err := checkpoint.List(r.fs, "n1/checkpoints")
+			if err != nil || len(seqs) > 2+4 {
+				rt.Fatalf("checkpoints %v, %v", seqs, err)
+			}
+			before := false // there was one at or before since, and so there has to be
+			for _, at := range times {
+				before = before || at <= since
+			}
+			if before && times[seqs[0]] > since {
+				rt.Fatalf("since %d is asked for, and the first of %v is of %d", since, seqs, times[seqs[0]])
+			}
+		}
+	})
 }

@@ -102,7 +102,8 @@ func (d *disk) fullReason() string {
 // run is the disk's goroutine. It ends when stop was called, or after a failure.
 func (d *disk) run() {
 	d.does = loop.Disk{Journal: d.n.j, FS: d.n.o.FS, Checkpoints: d.n.dirs.checkpoints, Node: d.n.o.Name,
-		Keep: d.n.o.Checkpoints, Pinned: d.pinned, Told: d}
+		Keep: d.n.o.Checkpoints, Pinned: d.pinned, Told: d,
+		Since: func() hlc.Timestamp { return d.n.reading().Wall.Add(-windowKeep) }}
 	var retry <-chan time.Time
 	wait := maintainRetryMin
 	for {

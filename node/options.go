@@ -61,7 +61,7 @@ type Options struct {
 	RetainBytes  int64         // of the journal; 0 keeps all
 	RetainAge    time.Duration // of the journal; 0 keeps all
 	Archive      string        // where segments go before retention removes them
-	Checkpoints  int           // kept; 0 is 3
+	Checkpoints  int           // kept; 0 is 3. Up to four more stay, to reach 20 s back with
 	// CheckpointEvery is the number of events between checkpoints; 0 is the loop's
 	// default.
 	CheckpointEvery uint64

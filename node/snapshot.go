@@ -75,11 +75,11 @@ func (n *Node) Cut(ctx context.Context, t hlc.Timestamp) (*recording.CutAnswer, 
 	if t == 0 {
 		t = n.reading().Wall.Physical()
 	}
+	n.disk.pin() // until the cut is held, and then it holds it
+	defer n.disk.unpin()
 	if err := n.pass(ctx, t); err != nil {
 		return nil, err
 	}
-	n.disk.pin() // until the cut is held, and then it holds it
-	defer n.disk.unpin()
 	cut, err := s.at(t)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot at %v: %w", t, s.reachError(t, err))

@@ -18,6 +18,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -425,10 +426,10 @@ func SetAside(fsys vfs.FS, dir string, seqMax uint64) (names []string, err error
 	return names, nil
 }
 
-// Prune removes all but the newest keep checkpoints, and what crashes left half
-// written, and returns the lowest sequence number that is left: what
+// Prune removes all but the newest keep checkpoints and those of also, and what
+// crashes left half written, and returns the lowest sequence number that is left: what
 // journal.SetRetainFrom wants, less one. It is 0 if none is left.
-func Prune(fsys vfs.FS, dir string, keep int) (oldest uint64, err error) {
+func Prune(fsys vfs.FS, dir string, keep int, also ...uint64) (oldest uint64, err error) {
 	seqs, err := List(fsys, dir)
 	if err != nil || len(seqs) == 0 {
 		return 0, err
@@ -436,21 +437,23 @@ func Prune(fsys vfs.FS, dir string, keep int) (oldest uint64, err error) {
 	if err := removeTemps(fsys, dir); err != nil {
 		return 0, err
 	}
-	gone := seqs[:max(0, len(seqs)-keep)]
-	for _, seq := range gone {
+	removed := false
+	for i, seq := range seqs {
+		if i >= len(seqs)-keep || slices.Contains(also, seq) {
+			oldest = cmp.Or(oldest, seq)
+			continue
+		}
 		if err := fsys.Remove(path.Join(dir, Name(seq))); err != nil {
 			return 0, fmt.Errorf("checkpoint: %w", err)
 		}
+		removed = true
 	}
-	if len(gone) > 0 {
+	if removed {
 		if err := fsys.SyncDir(dir); err != nil {
 			return 0, fmt.Errorf("checkpoint: %w", err)
 		}
 	}
-	if len(gone) == len(seqs) {
-		return 0, nil
-	}
-	return seqs[len(gone)], nil
+	return oldest, nil
 }
 
 func removeTemps(fsys vfs.FS, dir string) error {
