@@ -5,7 +5,7 @@ import { html, useEffect, useState } from './vendor/htm-preact.js'
 import { useStore } from './store.js'
 import { placeText } from './actions.js'
 import { clock, grouped } from './time.js'
-import { visible } from './panels/text.js'
+import { visible, visibleText } from './panels/text.js'
 import { countIn } from './diagram/cells.js'
 import { eventsShown } from './diagram/fetch.js'
 import { covers } from './diagram/view.js'
@@ -91,7 +91,7 @@ export function Status({ store }) {
   return html`<footer class="status">
     <${Offline} store=${store} />
     <div class=${'message ' + (message?.kind || '')} role=${message?.kind === 'error' ? 'alert' : 'status'}>
-      ${message && html`<pre>${message.text}</pre>${message.remedy && html`<span class="muted">${message.remedy}</span>`}
+      ${message && html`<pre>${visibleText(message.text)}</pre>${message.remedy && html`<span class="muted">${visibleText(message.remedy)}</span>`}
         <button class="quiet" aria-label="Close" onClick=${() => store.set({ message: null })}>✕</button>`}
     </div>
     <div class="facts">

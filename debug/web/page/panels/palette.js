@@ -6,7 +6,7 @@ import { byteOffset } from './text.js'
 import { kept, keep } from './kept.js'
 import { Parts } from './parts.js'
 import { helpFor, matching, recall } from './commands.js'
-import { placeName } from './place.js'
+import { placeName, Problem } from './place.js'
 
 /** @typedef {import('../types').Store} Store */
 /** @typedef {import('../types').Answer} Answer */
@@ -68,7 +68,7 @@ function Drawer({ store }) {
 /** @param {{store: Store, said: Said}} props */
 function SaidBlock({ store, said }) {
   return html`<div class="p-block"><div class="p-prompt"><span aria-hidden="true">:</span> ${said.line}${said.answer?.moved ? html`<span class="p-dim"> → ${placeName(said.answer.place)}</span>` : null}</div>
-    ${said.answer ? html`<${Parts} store=${store} answer=${said.answer} />` : html`<div class="p-problem"><pre>${said.text}</pre>${said.remedy ? html`<p>${said.remedy}</p>` : null}</div>`}</div>`
+    ${said.answer ? html`<${Parts} store=${store} answer=${said.answer} />` : html`<${Problem} problem=${{ text: said.text || '', remedy: said.remedy }} />`}</div>`
 }
 
 /**

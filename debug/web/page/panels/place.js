@@ -2,7 +2,7 @@
 // Places as links, and the small pieces that all panels use.
 import { html } from '../vendor/htm-preact.js'
 import { clock } from '../time.js'
-import { visible } from './text.js'
+import { visible, visibleText } from './text.js'
 
 /** @typedef {import('../types').Store} Store */
 /** @typedef {import('../types').Place} Place */
@@ -48,7 +48,7 @@ export function PlaceLink({ store, place, time, label }) {
  */
 export function Problem({ problem }) {
   if (!problem) return null
-  return html`<div class="p-problem" role="alert"><pre>${problem.text}</pre>${problem.remedy ? html`<p>${problem.remedy}</p>` : null}</div>`
+  return html`<div class="p-problem" role="alert"><pre>${visibleText(problem.text)}</pre>${problem.remedy ? html`<p>${visibleText(problem.remedy)}</p>` : null}</div>`
 }
 
 /**

@@ -45,7 +45,7 @@ export function QueryPanel({ store }) {
       <${Choose} label="Examples" items=${examples(about?.variables || [])} onChoose=${choose} />
       ${asked.length ? html`<${Choose} label="History" items=${asked.map((t) => ({ title: t, text: t }))} onChoose=${choose} />` : null}
     </div>
-    ${run.problem ? html`<div class="p-problem" role="alert"><pre>${run.problem.text}</pre>${run.problem.remedy ? html`<p>${visibleText(run.problem.remedy)}</p>` : null}</div>` : null}
+    ${run.problem ? html`<div class="p-problem" role="alert"><pre>${visibleText(run.problem.text)}</pre>${run.problem.remedy ? html`<p>${visibleText(run.problem.remedy)}</p>` : null}</div>` : null}
     <${Outcome} store=${store} run=${run} />
   </section>`
 }
