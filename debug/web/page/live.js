@@ -51,6 +51,7 @@ export function tailOf(store) {
       store.set({ follow: false }) // a command went elsewhere
       return
     }
+    if (at.order >= (now.about?.events || 0)) await store.act.reload() // more came meanwhile: the view has to have room for it
     const same = (/** @type {any} */ a, /** @type {any} */ b) => a?.node === b?.node && a?.seq === b?.seq
     if (!same(now.cut, at)) {
       store.set({ cut: at })

@@ -31,7 +31,7 @@ function AxisSwitch({ store }) {
 function Position({ store }) {
   const cut = useStore(store, (s) => s.cut)
   const about = useStore(store, (s) => s.about)
-  const order = cut && !cut.begin && cut.order !== undefined ? `${grouped(cut.order + 1)} of ${grouped(about?.events || 0)}` : ''
+  const order = cut && !cut.begin && cut.order !== undefined ? `${grouped(cut.order + 1)} of ${grouped(Math.max(cut.order + 1, about?.events || 0))}` : ''
   return html`<div class="position">
     <div class="stepper" role="group" aria-label="Steps">
       <button title="To the beginning (g)" aria-label="To the beginning" onClick=${() => store.act.goto('START')}>⇤</button>
