@@ -174,7 +174,7 @@ test('the column of names has room for the word beside a name', () => {
 
 test('events that would hide each other are dense, a few that touch aren’t', () => {
   const scene = { width: 1000, view: { from: 0, to: 1000 }, layout: { rowOf: [0, 1] } }
-  const events = [[0, 10], [1, 11], [0, 12], [0, 14], [1, 15], [0, 16.5], [0, 17], [0, 21], [0, 23], [0, 23]].map(([node, at], seq) => ({ node, at, seq, kind: 'recv' }))
+  const events = [[0, 10], [1, 11], [0, 12], [0, 14], [1, 15], [0, 16.5], [0, 19], [0, 25], [0, 26], [0, 26], [0, 26], [0, 26]].map(([node, at], seq) => ({ node, at, seq, kind: 'recv' }))
   assert.deepEqual([...denseEvents(scene, events)].map((e) => e.seq), [0, 2, 3, 5, 6])
   assert.equal(denseEvents({ ...scene, view: { from: 0, to: 100 } }, events).size, 0)
 })

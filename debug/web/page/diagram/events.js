@@ -20,6 +20,9 @@ const denseGap = 3
 /** How many are so close at least: fewer can be told from their shapes' edges. */
 const denseRun = 4
 
+/** How wide a stretch of them is at least, in pixels: a narrower one is as one shape. */
+const denseWidth = 8
+
 /**
  * The events that hide their neighbours on the lane, were they drawn as shapes: the edges
  * of a hundred shapes in a place would leave nothing to be seen of any.
@@ -27,17 +30,20 @@ const denseRun = 4
  * @param {DrawnEvent[]} events those of a lane from left to right
  */
 export function denseEvents(s, events) {
-  /** @type {Map<number, DrawnEvent[]>} */
+  /** @type {Map<number, {events: DrawnEvent[], thin: boolean}>} */
   const runs = new Map()
   const dense = new Set()
-  const least = (denseGap / s.width) * (s.view.to - s.view.from)
+  const pixel = (s.view.to - s.view.from) / s.width
   for (const e of events) {
     const row = s.layout.rowOf[e.node]
     let run = runs.get(row)
-    if (!run || e.at - run[run.length - 1].at >= least) runs.set(row, (run = []))
-    run.push(e)
-    if (run.length === denseRun) for (const o of run) dense.add(o)
-    else if (run.length > denseRun) dense.add(e)
+    if (!run || e.at - run.events[run.events.length - 1].at >= denseGap * pixel) runs.set(row, (run = { events: [], thin: false }))
+    run.events.push(e)
+    if (run.thin) dense.add(e)
+    else if (run.events.length >= denseRun && e.at - run.events[0].at >= denseWidth * pixel) {
+      run.thin = true
+      for (const o of run.events) dense.add(o)
+    }
   }
   return dense
 }
