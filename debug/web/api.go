@@ -31,7 +31,8 @@ type aboutSpan struct {
 // about says what is opened. Coordinates along time are HLC time since the first
 // event: JavaScript's numbers hold those of 24 days to the unit.
 func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
-	meta := s.source().Meta()
+	now := s.sight()
+	meta := now.src.Meta()
 	type answer struct {
 		Title     string               `json:"title"`
 		Events    uint64               `json:"events"`
@@ -49,7 +50,7 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 		Live      bool                 `json:"live,omitempty"` // it grows: GET /api/v1/live
 	}
 	a := answer{Title: s.opts.Title, Events: meta.Events, First: s.origin(), Last: meta.Last.Time, Second: hlc.TicksPerSecond << hlc.LogicalBits,
-		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: s.place(renumbered(s.opts.Begin, s.opts.Source, s.source())), Note: s.opts.Note, Control: s.opts.Control, Live: s.opts.Live != nil}
+		Warnings: meta.Warnings, Spans: map[string]aboutSpan{}, Index: s.building(), Begin: now.placeOf(s.opts.Source, s.opts.Begin), Note: s.opts.Note, Control: s.opts.Control, Live: s.opts.Live != nil}
 	for i := range meta.Nodes {
 		n := &meta.Nodes[i]
 		out := aboutNode{Name: n.Name, Events: n.Events, Reason: n.Reason}
@@ -61,7 +62,7 @@ func (s *Server) about(w http.ResponseWriter, _ *http.Request) error {
 	for i := range meta.Vars {
 		a.Variables = append(a.Variables, meta.Vars[i].Name)
 	}
-	if x := s.survey.Index(); x != nil {
+	if x := now.index; x != nil {
 		for _, axis := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
 			if from, to, ok := x.Span(axis); ok {
 				a.Spans[axis.String()] = aboutSpan{s.outward(axis, from), s.outward(axis, to)}
@@ -267,23 +268,25 @@ func appendFrame(b []byte, f *timeline.Frame) []byte {
 	return b
 }
 
-// at reads ?at=NODE:SEQ, or whatever else goto understands.
-func (s *Server) at(r *http.Request, t *tab) (history.Position, error) {
+// at reads ?at=NODE:SEQ, or whatever else goto understands: a place in what there is
+// now.
+func (s *Server) at(r *http.Request, t *tab) (history.Position, sight, error) {
 	p := t.session.Position()
 	if text := r.URL.Query().Get("at"); text != "" {
 		var err error
 		if p, err = t.session.Locate(r.Context(), text); err != nil {
-			return p, problemf(http.StatusBadRequest, "", "at: %v", err)
+			return p, sight{}, problemf(http.StatusBadRequest, "", "at: %v", err)
 		}
 	}
-	return renumbered(p, t.session.Source(), s.source()), nil
+	now := s.sight()
+	return renumbered(p, t.session.Source(), now.src), now, nil
 }
 
 // atOfTab is at, in the session of the tab that asks.
-func (s *Server) atOfTab(r *http.Request) (history.Position, error) {
+func (s *Server) atOfTab(r *http.Request) (history.Position, sight, error) {
 	t, err := s.tabs.enter(r.Context(), r)
 	if err != nil {
-		return history.Position{}, err
+		return history.Position{}, sight{}, err
 	}
 	defer t.leave()
 	return s.at(r, t)
@@ -303,11 +306,11 @@ func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer t.leave()
-	p, err := s.at(r, t)
+	p, now, err := s.at(r, t)
 	if err != nil {
 		return err
 	}
-	x := s.survey.Index()
+	x := now.index
 	if x == nil {
 		return timeline.ErrNotLinked
 	}
@@ -322,10 +325,10 @@ func (s *Server) cone(w http.ResponseWriter, r *http.Request) error {
 	for n := range ends {
 		e := x.Ends(c, n)
 		if e.Past != nil {
-			ends[n].Past, ends[n].PastAt = &e.Past.Seq, s.place(*e.Past)
+			ends[n].Past, ends[n].PastAt = &e.Past.Seq, now.place(*e.Past)
 		}
 		if e.Future != nil {
-			ends[n].Future, ends[n].FutureAt = &e.Future.Seq, s.place(*e.Future)
+			ends[n].Future, ends[n].FutureAt = &e.Future.Seq, now.place(*e.Future)
 		}
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"nodes": ends})
@@ -355,25 +358,9 @@ func (s *Server) cut(w http.ResponseWriter, r *http.Request) error {
 	default:
 		p = x.Cut(v.Axis, v.From)
 	}
-	writeJSON(w, http.StatusOK, s.place(p))
+	writeJSON(w, http.StatusOK, sight{s, x.Source(), x}.place(p))
 	return nil
 }
 
 // coordinateNames are the keys of a place's coordinates: its time is text.
 var coordinateNames = map[timeline.Axis]string{timeline.Time: "timeAt", timeline.Order: "order", timeline.Depth: "depth"}
-
-// place is a cut, with where it is along the axes that are known.
-func (s *Server) place(p history.Position) map[string]any {
-	if p == history.Begin {
-		return map[string]any{"begin": true}
-	}
-	out := map[string]any{"node": p.Node, "name": s.source().Meta().Nodes[p.Node].Name, "seq": p.Seq, "time": p.Time.String()}
-	if x := s.survey.Index(); x != nil {
-		for _, a := range []timeline.Axis{timeline.Time, timeline.Order, timeline.Depth} {
-			if at, ok := x.Coordinate(a, p); ok {
-				out[coordinateNames[a]] = s.outward(a, at)
-			}
-		}
-	}
-	return out
-}

@@ -35,7 +35,7 @@ func renumbered(p history.Position, from, to history.Source) history.Position {
 
 // here is where a tab's session is.
 func (s *Server) here(t *tab) map[string]any {
-	return s.place(renumbered(t.session.Position(), t.session.Source(), s.source()))
+	return s.sight().placeOf(t.session.Source(), t.session.Position())
 }
 
 // origin is the time from which coordinates are counted: that of the first event,

@@ -20,6 +20,7 @@ import (
 	"hindcast.dev/history"
 	"hindcast.dev/hlc"
 	"hindcast.dev/live"
+	"hindcast.dev/rql"
 )
 
 // A growing History is a debug.Live that a test feeds.
@@ -296,6 +297,22 @@ func TestSessionsBeginAtTheSameEventWhenNodesGetOtherNumbers(t *testing.T) {
 	src := g.Now()
 	s := New(Options{Source: src, Live: g, Begin: src.Meta().Last, Session: func() *debug.Session { return debug.NewSession(g.Now(), io.Discard) }})
 	g.grow(t, "n0", "n1", "n2")
+	seeFirst(t, s, "n0")
+	hs := httptest.NewServer(s)
+	defer hs.Close()
+	var about struct{ Begin struct{ Name string } }
+	if read(t, hs, "GET", "/api/v1/about", "", &about); about.Begin.Name != "n2" {
+		t.Errorf("sessions begin at %+v", about.Begin)
+	}
+	var a struct{ At struct{ Name string } }
+	if read(t, hs, "POST", "/api/v1/command", `{"line":"event"}`, &a); a.At.Name != "n2" {
+		t.Errorf("a session begins at %+v", a.At)
+	}
+}
+
+// seeFirst runs the survey of a server until the first node has a name.
+func seeFirst(t *testing.T, s *Server, name string) {
+	t.Helper()
 	ended := errors.New("all is seen")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
@@ -311,14 +328,26 @@ func TestSessionsBeginAtTheSameEventWhenNodesGetOtherNumbers(t *testing.T) {
 	if err := s.Run(ctx); context.Cause(ctx) != ended {
 		t.Fatal(err)
 	}
-	hs := httptest.NewServer(s)
-	defer hs.Close()
-	var about struct{ Begin struct{ Name string } }
-	if read(t, hs, "GET", "/api/v1/about", "", &about); about.Begin.Name != "n2" {
-		t.Errorf("sessions begin at %+v", about.Begin)
+}
+
+// What a search that began before nodes got other numbers finds is where it was.
+func TestHitsAreOfTheNodesThatTheSearchBeganWith(t *testing.T) {
+	g := newGrowing(t, 0, "127.0.0.1:9", "n2")
+	g.add(t, 1, 2)
+	src := g.Now()
+	s := New(Options{Source: src, Live: g, Session: func() *debug.Session { return debug.NewSession(g.Now(), io.Discard) }})
+	g.grow(t, "n0", "n1", "n2")
+	seeFirst(t, s, "n0")
+	e, err := src.Event(t.Context(), 1, 2)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var a struct{ At struct{ Name string } }
-	if read(t, hs, "POST", "/api/v1/command", `{"line":"event"}`, &a); a.At.Name != "n2" {
-		t.Errorf("a session begins at %+v", a.At)
+	if h := (&finding{s: s, src: src}).hitOf(e); h.Place["name"] != "n2" || h.Place["node"] != 2 || h.Place["order"] == nil {
+		t.Errorf("a hit is at %+v", h.Place)
+	}
+	w := httptest.NewRecorder()
+	row := &rql.Row{From: e.Time, To: e.Time, Event: rql.EventRef{Node: "n2", Seq: 2}}
+	if err := s.row(t.Context(), newLines(w), src, row); err != nil || !strings.Contains(w.Body.String(), `"name":"n2"`) {
+		t.Errorf("%v: a row is at %s", err, w.Body)
 	}
 }

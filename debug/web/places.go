@@ -30,15 +30,15 @@ func (s *Server) places(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer t.leave()
 	out := make([]map[string]any, len(body.Places))
-	x := s.survey.Index()
+	now := s.sight()
 	for i, text := range body.Places {
-		if p, ok := indexed(x, text); ok {
-			out[i] = s.place(p)
+		if p, ok := indexed(now.index, text); ok {
+			out[i] = now.place(p)
 			continue
 		}
 		p, err := t.session.Locate(r.Context(), text)
 		if err == nil {
-			out[i] = s.place(renumbered(p, t.session.Source(), s.source()))
+			out[i] = s.sight().placeOf(t.session.Source(), p) // it may be newer
 		}
 		if r.Context().Err() != nil {
 			return r.Context().Err()
@@ -73,11 +73,11 @@ type laneState struct {
 }
 
 func (s *Server) lanes(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.atOfTab(r)
+	p, now, err := s.atOfTab(r)
 	if err != nil {
 		return err
 	}
-	x := s.survey.Index()
+	x := now.index
 	if x == nil {
 		return timeline.ErrNotLinked
 	}
@@ -88,7 +88,7 @@ func (s *Server) lanes(w http.ResponseWriter, r *http.Request) error {
 		if last == history.Begin {
 			continue
 		}
-		at := s.place(last)
+		at := now.place(last)
 		out[n].Seq, out[n].Time, out[n].Order, out[n].Depth = last.Seq, at["timeAt"], at["order"], at["depth"]
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"nodes": out})

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"hindcast.dev/debug"
-	"hindcast.dev/debug/timeline"
 	"hindcast.dev/history"
-	"hindcast.dev/hlc"
 	"hindcast.dev/rql"
 	"hindcast.dev/rql/exec"
 	"hindcast.dev/rql/syntax"
@@ -151,11 +149,12 @@ func (s *Server) row(ctx context.Context, l *lines, src history.Source, r *rql.R
 	if err != nil {
 		return err
 	}
+	now := s.sight()
 	for _, p := range at {
-		out.Places = append(out.Places, s.place(p))
+		out.Places = append(out.Places, now.placeOf(src, p))
 	}
 	if len(at) == 0 && r.From != 0 { // a tick
-		out.Places = append(out.Places, s.placeAt(r.From))
+		out.Places = append(out.Places, now.placeAt(r.From))
 	}
 	if r.Joined == nil && r.From != 0 {
 		to := src.Meta().Last.Time
@@ -200,14 +199,6 @@ func positionsOf(ctx context.Context, src history.Source, r *rql.Row) (at []hist
 	}
 	slices.SortFunc(at, func(a, b history.Position) int { return b.Compare(a) })
 	return slices.Compact(at), nil
-}
-
-// placeAt is the cut at a time.
-func (s *Server) placeAt(t hlc.Timestamp) map[string]any {
-	if x := s.survey.Index(); x != nil {
-		return s.place(x.Cut(timeline.Time, uint64(t)))
-	}
-	return map[string]any{"time": t.String(), "timeAt": s.offset(t)}
 }
 
 // completeQuery answers what the word that ends at a byte of a statement may become.

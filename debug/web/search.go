@@ -121,13 +121,13 @@ func (f *finding) text(ctx context.Context, text string) error {
 }
 
 func (f *finding) hitOf(e *history.Event) hit {
-	return hit{Place: f.s.place(e.Position), Kind: e.Kind, Name: e.Name, Peer: e.Peer, ID: e.ID}
+	return hit{Place: f.s.sight().placeOf(f.src, e.Position), Kind: e.Kind, Name: e.Name, Peer: e.Peer, ID: e.ID}
 }
 
 func (f *finding) row(ctx context.Context, r *rql.Row) error {
 	n, ok := f.src.Meta().NodeIndex(r.Event.Node)
 	if r.Event.IsTick() || !ok {
-		return f.say(hit{Place: f.s.placeAt(r.From), Kind: "tick"})
+		return f.say(hit{Place: f.s.sight().placeAt(r.From), Kind: "tick"})
 	}
 	e, err := f.src.Event(ctx, n, r.Event.Seq)
 	if err != nil {
@@ -157,11 +157,11 @@ func (s *Server) searchState(w http.ResponseWriter, r *http.Request) error {
 	if text == "" {
 		return problemf(http.StatusBadRequest, "", "want a text")
 	}
-	p, err := s.atOfTab(r)
+	p, now, err := s.atOfTab(r)
 	if err != nil {
 		return err
 	}
-	src := s.source()
+	src := now.src
 	all, _, err := s.states.at(r.Context(), src, p)
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (s *Server) searchState(w http.ResponseWriter, r *http.Request) error {
 	if err := r.Context().Err(); err != nil {
 		return err
 	}
-	answer := map[string]any{"place": s.place(p), "found": f.found}
+	answer := map[string]any{"place": now.place(p), "found": f.found}
 	if f.done() {
 		answer["partial"] = true
 	}

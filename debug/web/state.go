@@ -110,11 +110,11 @@ type child struct {
 // state answers with what a path leads to, on all nodes or one: ?at=&node=&path=
 // &skip=. Without a path these are the variables.
 func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.atOfTab(r)
+	p, now, err := s.atOfTab(r)
 	if err != nil {
 		return err
 	}
-	src := s.source()
+	src := now.src
 	all, before, err := s.states.at(r.Context(), src, p)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 		}
 		out = append(out, ns)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"place": s.place(p), "nodes": out})
+	writeJSON(w, http.StatusOK, map[string]any{"place": now.place(p), "nodes": out})
 	return nil
 }
 
