@@ -79,6 +79,7 @@ func (a *actor) act(after uint64) (name string, es []history.Event, err error) {
 }
 
 func (a *actor) answer(ctx context.Context, w *io.PipeWriter, told uint64, resumed bool) {
+	defer w.CloseWithError(context.Canceled) // whoever reads has to hear of it, also if stop comes first
 	stop := context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
 	defer stop()
 	tick := time.NewTicker(25 * time.Millisecond)
