@@ -40,8 +40,8 @@ func (s *Session) Refresh(ctx context.Context) error {
 	if s.at == history.Begin {
 		return nil
 	}
-	_, err := s.src.Event(ctx, s.at.Node, s.at.Seq)
-	if errors.Is(err, history.ErrNoEvent) {
+	e, err := s.src.Event(ctx, s.at.Node, s.at.Seq)
+	if errors.Is(err, history.ErrNoEvent) || err == nil && e.Position != s.at { // a node that lost its end counts anew
 		s.remark("%s is forgotten: %s are kept, from %s on, and the place is START now", s.name(s.at), countOf(s.meta.Events, "event"), s.meta.First.Time)
 		s.at = history.Begin
 		return nil

@@ -298,3 +298,38 @@ func (g *growingHistory) feed(t testing.TB, e *history.Event) {
 	close(g.next)
 	g.next = make(chan struct{})
 }
+
+// A node that lost its end counts anew: the event that has a place's number by then
+// is another one.
+func TestAPlaceWhoseNumberIsAnotherEventsIsForgotten(t *testing.T) {
+	g := grows(t, 0, "n1", "n2")
+	for v := range uint64(5) {
+		g.add(t, 0, v+1)
+	}
+	s, out := liveSession(g)
+	say(t, s, out, "goto n1:3")
+	g.seqs[0] = 1
+	g.add(t, 0, 12)
+	g.add(t, 0, 13)
+	if got := say(t, s, out, "live"); s.Position() != history.Begin || !strings.Contains(got, "forgotten") {
+		t.Errorf("the place is %v; live says %s", s.Position(), got)
+	}
+}
+
+// Nodes may become known that come last by name: what there is is surveyed anew.
+func TestASurveyTakesInANodeThatComesLast(t *testing.T) {
+	g := grows(t, 0, "n1")
+	g.add(t, 0, 1)
+	v := NewLiveSurvey(g)
+	if err := v.extend(t.Context(), g.Now(), g.Status()); err != nil {
+		t.Fatal(err)
+	}
+	g.nodes(t, "n1", "n2")
+	g.add(t, 1, 2)
+	if err := v.extend(t.Context(), g.Now(), g.Status()); err != nil {
+		t.Fatal(err)
+	}
+	if n := v.Index().Len(); n != 2 {
+		t.Errorf("%d events are known", n)
+	}
+}

@@ -19,11 +19,11 @@ type Moment struct {
 }
 
 // Continues reports whether the Moment has all entries of a Source and others only
-// behind them: true if that is an earlier Moment of the same Tail, which since then
-// hasn't forgotten anything nor numbered its nodes anew.
+// behind them, of the same nodes: true if that is an earlier Moment of the same Tail,
+// which since then hasn't forgotten anything nor got other nodes.
 func (m *Moment) Continues(earlier Source) bool {
 	e, ok := Unwrap(earlier).(*Moment)
-	return ok && e.of == m.of && len(e.walk) <= len(m.walk)
+	return ok && e.of == m.of && len(e.walk) <= len(m.walk) && len(e.nodes) == len(m.nodes)
 }
 
 // Meta implements Source.
