@@ -15,7 +15,12 @@ import (
 
 const rqlDoc = "../docs/rql.md"
 
-func TestThePageOfTheQueryLanguageTellsTheTruth(t *testing.T) { tellsTheTruth(t, rqlDoc) }
+func TestThePageOfTheQueryLanguageTellsTheTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the page's examples take seconds; go test without -short runs them")
+	}
+	tellsTheTruth(t, rqlDoc)
+}
 
 func TestThePageOfTheLatticeTellsTheTruth(t *testing.T) { tellsTheTruth(t, "../docs/lattice.md") }
 
