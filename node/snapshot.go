@@ -85,16 +85,11 @@ func (n *Node) Cut(ctx context.Context, t hlc.Timestamp) (*recording.CutAnswer, 
 		return nil, fmt.Errorf("snapshot at %v: %w", t, s.reachError(t, err))
 	}
 	h := &heldCut{time: t, cut: cut}
-	var arrivals recording.Arrivals
-	all := false
-	if s.window != nil && !s.window.knows(t) {
-		all = s.goesBack(t)
-	}
-	if s.window != nil && (all || s.window.knows(t)) {
-		arrivals, h.sent = s.window.cut(t)
-		h.sent.all = all
-	} else if arrivals, err = s.step(ctx, h); err != nil {
-		return nil, n.shadowFailed(err)
+	arrivals, ok := s.look(h)
+	if !ok {
+		if arrivals, err = s.step(ctx, h); err != nil {
+			return nil, n.shadowFailed(err)
+		}
 	}
 	a := &recording.CutAnswer{Info: n.info(), Peers: n.o.peerNames(), Cut: cut, Since: h.sent.from(), Arrivals: arrivals}
 	if cut.Seq == 0 {
@@ -228,6 +223,17 @@ func (s *snapshots) search(t hlc.Timestamp) (c recording.Cut, err error) {
 	return c, err
 }
 
+// look has the window tell of a cut, if it knows what had arrived.
+func (s *snapshots) look(h *heldCut) (a recording.Arrivals, ok bool) {
+	if s.window == nil {
+		return a, false
+	}
+	if a, h.sent, ok = s.window.cut(h.time, false); !ok && s.goesBack() {
+		a, h.sent, ok = s.window.cut(h.time, true)
+	}
+	return a, ok
+}
+
 // step finds out by a second copy of the machines what a window knows of a cut.
 func (s *snapshots) step(ctx context.Context, h *heldCut) (a recording.Arrivals, err error) {
 	select {
@@ -249,7 +255,11 @@ func (s *snapshots) step(ctx context.Context, h *heldCut) (a recording.Arrivals,
 	if err := errors.Join(err, sh.Close()); err != nil {
 		return a, err
 	}
-	a, h.sent = w.cut(h.time)
+	var ok bool
+	if a, h.sent, ok = w.cut(h.time, true); !ok {
+		return a, fmt.Errorf("%w: snapshot at %v: within %v before it more than %d messages came to machines that take them in no order",
+			ErrBusy, h.time, recording.FlightWindow, foreignMax)
+	}
 	h.stepped = true
 	return a, nil
 }
@@ -297,13 +307,10 @@ func (s *snapshots) openFirst(t hlc.Timestamp, gone error) (*loop.Shadow, error)
 	return nil, gone
 }
 
-// goesBack reports whether the window, though it lacks something, knows of a cut at t
-// all that stepping would find out: it began where journal and checkpoints do.
-func (s *snapshots) goesBack(t hlc.Timestamp) bool {
-	start, ok := s.window.began(t)
-	if !ok {
-		return false
-	}
+// goesBack reports whether stepping would find out no more than the window about what
+// was before that began: it began where journal and checkpoints do.
+func (s *snapshots) goesBack() bool {
+	start := s.window.behind()
 	if rd, err := s.n.j.NewReader(1); err == nil {
 		return rd.Close() == nil && start == 0
 	}
@@ -387,14 +394,17 @@ func (s *snapshots) underWay(ctx context.Context, h *heldCut, received map[strin
 		at[name] = l
 	}
 	out, exact, err := h.sent.underWay(h.time, at)
-	if exact || h.stepped || err != nil {
-		return out, err
+	if !exact && !h.stepped && err == nil {
+		again := heldCut{time: h.time}
+		if _, err := s.step(ctx, &again); err != nil {
+			return nil, s.n.shadowFailed(err)
+		}
+		out, exact, err = again.sent.underWay(h.time, at)
 	}
-	again := heldCut{time: h.time}
-	if _, err := s.step(ctx, &again); err != nil {
-		return nil, s.n.shadowFailed(err)
+	if !exact && err == nil {
+		err = fmt.Errorf("%w: snapshot at %v: of what was sent within %v before it more than %d MiB may not have arrived",
+			ErrBusy, h.time, recording.FlightWindow, windowSteps>>20)
 	}
-	out, _, err = again.sent.underWay(h.time, at)
 	return out, err
 }
 

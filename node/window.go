@@ -40,6 +40,7 @@ type window struct {
 	bytesMax int              // of chunks, at the least one
 	st       *stepper.Stepper // for the writer
 	start    uint64           // the event that it began behind
+	began    hlc.Timestamp    // and the time of that
 
 	mu     sync.Mutex
 	now    hlc.Timestamp // of the last event
@@ -125,7 +126,7 @@ func (a numbered) compare(b numbered) int {
 func (w *window) begin(st *stepper.Stepper, s record.Stamp) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.start = s.Seq
+	w.start, w.began = s.Seq, s.Time
 	w.st, w.now, w.since, w.known, w.alone = st, s.Time, s.Time, s.Time, s.Time
 	w.ordered = orderedBy(st)
 	st.Senders(func(machine string, last event.MessageID) {
@@ -293,7 +294,10 @@ func (w *window) prune(t hlc.Timestamp) {
 		return sort.Search(len(c.queue), func(i int) bool { return c.queue[i].time >= t })
 	})
 	n := sort.Search(len(w.losses), func(i int) bool { return w.losses[i].at >= t })
-	w.losses = w.losses[n:]
+	if n > 0 {
+		w.since = max(w.since, w.losses[n-1].at)
+		w.losses = w.losses[n:]
+	}
 	n = sort.Search(len(w.stamps), func(i int) bool { return w.stamps[i].Time >= t })
 	w.stamps = w.stamps[n:]
 	n = sort.Search(len(w.others), func(i int) bool { return w.others[i].at >= t })
@@ -316,26 +320,23 @@ func (w *window) place(t hlc.Timestamp) (c recording.Cut, ok bool) {
 	return recording.Cut{Seq: last.Seq, Time: last.Time, Physical: last.Physical, Boot: last.Boot, Chain: w.stamps[i].Chain}, true
 }
 
-// knows reports whether all is known of what had arrived by t, which has passed.
-func (w *window) knows(t hlc.Timestamp) bool {
+// behind is the event that the window began behind.
+func (w *window) behind() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.known <= t && w.alone <= t.Add(-recording.FlightWindow)
+	return w.start
 }
 
-// began is behind which event the window began, if of ordered machines it knows what
-// had arrived by t.
-func (w *window) began(t hlc.Timestamp) (after uint64, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.start, w.known <= t
-}
-
-// cut is what had arrived by t, as far as it is known, and what was sent.
-func (w *window) cut(t hlc.Timestamp) (a recording.Arrivals, s sends) {
+// cut is what had arrived by t, which has passed, and what was sent. ok is false if not
+// all is known of what had arrived: of what was before the window began only where
+// back is false, for then it is to be had elsewhere.
+func (w *window) cut(t hlc.Timestamp, back bool) (a recording.Arrivals, s sends, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	early := t.Add(-recording.FlightWindow)
+	if w.known > t || w.alone > early && !(back && w.alone == w.began) {
+		return a, s, false
+	}
 	i := sort.Search(len(w.others), func(i int) bool { return w.others[i].at > early })
 	a.Ordered = w.ordered
 	for from, c := range w.came {
@@ -354,7 +355,9 @@ func (w *window) cut(t hlc.Timestamp) (a recording.Arrivals, s sends) {
 	for ; i < len(w.others) && w.others[i].at <= t; i++ {
 		a.Others = append(a.Others, w.others[i].id.String())
 	}
-	return a, w.sends()
+	s = w.sends()
+	s.all = back && w.since == w.began
+	return a, s, true
 }
 
 // sends is what was sent so far.

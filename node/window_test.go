@@ -8,12 +8,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/event"
 	"hindcast.dev/hlc"
 	"hindcast.dev/journal/checkpoint"
+	"hindcast.dev/journal/record"
 	"hindcast.dev/machine"
+	"hindcast.dev/machine/state"
 	"hindcast.dev/recording"
+	"hindcast.dev/stepper"
 )
 
 // loose is a tally that takes messages in any order.
@@ -278,16 +282,107 @@ func TestSteppingBeginsAsEarlyAsItCan(t *testing.T) {
 	must(t, sh.Close())
 	w := n.snapshots.window
 	w.mu.Lock()
-	w.since, w.alone = now, now // as if it had begun there
-	w.start = seqs[0]
+	w.since, w.alone, w.began, w.start = now, now, now, seqs[0] // as if it had begun there
 	w.mu.Unlock()
-	if w.knows(now) || !n.snapshots.goesBack(now) {
+	if _, ok := n.snapshots.look(&heldCut{time: now}); !ok {
 		t.Error("what the window lacks nobody knows")
 	}
-	w.mu.Lock()
 	w.start++
-	w.mu.Unlock()
-	if n.snapshots.goesBack(now) {
+	if _, ok := n.snapshots.look(&heldCut{time: now}); ok {
 		t.Error("stepping would begin earlier than the window")
+	}
+}
+
+// moment is a time long after the beginning.
+func moment(d time.Duration) hlc.Timestamp { return hlc.Timestamp(1).Add(time.Hour + d) }
+
+// seeing has a window take in a few events by hand.
+type seeing struct {
+	t *testing.T
+	w *window
+	s record.Stamp
+}
+
+func newSeeing(t *testing.T) *seeing {
+	st, err := stepper.New(stepper.Options{Node: "n1", Registry: registry()})
+	must(t, err)
+	w := newWindow("n1", 1<<20)
+	w.begin(st, record.Stamp{})
+	return &seeing{t: t, w: w}
+}
+
+func (s *seeing) see(at time.Duration, ev event.Event, effects ...event.Effect) {
+	s.s.Seq, s.s.Time = s.s.Seq+1, moment(at)
+	ev.Time = s.s.Time
+	s.w.see(&stepper.Followed{Event: ev, Outcome: stepper.Outcome{Effects: effects}, Stepped: ev.Kind == event.Request}, s.s)
+}
+
+func (s *seeing) note(at time.Duration, id event.MessageID) {
+	body, err := state.Marshal(event.NoteInfo{Message: id.String()})
+	must(s.t, err)
+	s.see(at, event.Event{Kind: event.Note, Name: event.NoteDrop, Payload: body})
+}
+
+// idle passes the time until the window has looked at what is too old.
+func (s *seeing) idle(at time.Duration) {
+	for range windowPrune {
+		s.see(at, event.Event{Kind: event.Note, Name: "idle"})
+	}
+}
+
+// A message that was lost is under way at no later cut: where the window has forgotten
+// that it was, it says that it doesn't know.
+func TestALossThatIsForgottenIsNoMessageUnderWay(t *testing.T) {
+	s := newSeeing(t)
+	id := event.MessageID{Node: "n1", Boot: 1, Seq: 1}
+	s.see(time.Second, event.Event{Kind: event.Request}, event.Effect{Kind: event.EffectSend, Node: "n2", To: "tally", Machine: "tally", Name: "Add", Version: 1, ID: id, Sent: moment(time.Second)})
+	s.note(2*time.Second, id)
+	at := map[string]*landing{"n2": {}}
+	for _, now := range []time.Duration{3 * time.Second, windowKeep + 5*time.Second} {
+		s.idle(now)
+		cut := moment(3 * time.Second)
+		_, sent, ok := s.w.cut(cut, true)
+		if !ok {
+			t.Error("nothing came that could be forgotten")
+		}
+		if got, exact, err := sent.underWay(cut, at); err != nil || exact && len(got) != 0 {
+			t.Errorf("%v later: %+v, exact: %t, %v", now, got, exact, err)
+		}
+		cut = moment(time.Second)
+		if got, _, err := sent.underWay(cut, at); err != nil || len(got) != 1 {
+			t.Errorf("before it was lost: %+v, %v: the test shows nothing", got, err)
+		}
+	}
+}
+
+// What the window has forgotten, stepping finds out, also where the window began with
+// the journal.
+func TestWhatTheWindowForgotIsStepped(t *testing.T) {
+	o, _ := inMemory(options(t, "n1"))
+	n := start(t, o)
+	total(t, n, Add{"k", 1})
+	now := n.Status().Time
+	w := n.snapshots.window
+	w.mu.Lock()
+	w.alone = now // others had come, and are forgotten
+	w.mu.Unlock()
+	if _, ok := n.snapshots.look(&heldCut{time: now}); ok {
+		t.Error("stepping is said to find out no more than the window, which has forgotten something")
+	}
+}
+
+// What even stepping had no room for is refused rather than left out.
+func TestWhatSteppingHasNoRoomForIsRefused(t *testing.T) {
+	o, _ := inMemory(options(t, "n1"))
+	s := start(t, o).snapshots
+	gone := map[destination]sentTo{{"n2", "loose"}: {gone: sentAt{numbered: numbered{1, 7, 0}, time: moment(0)}}}
+	h := &heldCut{time: moment(time.Second), stepped: true, sent: sends{node: "n1", to: gone, all: true}}
+	_, err := s.underWay(within(t, patience), h, map[string]recording.Arrivals{"n2": {}})
+	if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "more than 256 MiB may not have arrived") {
+		t.Error(err)
+	}
+	h.time = moment(time.Minute)
+	if got, err := s.underWay(within(t, patience), h, map[string]recording.Arrivals{"n2": {}}); err != nil || len(got) != 0 {
+		t.Errorf("a minute later: %+v, %v", got, err)
 	}
 }
