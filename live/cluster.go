@@ -13,6 +13,10 @@ import (
 	"hindcast.dev/hlc"
 )
 
+// clusterPromise is how far the promises of an idle node are apart: whoever looks at a
+// Cluster is a human, and each is an event in the node's journal.
+const clusterPromise = 200 * time.Millisecond
+
 // ClusterOptions say how a Cluster follows its nodes. The zero value works.
 type ClusterOptions struct {
 	Token string
@@ -71,7 +75,7 @@ func Open(ctx context.Context, addrs []string, o ClusterOptions) (*Cluster, erro
 		changed: make(chan struct{}), names: make([]string, len(addrs)), silent: make([]string, len(addrs)), unknown: make([]bool, len(addrs))}
 	go func() {
 		defer close(c.ended)
-		_, err := Follow(following, addrs, Options{Token: o.Token, From: o.From, Hold: o.Hold, Client: o.Client,
+		_, err := Follow(following, addrs, Options{Token: o.Token, From: o.From, Hold: o.Hold, Promise: clusterPromise, Client: o.Client,
 			Patient: true, Told: c.told, Reached: c.reached}, clusterSink{c})
 		c.end(err)
 	}()

@@ -90,6 +90,8 @@ type conn struct {
 	token string
 	from  hlc.Timestamp // 0 is now
 	lean  bool
+	// promise is how long the node may go without one; 0 is as it likes.
+	promise time.Duration
 	// patient: where the node's journal doesn't reach back to from, it is asked from a
 	// later time.
 	patient bool
@@ -162,6 +164,9 @@ func (c *conn) query() string {
 	}
 	if c.lean {
 		q.Set("lean", "true")
+	}
+	if c.promise != 0 {
+		q.Set("promise", c.promise.String())
 	}
 	if len(q) == 0 {
 		return ""
@@ -256,6 +261,10 @@ func (c *conn) request(ctx context.Context) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusBadRequest && c.promise != 0 {
+		c.promise = 0 // a node of an older build doesn't know it
+		return c.request(ctx)
+	}
 	refused := &RefusedError{Addr: c.addr, Status: resp.StatusCode, Text: said(resp)}
 	if resp.StatusCode == http.StatusOK {
 		refused.Status = http.StatusNotFound

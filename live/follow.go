@@ -36,6 +36,9 @@ type Options struct {
 	// Lean asks the nodes to leave out what events carry (data, ids, peers, effects):
 	// for who looks at variables alone, of logs other than net.
 	Lean bool
+	// Promise is how long an idle node may go without a promise, 25 ms to 1 s; 0 is 25 ms.
+	// Each is an event in its journal, and twice as late may an event be told and final.
+	Promise time.Duration
 	// Client makes the requests; nil is one of Follow's own.
 	Client *http.Client
 	// Patient takes a node that refuses, tells nonsense or is another one than before
@@ -97,7 +100,7 @@ func Follow(ctx context.Context, addrs []string, o Options, sink Sink) (Stats, e
 		if names[i] = name; name == "" {
 			names[i] = text
 		}
-		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From, lean: o.Lean, patient: o.Patient,
+		f.conns = append(f.conns, &conn{index: i, addr: text, base: base, token: o.Token, from: o.From, lean: o.Lean, promise: o.Promise, patient: o.Patient,
 			client: client, out: f.in, gate: make(chan struct{}, 1)})
 	}
 	f.begin, f.lost, f.gated = time.Now(), make([]error, len(addrs)), make([]bool, len(addrs))

@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// promiseEvery is how often a node that handles nothing promises the time, while
-	// somebody follows it: one event of the journal each.
+	// promiseEvery is how long a node handles nothing until it promises the time, while
+	// somebody follows it who doesn't say how long it may: one event of the journal each.
+	// promiseMax is how long at most.
 	promiseEvery = 25 * time.Millisecond
+	promiseMax   = time.Second
 	// blockBytes is the size at which a block is closed, in bytes; one is also closed
 	// at every turn of the shadow.
 	blockBytes = 64 << 10
@@ -192,7 +194,7 @@ type feed struct {
 	lean bool // events are told without what they carry
 
 	mu     sync.Mutex
-	askers int
+	askers []time.Duration // how long each can wait for a promise
 	closed bool
 	run    *feedRun
 	runs   sync.WaitGroup
@@ -215,9 +217,9 @@ type feedRun struct {
 	end    *live.End
 }
 
-// attach joins the run, which it starts if need be; nil if there can be none
-// because the node stops, or has askers enough.
-func (f *feed) attach() (run *feedRun, err error) {
+// attach joins the run, which it starts if need be, for an asker who can wait so long
+// for a promise; nil if there can be none because the node stops, or has askers enough.
+func (f *feed) attach(patience time.Duration) (run *feedRun, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -227,7 +229,7 @@ func (f *feed) attach() (run *feedRun, err error) {
 		f.n.followers.Add(-1)
 		return nil, errFollowers
 	}
-	f.askers++
+	f.askers = append(f.askers, patience)
 	if f.run == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		f.run = &feedRun{cancel: cancel}
@@ -238,14 +240,25 @@ func (f *feed) attach() (run *feedRun, err error) {
 }
 
 // detach leaves; the last one ends the run.
-func (f *feed) detach() {
+func (f *feed) detach(patience time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n.followers.Add(-1)
-	if f.askers--; f.askers == 0 && f.run != nil {
+	i := slices.Index(f.askers, patience)
+	if f.askers = slices.Delete(f.askers, i, i+1); len(f.askers) == 0 && f.run != nil {
 		f.run.cancel()
 		f.run = nil
 	}
+}
+
+// patience is how long all askers can wait for a promise.
+func (f *feed) patience() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.askers) == 0 {
+		return promiseMax
+	}
+	return slices.Min(f.askers)
 }
 
 // stop ends the feed, after the loop.
@@ -331,7 +344,7 @@ func (r *feedRun) add(c chunk) {
 func (f *feed) promise(ctx context.Context) {
 	tick := time.NewTicker(promiseEvery)
 	defer tick.Stop()
-	last := f.n.j.Stamped()
+	last, idle := f.n.j.Stamped(), time.Duration(0)
 	for {
 		select {
 		case <-ctx.Done():
@@ -339,7 +352,10 @@ func (f *feed) promise(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := f.n.j.Stamped()
-		if now == last {
+		if idle += promiseEvery; now != last {
+			idle = 0
+		} else if idle >= f.patience() {
+			idle = 0
 			// A full disk or a journal without room: the next time.
 			_ = f.n.loop.Offer(&record.Frame{Kind: event.Control, Name: event.ControlPromise, Sent: f.n.reading().Wall})
 		}

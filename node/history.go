@@ -39,7 +39,10 @@ func (e *endError) Error() string { return e.end.Reason }
 
 // A follower is one asker of GET /v1/history.
 type follower struct {
-	n    *Node
+	n *Node
+	// patience is how long it can wait for a promise.
+	patience time.Duration
+
 	w    http.ResponseWriter
 	rc   *http.ResponseController
 	feed *feed
@@ -57,19 +60,20 @@ type follower struct {
 //	from=TIME          a base of the last event up to then, and what came after it
 //	after=SEQ&at=TIME  what came after that event, which had that Timestamp
 //
-// and with lean=true all that without what the events carry.
+// and with lean=true all that without what the events carry, with promise=DURATION
+// promises of an idle node that are so far apart, or closer if others want that.
 func (n *Node) serveHistory(w http.ResponseWriter, r *http.Request) {
-	f := &follower{n: n, w: w, rc: http.NewResponseController(w), feed: n.feed}
+	f := &follower{n: n, patience: promiseEvery, w: w, rc: http.NewResponseController(w), feed: n.feed}
 	log := n.logs.in(AreaHTTP)
 	err := f.parse(r)
 	if err == nil {
-		f.run, err = f.feed.attach()
+		f.run, err = f.feed.attach(f.patience)
 	}
 	if err != nil {
 		n.answerAdmin(w, r, nil, err)
 		return
 	}
-	defer f.feed.detach()
+	defer f.feed.detach(f.patience)
 	// It lasts; the server's bounds on a request's time are for others.
 	if err := f.rc.SetReadDeadline(time.Time{}); err != nil {
 		log.Debug("read deadline", "err", err)
@@ -91,8 +95,8 @@ func (n *Node) serveHistory(w http.ResponseWriter, r *http.Request) {
 func (f *follower) parse(r *http.Request) error {
 	q := r.URL.Query()
 	for k := range q {
-		if k != "from" && k != "after" && k != "at" && k != "lean" {
-			return usage(fmt.Errorf("parameter %q: want from=TIME, or after=SEQ&at=TIME, or none, and lean=true or not", k))
+		if k != "from" && k != "after" && k != "at" && k != "lean" && k != "promise" {
+			return usage(fmt.Errorf("parameter %q: want from=TIME, or after=SEQ&at=TIME, or none, and lean=true, promise=DURATION or not", k))
 		}
 	}
 	if text := q.Get("lean"); text != "" {
@@ -103,6 +107,13 @@ func (f *follower) parse(r *http.Request) error {
 		if lean {
 			f.feed = f.n.leanFeed
 		}
+	}
+	if text := q.Get("promise"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < promiseEvery || d > promiseMax {
+			return usage(fmt.Errorf("promise=%s: want a time from %v to %v", text, promiseEvery, promiseMax))
+		}
+		f.patience = d
 	}
 	from, after, at := q.Get("from"), q.Get("after"), q.Get("at")
 	switch {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hindcast.dev/event"
 	"hindcast.dev/history"
@@ -262,8 +263,23 @@ func TestAnIdleNodePromisesWhileItIsFollowed(t *testing.T) {
 	soon(t, "the shadow to end", func() bool {
 		n.feed.mu.Lock()
 		defer n.feed.mu.Unlock()
-		return n.feed.run == nil && n.feed.askers == 0
+		return n.feed.run == nil && len(n.feed.askers) == 0
 	})
+}
+
+func TestAnIdleNodePromisesAsOftenAsTheLeastPatientAsks(t *testing.T) {
+	n := followed(t)
+	patient := mustFollow(t, n, "?promise=200ms")
+	if got := n.feed.patience(); got != 200*time.Millisecond {
+		t.Errorf("promises are %v apart", got)
+	}
+	patient.until(func() bool { return patient.at.Seq > patient.base.Seq })
+	other := mustFollow(t, n, "")
+	if got := n.feed.patience(); got != promiseEvery {
+		t.Errorf("with one who didn't say: %v apart", got)
+	}
+	other.body.Close()
+	soon(t, "the patient one to be alone", func() bool { return n.feed.patience() == 200*time.Millisecond })
 }
 
 func TestAHistoryThatCantBeGoneOnWithIsRefused(t *testing.T) {
@@ -272,7 +288,7 @@ func TestAHistoryThatCantBeGoneOnWithIsRefused(t *testing.T) {
 	for query, status := range map[string]int{
 		"?after=1&at=2020-01-01T00:00:00Z": 409, "?after=999999&at=" + at.String(): 409,
 		"?after=1": 400, "?at=1": 400, "?from=yesterday": 400, "?what=1": 400, "?after=x&at=1": 400, "?after=1&at=x": 400,
-		"?from=1&after=1&at=1": 400,
+		"?from=1&after=1&at=1": 400, "?promise=1ms": 400, "?promise=2s": 400, "?promise=often": 400,
 	} {
 		if _, err := followHistory(t, n, query); err == nil || err.Error()[:3] != fmt.Sprint(status) {
 			t.Errorf("%s: %v, want %d", query, err, status)
