@@ -412,3 +412,19 @@ func TestAWindowThatChangesInTheBrowser(t *testing.T) {
 	}
 	b.sound()
 }
+
+// A log with vector clocks alone has no times: its events are laid out in their order.
+func TestALogWithoutTimesIsLaidOutInOrderInTheBrowser(t *testing.T) {
+	findBrowser(t)
+	file := filepath.Join(t.TempDir(), "clocks.log")
+	if err := os.WriteFile(file, []byte("a {\"a\":1}\nsends\nb {\"a\":1, \"b\":1}\nreceives\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := openTab(t, servePage(t, file).URL, 1280, 800)
+	b.until(ready)
+	b.until(`hindcast.store.get().axis === 'order' && hindcast.store.get().frame?.axis === 'order'`)
+	b.press("]]")
+	b.until(settled + ` && hindcast.store.get().cut.name === 'b' && hindcast.store.get().drawn?.messages.length === 1`)
+	b.picture("order")
+	b.sound()
+}

@@ -124,12 +124,20 @@ function Root({ store }) {
   return html`<${App} store=${store} />`
 }
 
+/**
+ * What is laid out along first: a log with vector clocks alone has no times but made
+ * up ones, of 1970, and they say nothing.
+ * @param {import('./types').About} about
+ * @returns {import('./types').Axis}
+ */
+const firstAxis = (about) => (about.first.startsWith('1970-') ? 'order' : 'time')
+
 /** @param {Store} store */
 async function open(store) {
   const about = await store.api.about()
   const lanes = about.nodes.map((_, i) => i)
   document.title = `${about.title} · Hindcast`
-  store.set({ about, lanes, ready: about.index.state })
+  store.set({ about, lanes, axis: firstAxis(about), ready: about.index.state })
   await indexed(store)
   store.act.fit()
   const link = parseLink(location.hash)
