@@ -22,6 +22,7 @@ const (
 	stampsMax   = 1 << 17                    // that are kept
 	arrivalsMax = 1 << 18                    // likewise, of all senders
 	lossesMax   = 1 << 18                    // likewise
+	sentToMax   = 1 << 12                    // machines of which it is known when what was sent to them was forgotten
 	foreignMax  = 1 << 20                    // likewise, of arrivals at machines that aren't ordered
 )
 
@@ -45,7 +46,7 @@ type window struct {
 	mu     sync.Mutex
 	now    hlc.Timestamp // of the last event
 	events int           // since the last look at what is too old
-	stamps []record.Stamp
+	stamps backlog[record.Stamp]
 
 	chunks []chunkOf
 	first  uint32 // number of chunks[0]
@@ -149,10 +150,10 @@ func (w *window) see(e *stepper.Followed, s record.Stamp) {
 	defer w.mu.Unlock()
 	ev := &e.Event
 	w.now = s.Time
-	if len(w.stamps) == stampsMax {
-		w.stamps = append([]record.Stamp(nil), w.stamps[stampsMax/2:]...)
+	if len(w.stamps.items()) == stampsMax {
+		w.stamps.forget(stampsMax / 2)
 	}
-	w.stamps = append(w.stamps, s)
+	w.stamps.add(s)
 	switch {
 	case ev.Kind == event.Note && ev.Name == event.NoteDrop:
 		w.drop(ev)
@@ -257,13 +258,17 @@ func (w *window) shed() {
 // forgetChunk forgets the messages of the oldest chunk. Whoever looks at it still
 // has it.
 func (w *window) forgetChunk() {
-	for _, to := range w.sent {
+	for name, to := range w.sent {
 		n := 0
 		for n < len(to.queue) && to.queue[n].chunk == w.first {
 			n++
 		}
 		if n > 0 {
 			to.gone, to.queue = to.queue[n-1], to.queue[n:]
+		}
+		if len(to.queue) == 0 && len(w.sent) > sentToMax {
+			w.since = max(w.since, to.gone.time)
+			delete(w.sent, name)
 		}
 	}
 	w.bytes -= cap(w.chunks[0].b)
@@ -298,8 +303,8 @@ func (w *window) prune(t hlc.Timestamp) {
 		w.since = max(w.since, w.losses[n-1].at)
 		w.losses = w.losses[n:]
 	}
-	n = sort.Search(len(w.stamps), func(i int) bool { return w.stamps[i].Time >= t })
-	w.stamps = w.stamps[n:]
+	stamps := w.stamps.items()
+	w.stamps.forget(sort.Search(len(stamps), func(i int) bool { return stamps[i].Time >= t }))
 	n = sort.Search(len(w.others), func(i int) bool { return w.others[i].at >= t })
 	if n = max(n, len(w.others)-foreignMax); n > 0 {
 		w.alone = max(w.alone, w.others[n-1].at)
@@ -312,12 +317,13 @@ func (w *window) prune(t hlc.Timestamp) {
 func (w *window) place(t hlc.Timestamp) (c recording.Cut, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := sort.Search(len(w.stamps), func(i int) bool { return w.stamps[i].Time > t })
-	if i == 0 || i == len(w.stamps) {
+	stamps := w.stamps.items()
+	i := sort.Search(len(stamps), func(i int) bool { return stamps[i].Time > t })
+	if i == 0 || i == len(stamps) {
 		return c, false
 	}
-	last := &w.stamps[i-1]
-	return recording.Cut{Seq: last.Seq, Time: last.Time, Physical: last.Physical, Boot: last.Boot, Chain: w.stamps[i].Chain}, true
+	last := &stamps[i-1]
+	return recording.Cut{Seq: last.Seq, Time: last.Time, Physical: last.Physical, Boot: last.Boot, Chain: stamps[i].Chain}, true
 }
 
 // behind is the event that the window began behind.

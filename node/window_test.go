@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -384,5 +385,23 @@ func TestWhatSteppingHasNoRoomForIsRefused(t *testing.T) {
 	h.time = moment(time.Minute)
 	if got, err := s.underWay(within(t, patience), h, map[string]recording.Arrivals{"n2": {}}); err != nil || len(got) != 0 {
 		t.Errorf("a minute later: %+v, %v", got, err)
+	}
+}
+
+// Machines that something was sent to long ago are forgotten, where they are many.
+func TestWhoWasSentToIsForgotten(t *testing.T) {
+	s := newSeeing(t)
+	const n = 4 * sentToMax
+	for i := range n {
+		s.see(time.Second, event.Event{Kind: event.Request}, event.Effect{Kind: event.EffectSend, Node: strconv.Itoa(i), To: "tally",
+			Name: "Add", ID: event.MessageID{Node: "n1", Boot: 1, Seq: uint64(i)}, Sent: moment(time.Second)})
+	}
+	s.idle(2 * windowKeep)
+	left := 0
+	for _, to := range s.w.sent {
+		left += len(to.queue)
+	}
+	if got := len(s.w.sent); got > sentToMax+left || left > n/2 || s.w.since != moment(time.Second) {
+		t.Errorf("%d are known, %d messages, since %v", got, left, s.w.since)
 	}
 }
