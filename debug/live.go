@@ -37,7 +37,12 @@ func (s *Session) Refresh(ctx context.Context) error {
 		s.at = s.meta.Last
 		return nil
 	}
-	if s.at == history.Begin {
+	return s.stay(ctx)
+}
+
+// stay is at the beginning if the place is forgotten of a History that grows.
+func (s *Session) stay(ctx context.Context) error {
+	if s.Live == nil || s.at == history.Begin {
 		return nil
 	}
 	e, err := s.src.Event(ctx, s.at.Node, s.at.Seq)

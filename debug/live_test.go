@@ -333,3 +333,24 @@ func TestASurveyTakesInANodeThatComesLast(t *testing.T) {
 		t.Errorf("%d events are known", n)
 	}
 }
+
+// What undo and a motif lead back to may be forgotten by then.
+func TestAPlaceThatIsReturnedToMayBeForgotten(t *testing.T) {
+	g := grows(t, 40_000, "n1", "n2")
+	g.add(t, 0, 1)
+	g.add(t, 0, 2)
+	s, out := liveSession(g)
+	say(t, s, out, "goto n1:2")
+	say(t, s, out, "motif n1: set")
+	g.add(t, 1, 1)
+	say(t, s, out, "goto END")
+	for v := range uint64(400) {
+		g.add(t, 1, v)
+	}
+	say(t, s, out, "live")
+	for _, c := range [][2]string{{"undo", "n1:2"}, {"next", "n1:1"}} {
+		if got := say(t, s, out, c[0]); s.Position() != history.Begin || !strings.Contains(got, c[1]+" is forgotten") {
+			t.Errorf("%s leads to %v and says %s", c[0], s.Position(), got)
+		}
+	}
+}

@@ -64,6 +64,9 @@ func runGoto(ctx context.Context, s *Session, args string) error {
 
 // showPlace prints one line about the event here.
 func (s *Session) showPlace(ctx context.Context) error {
+	if err := s.stay(ctx); err != nil {
+		return err
+	}
 	if s.at == history.Begin {
 		s.remark("START: before the first event")
 		return nil
