@@ -156,6 +156,25 @@ func TestTheWindowKnowsWhatSteppingFindsOut(t *testing.T) {
 	if got := nodes["n2"].snapshots.steps.Load() - steps; got != 40 {
 		t.Errorf("%d second copies, want one for each of the 40 cuts that asked for it", got)
 	}
+	slices.Sort(times)
+	for i := range 8 { // what is forgotten meanwhile changes nothing
+		for _, n := range nodes {
+			n.snapshots.window.forget(times[(2*i+1)*len(times)/16])
+		}
+		for range 3 {
+			at := times[rand.IntN(len(times))]
+			if known, found := take(t, nodes, at, false), take(t, nodes, at, true); !reflect.DeepEqual(known, found) {
+				t.Fatalf("at %v, when things were forgotten:\n%+v\nstepping finds\n%+v", at, known, found)
+			}
+		}
+	}
+}
+
+// forget has the window forget what it may that is older than t.
+func (w *window) forget(t hlc.Timestamp) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.prune(t)
 }
 
 // What the window had no room for is found out by stepping, and what had arrived by
