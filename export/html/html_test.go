@@ -281,3 +281,38 @@ func TestLargeMapsAreCutDownButTheirChangesShown(t *testing.T) {
 		}
 	}
 }
+
+// A page of very many variables tells how many it leaves out, and leaves out none that
+// changed.
+func TestVeryManyVariablesAreCutDownButWhatChangedIsShown(t *testing.T) {
+	const nodes, variables = 40, 1000
+	v := &View{Meta: &history.Meta{}, At: history.Position{Time: 1, Node: nodes - 1, Seq: 1}}
+	for id := range variables {
+		v.Meta.Vars = append(v.Meta.Vars, history.Var{Name: fmt.Sprintf("kv.v%04d", id)})
+	}
+	for n := range nodes {
+		v.Meta.Nodes = append(v.Meta.Nodes, history.Node{Name: fmt.Sprintf("n%d", n)})
+		s := history.NewState()
+		for id := range variables {
+			s.Set(history.VarID(id), event.Uint(7))
+		}
+		v.Was, v.Now = append(v.Was, s.Clone()), append(v.Now, s)
+	}
+	v.Now[nodes-1].Set(variables-1, event.Uint(8))
+	shown, left := 0, 0
+	trees := v.trees()
+	for _, n := range trees {
+		shown, left = shown+len(n.Variables), left+n.More
+	}
+	if shown+left != nodes*variables || shown > leavesMax+10 {
+		t.Errorf("%d of %d variables are shown, %d told to be left out", shown, nodes*variables, left)
+	}
+	if last := trees[nodes-1]; last.Changed != 1 || len(last.Variables) != variables {
+		t.Errorf("of the node of the event %d variables are there, %d changed", len(last.Variables), last.Changed)
+	}
+	v.At, v.Was[0], v.Was[nodes-1] = history.Position{Time: 1, Node: 0, Seq: 1}, v.Now[0], v.Now[nodes-1].Clone()
+	v.Now[nodes-1].Set(3, event.Uint(9))
+	if last := v.trees()[nodes-1]; last.Changed != 1 || len(last.Variables) != 1 || last.Variables[0].Text != "9" {
+		t.Errorf("behind many others there is %+v", last)
+	}
+}

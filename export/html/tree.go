@@ -17,6 +17,7 @@ type nodeTree struct {
 	Here      bool   // the event is its
 	Changed   int    // how many values the event changed
 	Variables []branch
+	More      int // variables that aren't shown
 }
 
 // A branch is a variable, or an entry of one: a leaf with a text, or a map.
@@ -38,12 +39,18 @@ type grower struct {
 	leaves int
 }
 
-// trees are the states of all nodes.
+// trees are the states of all nodes. What there is room for begins with that of the
+// event.
 func (v *View) trees() []nodeTree {
 	g := &grower{v: v}
-	var out []nodeTree
-	for n := range v.Meta.Nodes {
-		out = append(out, g.node(n))
+	out := make([]nodeTree, len(v.Meta.Nodes))
+	if v.At != history.Begin {
+		out[v.At.Node] = g.node(v.At.Node)
+	}
+	for n := range out {
+		if v.At == history.Begin || n != v.At.Node {
+			out[n] = g.node(n)
+		}
 	}
 	return out
 }
@@ -77,6 +84,10 @@ func (g *grower) node(n int) nodeTree {
 		}
 		value := now.Get(id)
 		if value.IsAbsent() && (old.IsAbsent() || g.v.Meta.Vars[i].BulkyAt(n, g.v.At.Time)) {
+			continue
+		}
+		if g.leaves >= leavesMax && event.Equal(old, value) {
+			t.More++
 			continue
 		}
 		b := g.branch(termtext.Printable(g.v.Meta.Vars[i].Name), old, value)
