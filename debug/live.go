@@ -56,8 +56,7 @@ func (s *Session) stay(ctx context.Context) error {
 
 // renumber gives places the numbers that nodes have now.
 func (s *Session) renumber(old *history.Meta) {
-	same := func(a, b history.Node) bool { return a.Name == b.Name }
-	if slices.EqualFunc(old.Nodes, s.meta.Nodes, same) {
+	if sameNodes(old, s.meta) {
 		return
 	}
 	move := func(p *history.Position) {
@@ -78,6 +77,11 @@ func (s *Session) renumber(old *history.Meta) {
 	for i := range s.hits {
 		move(&s.hits[i])
 	}
+}
+
+// sameNodes reports whether nodes have the same numbers in two Histories.
+func sameNodes(a, b *history.Meta) bool {
+	return a == b || slices.EqualFunc(a.Nodes, b.Nodes, func(x, y history.Node) bool { return x.Name == y.Name })
 }
 
 func countOf(n uint64, what string) string {

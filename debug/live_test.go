@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -352,5 +353,28 @@ func TestAPlaceThatIsReturnedToMayBeForgotten(t *testing.T) {
 		if got := say(t, s, out, c[0]); s.Position() != history.Begin || !strings.Contains(got, c[1]+" is forgotten") {
 			t.Errorf("%s leads to %v and says %s", c[0], s.Position(), got)
 		}
+	}
+}
+
+// An index of a moment at which nodes have other numbers than in the session isn't
+// used, though it is of as many events.
+func TestAnIndexWithOtherNumbersIsNoneOfTheSessions(t *testing.T) {
+	g := grows(t, 0, "a", "b:1", "c")
+	g.add(t, 0, 1)
+	g.add(t, 2, 2)
+	g.add(t, 0, 3)
+	s := NewSession(g.Now(), io.Discard)
+	s.Live = g
+	g.nodes(t, "a", "c", "z")
+	v := NewLiveSurvey(g)
+	if err := v.extend(t.Context(), g.Now(), g.Status()); err != nil {
+		t.Fatal(err)
+	}
+	s.Index = v.Index
+	if _, err := s.forward(t.Context(), 2, -1); err != nil {
+		t.Fatal(err)
+	}
+	if at := s.Position(); at.Node != 2 {
+		t.Errorf("the second event is of node %d, which is %s here", at.Node, s.Source().Meta().Nodes[at.Node].Name)
 	}
 }

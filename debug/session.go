@@ -164,6 +164,9 @@ func (s *Session) index() *timeline.Index {
 	if x == nil || uint64(x.Len()) != s.meta.Events || x.Meta().First != s.meta.First || x.Meta().Last != s.meta.Last {
 		return nil
 	}
+	if s.Live != nil && !sameNodes(x.Meta(), s.meta) {
+		return nil
+	}
 	return x
 }
 
