@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"hindcast.dev/faultpoint"
 	"hindcast.dev/hlc"
@@ -235,17 +236,27 @@ func (l *lateCheckpoints) since(t hlc.Timestamp) (seqs []uint64) {
 		first++
 	}
 	*l = (*l)[min(first, len(*l)):]
-	if len(*l) > lateMax { // every other one; the newest is among the newest anyway
-		thinned := (*l)[:0:0]
-		for i, c := range *l {
-			if i%2 == 0 || i == len(*l)-1 {
-				thinned = append(thinned, c)
-			}
-		}
-		*l = thinned
-	}
+	l.thin(t)
 	for _, c := range *l {
 		seqs = append(seqs, c.seq)
 	}
 	return seqs
+}
+
+// thin leaves out those that are so near to the one before that others do as well,
+// beginning behind t: what stays is half as far apart as t is past, so that the first
+// one is passed in time, and what was kept for it is let go.
+func (l *lateCheckpoints) thin(t hlc.Timestamp) {
+	last := len(*l) - 1
+	if last < 2 {
+		return
+	}
+	gap := ((*l)[last].time - t + 1) / (lateMax - 2) // the second is behind t, and so is the last
+	thinned := slices.Clone((*l)[:1])
+	for i, c := range (*l)[1:] {
+		if 1+i == last || c.time-thinned[len(thinned)-1].time >= gap {
+			thinned = append(thinned, c)
+		}
+	}
+	*l = thinned
 }

@@ -136,3 +136,30 @@ func TestCheckpointsReachBack(t *testing.T) {
 		}
 	})
 }
+
+// Nor do they reach back for ever: with frequent ones, too, the first is let go in time,
+// and the journal with it.
+func TestCheckpointsReachBackNoFurther(t *testing.T) {
+	for _, every := range []hlc.Timestamp{1, 7, 20, 40, 70} {
+		r := newRig(t, vfs.NewMem(), nil)
+		r.mustOpen()
+		const back = 100
+		now, times := hlc.Timestamp(1000), map[uint64]hlc.Timestamp{}
+		d := &loop.Disk{Journal: r.j, FS: r.fs, Checkpoints: "n1/checkpoints", Node: "n1", Keep: 2, Told: &told{},
+			Since: func() hlc.Timestamp { return now - back }}
+		for now < 2000 {
+			r.offer(Add{1})
+			r.run()
+			now += every
+			seq := r.l.Seq()
+			times[seq] = now
+			if err := d.Do(loop.DiskJob{Checkpoint: &loop.Output{Kind: loop.OutputCheckpoint, Seq: seq, Time: now, Body: []byte("body")}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seqs, err := checkpoint.List(r.fs, "n1/checkpoints")
+		if err != nil || times[seqs[0]] > now-back || times[seqs[0]] < now-back-back/2-every {
+			t.Errorf("every %d: at %d the first is of %d, %v", every, now, times[seqs[0]], err)
+		}
+	}
+}
