@@ -24,6 +24,7 @@ type tty struct {
 	shown strings.Builder // all of it
 	more  chan struct{}   // something was added; closed at the end
 	at    int             // how much of it expect has passed
+	nudge string          // typed now and then while expect waits
 }
 
 // onTTY starts a program on a pseudo-terminal of 40 rows and 160 columns.
@@ -96,6 +97,8 @@ func (p *tty) expect(pattern string) []string {
 	p.t.Helper()
 	re := regexp.MustCompile("(?m)" + pattern)
 	late := time.After(30 * time.Second)
+	nudges := time.NewTicker(300 * time.Millisecond)
+	defer nudges.Stop()
 	for over := false; ; {
 		p.mu.Lock()
 		text := escapes.ReplaceAllString(p.shown.String(), "")
@@ -111,6 +114,10 @@ func (p *tty) expect(pattern string) []string {
 		select {
 		case _, ok := <-p.more:
 			over = !ok
+		case <-nudges.C:
+			if p.nudge != "" {
+				p.types(p.nudge)
+			}
 		case <-late:
 			p.t.Fatalf("%q isn't shown, but\n%s", pattern, text[p.at:])
 		}
