@@ -301,9 +301,14 @@ func (m *Mem) Before(ctx context.Context, p Position, n int, nodes []int) ([]Eve
 	if err != nil {
 		return nil, err
 	}
+	return nodesBefore(ctx, m.nodes, chosen, p, n)
+}
+
+// nodesBefore returns the n last events of some of the nodes before p, in walk order.
+func nodesBefore(ctx context.Context, nodes []memNode, chosen []int, p Position, n int) ([]Event, error) {
 	var streams []stream
 	for _, i := range chosen {
-		node := &m.nodes[i]
+		node := &nodes[i]
 		streams = append(streams, &memStream{rest: node.entries[:node.find(p)], backwards: true})
 	}
 	return before(ctx, streams, n)

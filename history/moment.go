@@ -88,12 +88,7 @@ func (m *Moment) Before(ctx context.Context, p Position, n int, nodes []int) ([]
 	if err != nil {
 		return nil, err
 	}
-	var streams []stream
-	for _, i := range chosen {
-		node := &m.nodes[i]
-		streams = append(streams, &memStream{rest: node.entries[:node.find(p)], backwards: true})
-	}
-	return before(ctx, streams, n)
+	return nodesBefore(ctx, m.nodes, chosen, p, n)
 }
 
 // Event implements Source.
